@@ -1,0 +1,59 @@
+package main
+
+import (
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/promslog"
+	promslogflag "github.com/prometheus/common/promslog/flag"
+	"github.com/prometheus/common/version"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	toolkitflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
+)
+
+// The commands; serving is what happens without one.
+const (
+	commandServe   = "serve"
+	commandTraceID = "trace-id"
+)
+
+type flags struct {
+	configFile     string
+	configCheck    bool
+	webhookAddress string
+	web            *toolkit.FlagConfig
+	telemetryPath  string
+	storagePath    string
+	otlpEndpoint   string
+	log            promslog.Config
+
+	traceSource, traceConnection string
+}
+
+// parse reads the command line. --help and --version print and exit.
+func parse(args []string) (flags, string, error) {
+	var f flags
+	app := kingpin.New("smithproxy_exporter",
+		"Receives the webhooks of smithproxies, and makes Prometheus metrics and OpenTelemetry traces of them.")
+	app.Version(version.Print("smithproxy_exporter"))
+	app.HelpFlag.Short('h')
+	app.Flag("config.file", "Configuration file; optional.").StringVar(&f.configFile)
+	app.Flag("config.check", "Check the configuration file and exit.").BoolVar(&f.configCheck)
+	app.Flag("webhook.listen-address", "Address on which webhooks are received.").
+		Default(":5000").StringVar(&f.webhookAddress)
+	f.web = toolkitflag.AddFlags(app, ":10932")
+	app.Flag("web.telemetry-path", "Path under which to expose metrics.").
+		Default("/metrics").StringVar(&f.telemetryPath)
+	app.Flag("storage.path", "Folder for what has to outlive the process.").
+		Default("data").StringVar(&f.storagePath)
+	app.Flag("otlp.endpoint", "Where to send traces by OTLP/gRPC: http[s]://host:port. "+
+		"Without it, otlp.endpoint of the configuration file counts, then OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT; "+
+		"without any, nothing is sent.").StringVar(&f.otlpEndpoint)
+	promslogflag.AddFlags(app, &f.log)
+
+	app.Command(commandServe, "Run the exporter (default).").Default()
+	traceID := app.Command(commandTraceID, "Print the id of the trace of a connection.")
+	traceID.Arg("source", "Name of the proxy.").Required().StringVar(&f.traceSource)
+	traceID.Arg("id", "Id of the connection: Proxy-…-OID-…").Required().StringVar(&f.traceConnection)
+
+	command, err := app.Parse(args)
+	return f, command, err
+}

@@ -1,0 +1,56 @@
+// Command smithproxy_exporter receives the webhooks of smithproxies, and makes traces and metrics of
+// them.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/common/version"
+
+	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/traceid"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is main with its surroundings passed in; it returns the exit status.
+func run(args []string, stdout, stderr io.Writer) int {
+	flags, command, err := parse(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "smithproxy_exporter: error: %v, try --help\n", err)
+		return 2
+	}
+	if command == commandTraceID {
+		fmt.Fprintln(stdout, traceid.Of(flags.traceSource, flags.traceConnection).TraceString())
+		return 0
+	}
+	logger := promslog.New(&flags.log)
+	cfg, err := config.Load(flags.configFile)
+	if err != nil {
+		logger.Error("Configuration cannot be used", "err", err)
+		return 1
+	}
+	if flags.configCheck {
+		fmt.Fprintln(stdout, "configuration is valid")
+		return 0
+	}
+	logger.Info("Starting smithproxy_exporter", "version", version.Info())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	app, err := open(ctx, flags, cfg, logger)
+	if err != nil {
+		logger.Error("Cannot start", "err", err)
+		return 1
+	}
+	if err := app.serve(ctx); err != nil {
+		logger.Error("Stopped", "err", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,76 @@
+// Package collector turns facts into Prometheus metrics: a file a family, or a few that belong
+// together. Names and labels are what users build dashboards on; they change only with the contract.
+package collector
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"smithproxy_exporter/exporter/track"
+)
+
+// family is a group of metrics that the same facts move. take is called from one goroutine, while
+// scrapes go on in others.
+type family interface {
+	take(track.Fact)
+	vectors() []vector
+}
+
+// vector is what all families are made of.
+type vector interface {
+	prometheus.Collector
+	DeletePartialMatch(prometheus.Labels) int
+}
+
+// Sink feeds facts to the families.
+type Sink struct{ families []family }
+
+// New returns a sink whose metrics are registered with r. accessRules are the verdicts and rules that
+// can decide, whose series are there from the start.
+func New(r prometheus.Registerer, limits *Limits, accessRules []AccessRule) *Sink {
+	s := &Sink{families: []family{
+		newLiveness(),
+		newNeighbors(limits),
+		newEvents(),
+		newConnections(limits),
+		newApplications(limits),
+		newServerNames(limits),
+		newSignatures(limits),
+		newEntropy(),
+		newAccess(accessRules),
+		newContent(),
+	}}
+	for _, f := range s.families {
+		for _, v := range f.vectors() {
+			r.MustRegister(v)
+		}
+	}
+	return s
+}
+
+// Take moves the metrics that a fact is about.
+func (s *Sink) Take(f track.Fact) {
+	for _, m := range s.families {
+		m.take(f)
+	}
+	if gone, ok := f.(track.ProxyForgotten); ok {
+		s.forget(gone.Source)
+	}
+}
+
+// forget removes every series of a proxy.
+func (s *Sink) forget(source string) {
+	of := prometheus.Labels{"source": label(source)}
+	for _, m := range s.families {
+		for _, v := range m.vectors() {
+			v.DeletePartialMatch(of)
+		}
+	}
+}
+
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+}

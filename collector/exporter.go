@@ -1,0 +1,74 @@
+package collector
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"smithproxy_exporter/exporter/track"
+)
+
+// Exporter is what the exporter says of itself. Its methods are safe for use by many goroutines.
+type Exporter struct {
+	refused          *prometheus.CounterVec
+	exported, failed prometheus.Counter
+	dropped          *prometheus.CounterVec
+	pending          prometheus.Gauge
+	reloadOK         prometheus.Gauge
+	reloadAt         prometheus.Gauge
+}
+
+// NewExporter returns the exporter's own metrics, registered with r. refusals and drops are the
+// reasons that can come.
+func NewExporter(r prometheus.Registerer, refusals, drops []string) *Exporter {
+	const prefix = "smithproxy_exporter_"
+	e := &Exporter{
+		refused: counter(prefix+"events_rejected_total",
+			"Requests to the webhook that were not accepted.", "reason"),
+		exported: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "spans_exported_total",
+			Help: "Spans that the tracing backend accepted."}),
+		failed: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "spans_failed_total",
+			Help: "Spans in attempts to send that failed; they are tried again, and count again when that fails."}),
+		dropped: counter(prefix+"spans_dropped_total",
+			"Spans that were given up.", "reason"),
+		pending: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "spans_pending",
+			Help: "Spans that wait to be accepted by the tracing backend."}),
+		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "config_last_reload_successful",
+			Help: "Whether the last attempt to load the configuration succeeded."}),
+		reloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "config_last_reload_success_timestamp_seconds",
+			Help: "Unix time of the last time the configuration was loaded."}),
+	}
+	r.MustRegister(e.refused, e.exported, e.failed, e.dropped, e.pending, e.reloadOK, e.reloadAt)
+	for _, reason := range refusals {
+		e.refused.WithLabelValues(reason)
+	}
+	for _, reason := range drops {
+		e.dropped.WithLabelValues(reason)
+	}
+	return e
+}
+
+// Refused counts a request to the webhook that was not accepted.
+func (e *Exporter) Refused(reason string) { e.refused.WithLabelValues(reason).Inc() }
+
+// SpansExported counts spans that the backend accepted.
+func (e *Exporter) SpansExported(n int) { e.exported.Add(float64(n)) }
+
+// SpansFailed counts spans in an attempt that failed.
+func (e *Exporter) SpansFailed(n int) { e.failed.Add(float64(n)) }
+
+// SpansDropped counts spans that are gone.
+func (e *Exporter) SpansDropped(reason string, n int) {
+	e.dropped.WithLabelValues(reason).Add(float64(n))
+}
+
+// SpansPending says how many spans wait.
+func (e *Exporter) SpansPending(n int) { e.pending.Set(float64(n)) }
+
+// Loaded says that a configuration is in force since the given time.
+func (e *Exporter) Loaded(at time.Time) {
+	e.reloadOK.Set(1)
+	e.reloadAt.Set(float64(at.UnixNano()) / 1e9)
+}
+
+var _ track.Sink = (*Sink)(nil)

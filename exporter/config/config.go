@@ -1,0 +1,214 @@
+// Package config reads the configuration file. The file is optional, and so is everything in it;
+// what it does not know it refuses.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/units"
+	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
+
+	"smithproxy_exporter/exporter/track"
+	"smithproxy_exporter/exporter/verdict"
+)
+
+// Config is the whole configuration file.
+type Config struct {
+	Webhook     Webhook        `yaml:"webhook"`
+	Access      verdict.Config `yaml:"access"`
+	OTLP        OTLP           `yaml:"otlp"`
+	Connections Connections    `yaml:"connections"`
+	Proxies     Proxies        `yaml:"proxies"`
+	Metrics     Metrics        `yaml:"metrics"`
+	API         API            `yaml:"api"`
+}
+
+// Webhook is how events are received.
+type Webhook struct {
+	// Secrets are the last path segments of the webhook's URL that are let in. Without any, one is
+	// generated and kept in the storage directory.
+	Secrets []Secret `yaml:"secrets"`
+	// TLS makes the listener speak HTTPS, and with it HTTP/2.
+	TLS *TLS `yaml:"tls"`
+	// MaxBodySize is the largest event, e.g. 4MiB.
+	MaxBodySize units.Base2Bytes `yaml:"max_body_size"`
+}
+
+// Secret is a secret, or a file that holds one.
+type Secret struct {
+	Secret     string `yaml:"secret"`
+	SecretFile string `yaml:"secret_file"`
+}
+
+// TLS names a certificate and its key, both PEM.
+type TLS struct {
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// OTLP is where traces go.
+type OTLP struct {
+	// Endpoint is a URL, http or https, or host:port for http. "" leaves it to the OTEL_* variables.
+	Endpoint string            `yaml:"endpoint"`
+	Headers  map[string]string `yaml:"headers"`
+}
+
+// Connections are the times and bounds of connection records; see track.Options.
+type Connections struct {
+	Linger           model.Duration   `yaml:"linger"`
+	PingGrace        model.Duration   `yaml:"ping_grace"`
+	NegotiationGrace model.Duration   `yaml:"negotiation_grace"`
+	MaxOpen          int              `yaml:"max_open"`
+	MaxRequests      int              `yaml:"max_l7_requests"`
+	MaxTextSize      units.Base2Bytes `yaml:"max_text_size"`
+}
+
+// Proxies are the times of a proxy's own life.
+type Proxies struct {
+	PingTimeout    model.Duration `yaml:"ping_timeout"`
+	NeighborWindow model.Duration `yaml:"neighbor_window"`
+	ForgetAfter    model.Duration `yaml:"forget_after"`
+}
+
+// Metrics bound the exposition.
+type Metrics struct {
+	// MaxValues is how many values of one label have series of their own, for each proxy.
+	MaxValues int `yaml:"max_values"`
+}
+
+// API bounds what the JSON API remembers.
+type API struct {
+	// Finished is how many finished connections are kept to be looked at.
+	Finished int `yaml:"finished_connections"`
+}
+
+// Default is the configuration of an empty file.
+func Default() Config {
+	o := track.DefaultOptions()
+	return Config{
+		Webhook: Webhook{MaxBodySize: 4 * units.MiB},
+		Connections: Connections{
+			Linger: model.Duration(o.Linger), PingGrace: model.Duration(o.PingGrace),
+			NegotiationGrace: model.Duration(o.NegotiationGrace), MaxOpen: o.MaxConnections,
+			MaxRequests: o.Limits.ListItems, MaxTextSize: units.Base2Bytes(o.Limits.TextBytes),
+		},
+		Proxies: Proxies{
+			PingTimeout: model.Duration(o.PingTimeout), NeighborWindow: model.Duration(o.NeighborWindow),
+			ForgetAfter: model.Duration(o.ForgetAfter),
+		},
+		Metrics: Metrics{MaxValues: 100},
+		API:     API{Finished: 1000},
+	}
+}
+
+// Load reads and checks the configuration file at path; "" is an empty one. Paths in it are taken as
+// relative to its own folder.
+func Load(path string) (Config, error) {
+	c := Default()
+	if path == "" {
+		return c, nil
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(raw))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	if err := c.validate(); err != nil {
+		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	c.resolve(filepath.Dir(path))
+	return c, nil
+}
+
+// TrackOptions are the options of the tracker that the configuration asks for.
+func (c Config) TrackOptions() track.Options {
+	o := track.DefaultOptions()
+	o.Linger = time.Duration(c.Connections.Linger)
+	o.PingGrace = time.Duration(c.Connections.PingGrace)
+	o.NegotiationGrace = time.Duration(c.Connections.NegotiationGrace)
+	o.MaxConnections = c.Connections.MaxOpen
+	o.Limits = track.Limits{TextBytes: int(c.Connections.MaxTextSize), ListItems: c.Connections.MaxRequests}
+	o.PingTimeout = time.Duration(c.Proxies.PingTimeout)
+	o.NeighborWindow = time.Duration(c.Proxies.NeighborWindow)
+	o.ForgetAfter = time.Duration(c.Proxies.ForgetAfter)
+	return o
+}
+
+func (c *Config) resolve(dir string) {
+	rebase := func(path *string) {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(dir, *path)
+		}
+	}
+	for i := range c.Webhook.Secrets {
+		rebase(&c.Webhook.Secrets[i].SecretFile)
+	}
+	if t := c.Webhook.TLS; t != nil {
+		rebase(&t.CertFile)
+		rebase(&t.KeyFile)
+	}
+}
+
+func (c *Config) validate() error {
+	for i, s := range c.Webhook.Secrets {
+		if err := s.validate(); err != nil {
+			return fmt.Errorf("webhook.secrets[%d]: %w", i, err)
+		}
+	}
+	if t := c.Webhook.TLS; t != nil && (t.CertFile == "" || t.KeyFile == "") {
+		return errors.New("webhook.tls: needs both cert_file and key_file")
+	}
+	if err := c.Access.Validate(); err != nil {
+		return fmt.Errorf("access.%w", err)
+	}
+	for _, positive := range []struct {
+		field string
+		value int64
+	}{
+		{"webhook.max_body_size", int64(c.Webhook.MaxBodySize)},
+		{"connections.linger", int64(c.Connections.Linger)},
+		{"connections.ping_grace", int64(c.Connections.PingGrace)},
+		{"connections.negotiation_grace", int64(c.Connections.NegotiationGrace)},
+		{"connections.max_open", int64(c.Connections.MaxOpen)},
+		{"connections.max_l7_requests", int64(c.Connections.MaxRequests)},
+		{"connections.max_text_size", int64(c.Connections.MaxTextSize)},
+		{"proxies.ping_timeout", int64(c.Proxies.PingTimeout)},
+		{"proxies.neighbor_window", int64(c.Proxies.NeighborWindow)},
+		{"proxies.forget_after", int64(c.Proxies.ForgetAfter)},
+		{"metrics.max_values", int64(c.Metrics.MaxValues)},
+		{"api.finished_connections", int64(c.API.Finished)},
+	} {
+		if positive.value <= 0 {
+			return fmt.Errorf("%s: must be more than 0", positive.field)
+		}
+	}
+	return nil
+}
+
+// A secret must fit into one path segment as it is written.
+const secretPunctuation = "-._~"
+
+func (s Secret) validate() error {
+	if (s.Secret == "") == (s.SecretFile == "") {
+		return errors.New("needs either secret or secret_file")
+	}
+	for _, r := range s.Secret {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !letter && !strings.ContainsRune(secretPunctuation, r) {
+			return errors.New("secret: only letters, digits and " + secretPunctuation + " go into a URL as they are")
+		}
+	}
+	return nil
+}

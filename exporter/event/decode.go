@@ -1,0 +1,349 @@
+package event
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// MaxNameBytes is the longest id or source that is accepted.
+const MaxNameBytes = 256
+
+// Why a message is refused. Errors of Decode wrap exactly one of them, for the caller's counter.
+var (
+	ErrSyntax  = errors.New("not JSON")
+	ErrType    = errors.New("wrong type")
+	ErrMissing = errors.New("missing field")
+	ErrTooLong = errors.New("field too long")
+)
+
+// The proxy cannot send JSON that is not UTF-8, but what stands in front of it might: bad bytes
+// become U+FFFD instead of costing the event. Duplicate names are not worth the look-up.
+var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+
+// message is every wire form in one, so that a body is read in one pass: no two actions give one
+// name different types.
+type message struct {
+	Action   string `json:"action"`
+	Type     string `json:"type"`
+	Source   string `json:"source"`
+	ID       string `json:"id"`
+	Instance string `json:"instance"`
+	// Raw, because null and absent mean different things.
+	Proxies     jsontext.Value `json:"proxies"`
+	ProxiesPlus []string       `json:"proxies-plus"`
+	Address     string         `json:"address"`
+	Addresses   []string       `json:"addresses"`
+	State       string         `json:"state"`
+	Details     *details       `json:"details"`
+}
+
+type details struct {
+	Info       *info       `json:"info"`
+	Statistics *statistics `json:"statistics"`
+	Access     *struct {
+		Info struct {
+			Session  string         `json:"session"`
+			Response jsontext.Value `json:"access-response"`
+		} `json:"info"`
+	} `json:"access-request"`
+	// An access-request carries these at this level.
+	Session string `json:"session"`
+	Policy  *int   `json:"policy"`
+}
+
+type info struct {
+	Session   string  `json:"session"`
+	Policy    *int    `json:"policy"`
+	BytesUp   *uint64 `json:"bytes_up"`
+	BytesDown *uint64 `json:"bytes_down"`
+	JA4Client string  `json:"ja4_ch"`
+	JA4Server string  `json:"ja4_sh"`
+	TLS       *struct {
+		SNI string `json:"sni"`
+	} `json:"tls"`
+	L7 *struct {
+		App        string   `json:"app"`
+		Details    []string `json:"details"`
+		Signatures []string `json:"signatures"`
+	} `json:"l7"`
+	Side    string      `json:"side"`
+	Content payloadSize `json:"content"`
+}
+
+type statistics struct {
+	Info struct {
+		Session string `json:"session"`
+	} `json:"info"`
+	Entropy struct {
+		Left  *sample `json:"left"`
+		Right *sample `json:"right"`
+	} `json:"entropy"`
+	Flow struct {
+		Skew *float64 `json:"skew"`
+	} `json:"flow"`
+}
+
+type sample struct {
+	Entropy *float64 `json:"entropy"`
+	Sampled *uint64  `json:"bytes_accounted"`
+}
+
+// payloadSize reads a base64 string and keeps only how many bytes it stands for.
+type payloadSize int
+
+func (n *payloadSize) UnmarshalJSON(raw []byte) error {
+	if string(raw) == "null" {
+		return nil
+	}
+	if len(raw) < 2 || raw[0] != '"' {
+		return fmt.Errorf("%w: content is no string", ErrType)
+	}
+	// A solidus of the alphabet can come escaped, so neither the backslash nor the padding counts.
+	digits := len(raw) - 2 - bytes.Count(raw, []byte{'\\'}) - bytes.Count(raw, []byte{'='})
+	*n = payloadSize(max(0, digits) * 3 / 4)
+	return nil
+}
+
+// Decode reads one message. A body whose action or type is not known decodes to ActionUnknown,
+// whatever else it holds. Decode keeps nothing of body.
+func Decode(body []byte) (Event, error) {
+	var m message
+	if err := json.Unmarshal(body, &m, lenient); err != nil {
+		return decodeUnknown(body, err)
+	}
+	ev := Event{Action: Action(m.Action), Source: m.Source, ID: m.ID}
+	if err := ev.checkNames(); err != nil {
+		return Event{}, err
+	}
+	if !m.known() {
+		return Event{Action: ActionUnknown, Source: m.Source}, nil
+	}
+	payload, err := m.payload()
+	if err != nil {
+		return Event{}, fmt.Errorf("%s: %w", ev.Action, err)
+	}
+	ev.Payload = payload
+	return ev, nil
+}
+
+// decodeUnknown gives a message of another daemon, or of a later smithproxy, a second reading, for
+// its fields may have types of their own. cause is why the first one failed.
+func decodeUnknown(body []byte, cause error) (Event, error) {
+	var head struct {
+		Action string `json:"action"`
+		Type   string `json:"type"`
+		Source string `json:"source"`
+	}
+	var syntax *jsontext.SyntacticError
+	err := json.Unmarshal(body, &head, lenient)
+	switch {
+	case errors.As(err, &syntax):
+		return Event{}, fmt.Errorf("%w: %w", ErrSyntax, err)
+	case err != nil:
+		return Event{}, fmt.Errorf("%w: %w", ErrType, err)
+	}
+	if m := (message{Action: head.Action, Type: head.Type}); m.known() {
+		return Event{}, fmt.Errorf("%w: %w", ErrType, cause)
+	}
+	ev := Event{Action: ActionUnknown, Source: head.Source}
+	if head.Action == "" {
+		return Event{}, fmt.Errorf("%w: action", ErrMissing)
+	}
+	return ev, ev.checkNames()
+}
+
+func (m *message) known() bool {
+	if m.Type != "proxy" && m.Type != "" {
+		return false
+	}
+	switch Action(m.Action) {
+	case ActionPing, ActionNeighbor, ActionStart, ActionStop, ActionInfo, ActionAccess, ActionContent:
+		return true
+	}
+	return false
+}
+
+func (ev *Event) checkNames() error {
+	switch {
+	case ev.Action == "":
+		return fmt.Errorf("%w: action", ErrMissing)
+	case ev.Source == "":
+		return fmt.Errorf("%w: source", ErrMissing)
+	case len(ev.Source) > MaxNameBytes:
+		return fmt.Errorf("%w: source is over %d bytes", ErrTooLong, MaxNameBytes)
+	case len(ev.ID) > MaxNameBytes:
+		return fmt.Errorf("%w: id is over %d bytes", ErrTooLong, MaxNameBytes)
+	}
+	return nil
+}
+
+func (m *message) payload() (any, error) {
+	switch Action(m.Action) {
+	case ActionPing:
+		return m.ping()
+	case ActionNeighbor:
+		return m.neighbor()
+	}
+	if m.ID == "" {
+		return nil, fmt.Errorf("%w: id", ErrMissing)
+	}
+	if m.Details == nil {
+		return nil, fmt.Errorf("%w: details", ErrMissing)
+	}
+	switch Action(m.Action) {
+	case ActionAccess:
+		return m.access()
+	case ActionInfo:
+		return m.info(), nil
+	}
+	in := m.Details.Info
+	if in == nil {
+		return nil, fmt.Errorf("%w: details.info", ErrMissing)
+	}
+	if in.Session == "" {
+		return nil, fmt.Errorf("%w: details.info.session", ErrMissing)
+	}
+	switch Action(m.Action) {
+	case ActionStart:
+		return Start{Session: in.Session}, nil
+	case ActionContent:
+		return Content{Side: in.Side, Bytes: int(in.Content)}, nil
+	default:
+		return in.stop()
+	}
+}
+
+func (m *message) ping() (any, error) {
+	if len(m.Instance) > MaxNameBytes {
+		return nil, fmt.Errorf("%w: instance is over %d bytes", ErrTooLong, MaxNameBytes)
+	}
+	p := Ping{Instance: m.Instance, Listed: m.Proxies != nil, Labels: m.ProxiesPlus}
+	if p.Listed {
+		if err := json.Unmarshal(m.Proxies, &p.Open, lenient); err != nil {
+			return nil, fmt.Errorf("%w: proxies: %w", ErrType, err)
+		}
+	}
+	return p, nil
+}
+
+func (m *message) neighbor() (any, error) {
+	n := Neighbor{State: NeighborState(m.State), Addresses: m.Addresses}
+	if m.Address != "" {
+		n.Addresses = append(n.Addresses, m.Address)
+	}
+	if n.Addresses == nil {
+		return nil, fmt.Errorf("%w: addresses", ErrMissing)
+	}
+	return n, nil
+}
+
+func (m *message) access() (any, error) {
+	d := m.Details
+	if d.Session == "" {
+		return nil, fmt.Errorf("%w: details.session", ErrMissing)
+	}
+	a := Access{Session: d.Session, Policy: PolicyUnknown}
+	if d.Policy != nil {
+		a.Policy = *d.Policy
+	}
+	return a, nil
+}
+
+func (in *info) stop() (any, error) {
+	switch {
+	case in.BytesUp == nil:
+		return nil, fmt.Errorf("%w: details.info.bytes_up", ErrMissing)
+	case in.BytesDown == nil:
+		return nil, fmt.Errorf("%w: details.info.bytes_down", ErrMissing)
+	}
+	s := Stop{
+		Session: in.Session, Policy: in.Policy, BytesUp: *in.BytesUp, BytesDown: *in.BytesDown,
+		JA4Client: in.JA4Client, JA4Server: in.JA4Server,
+	}
+	if in.TLS != nil {
+		s.TLS, s.SNI = true, in.TLS.SNI
+	}
+	if in.L7 != nil {
+		s.App, s.Details, s.Signatures = in.L7.App, in.L7.Details, in.L7.Signatures
+	}
+	return s, nil
+}
+
+func (m *message) info() Info {
+	var i Info
+	if st := m.Details.Statistics; st != nil {
+		i.Statistics = &Statistics{
+			Session: st.Info.Session, Up: st.Entropy.Left.entropy(), Down: st.Entropy.Right.entropy(),
+		}
+		if i.Statistics.Up != nil || i.Statistics.Down != nil {
+			i.Statistics.Skew = within(st.Flow.Skew, -1, 1)
+		}
+	}
+	if a := m.Details.Access; a != nil {
+		i.Echo = &Echo{Session: a.Info.Session}
+		i.Echo.read(a.Info.Response)
+	}
+	return i
+}
+
+// entropy is nil where there was no data: the proxy then says 0.0 with a ratio of null. A value that
+// is null (NaN on the proxy) or out of range says nothing either.
+func (s *sample) entropy() *Entropy {
+	if s == nil || s.Sampled == nil || *s.Sampled == 0 {
+		return nil
+	}
+	bits := within(s.Entropy, 0, 8)
+	if bits == nil {
+		return nil
+	}
+	return &Entropy{Bits: *bits, Sampled: *s.Sampled}
+}
+
+func within(v *float64, low, high float64) *float64 {
+	if v == nil || math.IsNaN(*v) || *v < low || *v > high {
+		return nil
+	}
+	return v
+}
+
+// read takes from an echoed answer what an exporter can have put there. A receiver may have answered
+// anything at all, so another shape is no error.
+func (e *Echo) read(response jsontext.Value) {
+	if response.Kind() != '{' {
+		return
+	}
+	var fields map[string]jsontext.Value
+	if json.Unmarshal(response, &fields, lenient) != nil {
+		return
+	}
+	text := func(name string) string {
+		var s string
+		if json.Unmarshal(fields[name], &s, lenient) != nil || len(s) > MaxNameBytes {
+			return ""
+		}
+		return s
+	}
+	if v := Verdict(text("access-response")); v == Accept || v == Reject {
+		e.Verdict = v
+	}
+	e.Rule, e.Decision = text("rule"), text("decision")
+}
+
+// Cut shortens s to at most limit bytes without splitting a character. The rest of s is not kept in
+// memory.
+func Cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return strings.Clone(s[:limit])
+}

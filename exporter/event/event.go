@@ -1,0 +1,160 @@
+// Package event holds what a smithproxy says: the messages of its webhook, decoded from their wire
+// form into values that the rest of the exporter works with. It knows nothing of HTTP or of state.
+//
+// Two wire forms exist in the field, the one of the vendor's HOWTO and the one that current
+// versions send; both decode to the same values.
+package event
+
+import "strings"
+
+// Action is the wire name of a message's kind.
+type Action string
+
+// The actions that smithproxy sends. Unknown stands for every action, and every message type other
+// than "proxy", that this version does not know; the name off the wire is not kept, so that it can
+// never become a label.
+const (
+	ActionPing     Action = "ping"
+	ActionNeighbor Action = "neighbor"
+	ActionStart    Action = "connection-start"
+	ActionStop     Action = "connection-stop"
+	ActionInfo     Action = "connection-info"
+	ActionAccess   Action = "access-request"
+	ActionContent  Action = "connection-content"
+	ActionUnknown  Action = "unknown"
+)
+
+// Event is one decoded message. All strings are valid UTF-8 and chosen by whoever sent them.
+type Event struct {
+	Action Action
+	// Source names the proxy: its hostname, or its configured hostid. Never empty.
+	Source string
+	// ID is the connection's id, `Proxy-<boot hex>-OID-<object hex>`, for the connection events. For
+	// an access-request it is whatever came: the session label, or the OID form of the HOWTO.
+	ID string
+	// Payload is one of Ping, Neighbor, Start, Stop, Info, Access, Content; nil for ActionUnknown.
+	Payload any
+}
+
+// Ping is a proxy's sign of life.
+type Ping struct {
+	// Instance is the boot id of the daemon, "" in the HOWTO form.
+	Instance string
+	// Listed says whether the ping carried a list of what is open at all. The HOWTO form does not,
+	// which means unknown; a null list means that nothing is open.
+	Listed bool
+	// Open holds the ids of the connections that have a client and a server side.
+	Open []string
+	// Labels are the further `<id>=<session label>` entries that an answer of 202 asks for.
+	Labels []string
+}
+
+// NeighborState says why a proxy names its neighbors.
+type NeighborState string
+
+// NeighborNew is the state of an address whose traffic the proxy sees for the first time.
+const NeighborNew NeighborState = "new"
+
+// Neighbor names client addresses that a proxy has seen traffic of.
+type Neighbor struct {
+	State     NeighborState
+	Addresses []string
+}
+
+// Start says that a connection began.
+type Start struct {
+	Session string
+}
+
+// Stop says that a connection ended, and what it carried.
+type Stop struct {
+	Session string
+	// Policy is the 0-based index of the rule that matched, nil when the message has none.
+	Policy *int
+	// BytesUp went from the client to the server, BytesDown back; decrypted payload where TLS is
+	// inspected.
+	BytesUp, BytesDown uint64
+	// JA4Client and JA4Server are the TLS fingerprints, "" when not collected.
+	JA4Client, JA4Server string
+	// TLS says whether the connection was TLS; SNI can be "" even then.
+	TLS bool
+	SNI string
+	// App is the L7 application that was detected, "" without one.
+	App string
+	// Details are the requests the L7 engine saw (URLs of HTTP); often not all of them.
+	Details []string
+	// Signatures are `category/name` of what the content matched.
+	Signatures []string
+}
+
+// Info is what policy features collected of a connection, sent when its proxy object is destroyed.
+type Info struct {
+	Statistics *Statistics
+	Echo       *Echo
+}
+
+// Statistics is what the statistics feature measured of the payload.
+type Statistics struct {
+	// Session is "" in the HOWTO form.
+	Session string
+	// Up is what the client sent, Down what the server sent; nil when there was no data, for then
+	// there is no entropy, and 0 would be a lie.
+	Up, Down *Entropy
+	// Skew is (down - up)/total in [-1, 1], nil when there was no data.
+	Skew *float64
+}
+
+// Entropy is measured over a sample: about the first 512 bytes of each read.
+type Entropy struct {
+	// Bits per byte, 0 to 8.
+	Bits float64
+	// Sampled is the number of bytes it was measured over, above 0.
+	Sampled uint64
+}
+
+// Echo is the answer to an access-request as the proxy echoes it in connection-info.
+type Echo struct {
+	Session string
+	// Verdict is what the answer said; "" when it was none of the two, or there was no answer.
+	Verdict Verdict
+	// Rule and Decision are what an exporter puts into its answer to find it again.
+	Rule, Decision string
+}
+
+// Verdict is the answer to an access-request.
+type Verdict string
+
+// The verdicts. Everything but a reject lets the connection pass.
+const (
+	Accept Verdict = "accept"
+	Reject Verdict = "reject"
+)
+
+// Access asks whether a connection may exchange data. The proxy stands still until it is answered.
+type Access struct {
+	Session string
+	// Policy is PolicyUnknown in transparent mode, the matched rule over SOCKS.
+	Policy int
+}
+
+// PolicyUnknown is smithproxy's own number for "no policy matched (yet)".
+const PolicyUnknown = -1
+
+// Content carries decrypted payload on the wire; nothing but its size is kept here.
+type Content struct {
+	// Side is "L" for what the client sent, "R" for what the server sent.
+	Side string
+	// Bytes is the size of the decoded payload.
+	Bytes int
+}
+
+// Instance returns the boot id in a connection id of the form `Proxy-<boot hex>-OID-<object hex>`,
+// "" when the id has another form.
+func Instance(id string) string {
+	instance, oid, found := strings.Cut(id, "-OID-")
+	boot, prefixed := strings.CutPrefix(instance, "Proxy-")
+	if !found || !prefixed || boot == "" || oid == "" {
+		return ""
+	}
+	return instance
+}

@@ -1,0 +1,116 @@
+package event
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Transport is what a side of a session label says the connection runs over.
+type Transport string
+
+// The transports, under the names that users see.
+const (
+	TCP              Transport = "tcp"
+	TLS              Transport = "tls" // smithproxy's "ssli": TLS that is being inspected
+	UDP              Transport = "udp"
+	Unix             Transport = "unix" // smithproxy's "ux"
+	TransportUnknown Transport = "unknown"
+)
+
+var transports = map[string]Transport{"tcp": TCP, "ssli": TLS, "udp": UDP, "ux": Unix}
+
+// Endpoint is one side of a session. The zero value is a side that is not known.
+type Endpoint struct {
+	Transport Transport
+	// Host is an address as a rule, without brackets; "" when the side is not known.
+	Host string
+	Port uint16
+}
+
+// Known reports whether the side was known when the label was written.
+func (e Endpoint) Known() bool { return e.Host != "" }
+
+// Addr returns the host as an IP address; ok is false when it is none.
+func (e Endpoint) Addr() (addr netip.Addr, ok bool) {
+	addr, err := netip.ParseAddr(e.Host)
+	return addr, err == nil
+}
+
+// Session is a parsed session label, `<left>+<right>`: the client and the server side.
+type Session struct {
+	Client, Server Endpoint
+}
+
+// Complete reports whether both sides are known.
+func (s Session) Complete() bool { return s.Client.Known() && s.Server.Known() }
+
+// Transport is the server side's, or the client's while there is no server.
+func (s Session) Transport() Transport {
+	switch {
+	case s.Server.Known():
+		return s.Server.Transport
+	case s.Client.Known():
+		return s.Client.Transport
+	default:
+		return TransportUnknown
+	}
+}
+
+// SameConnection reports whether two labels can be of one connection: the same client host and port
+// and, where both know it, the same server. Transports do not count, for under one id a label's
+// transport can change from tcp to ssli.
+func (s Session) SameConnection(o Session) bool {
+	if !s.Client.Known() || s.Client.Host != o.Client.Host || s.Client.Port != o.Client.Port {
+		return false
+	}
+	if !s.Server.Known() || !o.Server.Known() {
+		return true
+	}
+	return s.Server.Host == o.Server.Host && s.Server.Port == o.Server.Port
+}
+
+// ParseSession parses a session label. A side that is not known (`0:0`, `?:…`) or not understood is
+// left zero; of a label that is no label at all both are.
+//
+// IPv6 hosts are not bracketed, so a side's port follows its last colon. A socket number can come
+// first: `7::tcp_10.0.0.1:1+tcp_10.0.0.2:2`.
+func ParseSession(label string) Session {
+	left, right, ok := strings.Cut(label, "+")
+	if !ok {
+		return Session{}
+	}
+	if number, rest, ok := strings.Cut(left, "::"); ok && digits(number) {
+		left = rest
+	}
+	return Session{Client: parseSide(left), Server: parseSide(right)}
+}
+
+func parseSide(side string) Endpoint {
+	name, address, ok := strings.Cut(side, "_")
+	if !ok {
+		return Endpoint{}
+	}
+	transport, ok := transports[name]
+	if !ok {
+		transport = TransportUnknown
+	}
+	colon := strings.LastIndexByte(address, ':')
+	if colon <= 0 {
+		return Endpoint{}
+	}
+	port, err := strconv.ParseUint(address[colon+1:], 10, 16)
+	if err != nil {
+		return Endpoint{}
+	}
+	return Endpoint{Transport: transport, Host: address[:colon], Port: uint16(port)}
+}
+
+func digits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,44 @@
+// Package traceid computes the trace and span ids of a connection. They depend on nothing but names
+// that also stand in logs, so that anyone can compute them; see Of.
+package traceid
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"time"
+)
+
+// ID is the id of a trace and of its root span.
+type ID struct {
+	Trace [16]byte
+	Span  [8]byte
+}
+
+// TraceString is the trace id in lower-case hex, as tracing backends show it.
+func (id ID) TraceString() string { return hex.EncodeToString(id.Trace[:]) }
+
+// SpanString is the span id in lower-case hex.
+func (id ID) SpanString() string { return hex.EncodeToString(id.Span[:]) }
+
+// Of returns the ids of the connection that the proxy source calls id: the first 16 and the next 8
+// bytes of SHA-256("<source>/<id>"). On a shell:
+//
+//	printf %s "oneofmany1/Proxy-A65E609B-OID-FEE9B1098109" | sha256sum | cut -c1-32
+func Of(source, id string) ID { return hash(source + "/" + id) }
+
+// OfDecision returns the ids for an access decision whose connection never became known:
+// SHA-256("<source>/<session label>/<receipt, Unix ns>").
+func OfDecision(source, label string, received time.Time) ID {
+	return hash(source + "/" + label + "/" + strconv.FormatInt(received.UnixNano(), 10))
+}
+
+// Child returns the id of a span below the root, which only its name tells from its siblings.
+func (id ID) Child(name string) ID {
+	return ID{Trace: id.Trace, Span: hash(string(id.Trace[:]) + "/" + name).Span}
+}
+
+func hash(text string) ID {
+	sum := sha256.Sum256([]byte(text))
+	return ID{Trace: [16]byte(sum[:16]), Span: [8]byte(sum[16:24])}
+}

@@ -1,0 +1,168 @@
+package traces
+
+import (
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/track"
+)
+
+// What the semantic conventions have no stable name for.
+const (
+	keyConnection  attribute.Key = "smithproxy.connection.id"
+	keyInstance    attribute.Key = "smithproxy.instance.id"
+	keySession     attribute.Key = "smithproxy.session"
+	keyPolicy      attribute.Key = "smithproxy.policy"
+	keyBytesUp     attribute.Key = "smithproxy.bytes.up"
+	keyBytesDown   attribute.Key = "smithproxy.bytes.down"
+	keySignatures  attribute.Key = "smithproxy.signatures"
+	keyEntropyUp   attribute.Key = "smithproxy.entropy.up"
+	keyEntropyDown attribute.Key = "smithproxy.entropy.down"
+	keySkew        attribute.Key = "smithproxy.flow.skew"
+	keyVerdict     attribute.Key = "smithproxy.access.verdict"
+	keyRule        attribute.Key = "smithproxy.access.rule"
+	keyDecision    attribute.Key = "smithproxy.access.decision"
+	keyReason      attribute.Key = "smithproxy.close.reason"
+	keyEstimated   attribute.Key = "smithproxy.start.estimated"
+	keyDropped     attribute.Key = "smithproxy.l7.dropped"
+	keyJA4Client   attribute.Key = "tls.client.ja4"
+	keyJA4Server   attribute.Key = "tls.server.ja4s"
+)
+
+// attributes collects what is known; what is not known is left out.
+type attributes []attribute.KeyValue
+
+func (a *attributes) add(kv ...attribute.KeyValue) { *a = append(*a, kv...) }
+
+func (a *attributes) text(key attribute.Key, value string) {
+	if value != "" {
+		a.add(key.String(value))
+	}
+}
+
+func connectionAttributes(c *track.Connection) []attribute.KeyValue {
+	a := make(attributes, 0, 32)
+	a.add(keyConnection.String(c.ID))
+	a.text(keyInstance, c.Instance)
+	a.text(keySession, c.Label)
+	a.add(keyReason.String(string(c.Reason)))
+	if policy := c.Policy(); policy != event.PolicyUnknown || c.Stop != nil && c.Stop.Policy != nil {
+		a.add(keyPolicy.Int(policy))
+	}
+	sni := ""
+	if c.Stop != nil {
+		sni = c.Stop.SNI
+	}
+	a.add(sessionAttributes(c.Session, sni)...)
+	if c.Session.Transport() == event.TLS || c.Stop != nil && c.Stop.TLS {
+		a.add(semconv.TLSEstablished(true))
+	}
+	if c.Stop != nil {
+		a.stop(c)
+	}
+	if st := c.Statistics; st != nil {
+		a.statistics(st)
+	}
+	if verdict, rule, ok := c.Verdict(); ok {
+		a.add(keyVerdict.String(string(verdict)))
+		a.text(keyRule, rule)
+	}
+	if _, estimated := c.Start(); estimated {
+		a.add(keyEstimated.Bool(true))
+	}
+	return a
+}
+
+func (a *attributes) stop(c *track.Connection) {
+	s := c.Stop
+	a.protocol(s.App)
+	a.text(keyJA4Client, s.JA4Client)
+	a.text(keyJA4Server, s.JA4Server)
+	// An attribute is a signed number; no connection carries 8 EiB.
+	a.add(keyBytesUp.Int64(int64(s.BytesUp)), keyBytesDown.Int64(int64(s.BytesDown)))
+	if len(s.Signatures) > 0 {
+		a.add(keySignatures.StringSlice(s.Signatures))
+	}
+	if dropped := c.DetailsListed - len(s.Details); dropped > 0 {
+		a.add(keyDropped.Int(dropped))
+	}
+}
+
+// protocol turns an application's name into the conventions' protocol: http2 is version 2 of http.
+// http1 does not tell 1.0 from 1.1.
+func (a *attributes) protocol(app string) {
+	switch app {
+	case "":
+	case "http1":
+		a.add(semconv.NetworkProtocolName("http"))
+	case "http2", "http3":
+		a.add(semconv.NetworkProtocolName("http"), semconv.NetworkProtocolVersion(app[len("http"):]))
+	default:
+		a.add(semconv.NetworkProtocolName(strings.ToLower(app)))
+	}
+}
+
+func (a *attributes) statistics(st *event.Statistics) {
+	if st.Up != nil {
+		a.add(keyEntropyUp.Float64(st.Up.Bits))
+	}
+	if st.Down != nil {
+		a.add(keyEntropyDown.Float64(st.Down.Bits))
+	}
+	if st.Skew != nil {
+		a.add(keySkew.Float64(*st.Skew))
+	}
+}
+
+// sessionAttributes describe the two sides. The server is called by the name that the client asked
+// for, if it did; the address that was really spoken to is the peer.
+func sessionAttributes(s event.Session, sni string) []attribute.KeyValue {
+	var a attributes
+	if s.Client.Known() {
+		a.add(semconv.ClientAddress(s.Client.Host), semconv.ClientPort(int(s.Client.Port)))
+	}
+	server := sni
+	if server == "" {
+		server = s.Server.Host
+	}
+	if server != "" {
+		a.add(semconv.ServerAddress(server))
+	}
+	if s.Server.Known() {
+		a.add(semconv.ServerPort(int(s.Server.Port)),
+			semconv.NetworkPeerAddress(s.Server.Host), semconv.NetworkPeerPort(int(s.Server.Port)))
+	}
+	switch s.Transport() {
+	case event.TCP, event.TLS:
+		a.add(semconv.NetworkTransportTCP)
+	case event.UDP:
+		a.add(semconv.NetworkTransportUDP)
+	case event.Unix:
+		a.add(semconv.NetworkTransportUnix)
+	}
+	if kv, ok := networkType(s); ok {
+		a.add(kv)
+	}
+	return a
+}
+
+// networkType is the family of the server's address, for the sides can differ; the client's while the
+// server is not known.
+func networkType(s event.Session) (kv attribute.KeyValue, ok bool) {
+	side := s.Server
+	if !side.Known() {
+		side = s.Client
+	}
+	addr, ok := side.Addr()
+	switch {
+	case !ok:
+		return kv, false
+	case addr.Unmap().Is4():
+		return semconv.NetworkTypeIPv4, true
+	default:
+		return semconv.NetworkTypeIPv6, true
+	}
+}

@@ -1,0 +1,110 @@
+package traces
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/traceid"
+	"smithproxy_exporter/exporter/track"
+)
+
+const (
+	// nameAccess is the span of an access-request.
+	nameAccess = "access-request"
+	// nameRequest is the span event of one request that the L7 engine saw.
+	nameRequest = "http.request"
+)
+
+// connection makes the trace of one connection: the root span, and below it its access-request.
+func (s *Sink) connection(c *track.Connection) {
+	id := traceid.Of(c.Source, c.ID)
+	start, _ := c.Start()
+	tracer := s.tracer(c.Source)
+	ctx, root := tracer.Start(withID(context.Background(), id), spanName(c),
+		trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(start),
+		trace.WithAttributes(connectionAttributes(c)...))
+	if c.Reason == track.ReasonLost || c.Reason == track.ReasonRestart {
+		root.SetStatus(codes.Error, "the end of the connection is not known")
+	}
+	addRequests(root, c)
+	if c.Decision != nil {
+		access(ctx, tracer, id.Child(nameAccess), trace.SpanKindInternal, c.Decision)
+	}
+	root.End(trace.WithTimestamp(c.End()))
+}
+
+// unclaimed makes the trace of a decision whose connection never became known.
+func (s *Sink) unclaimed(d *track.Decision) {
+	access(context.Background(), s.tracer(d.Source), traceid.OfDecision(d.Source, d.Label, d.Received),
+		trace.SpanKindServer, d)
+}
+
+// access makes the span of an access-request: a child where the context has a span, else a root.
+func access(ctx context.Context, tracer trace.Tracer, id traceid.ID, kind trace.SpanKind, d *track.Decision) {
+	attributes := []attribute.KeyValue{
+		keyVerdict.String(string(d.Verdict)), keyRule.String(d.Rule), keyDecision.String(d.ID),
+		keySession.String(d.Label),
+	}
+	if d.Policy != event.PolicyUnknown {
+		attributes = append(attributes, keyPolicy.Int(d.Policy))
+	}
+	if kind == trace.SpanKindServer {
+		attributes = append(attributes, sessionAttributes(d.Session, "")...)
+	}
+	_, span := tracer.Start(withID(ctx, id), nameAccess, trace.WithSpanKind(kind),
+		trace.WithTimestamp(d.Received), trace.WithAttributes(attributes...))
+	span.End(trace.WithTimestamp(d.Answered))
+}
+
+// late makes a child span of what came after its connection's root span was made.
+func (s *Sink) late(l track.Late) {
+	id := traceid.Of(l.C.Source, l.C.ID)
+	parent := trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID(id.Trace), SpanID: trace.SpanID(id.Span), TraceFlags: trace.FlagsSampled,
+		Remote: true,
+	})
+	name := string(l.Action)
+	ctx := withID(trace.ContextWithRemoteSpanContext(context.Background(), parent), id.Child(name))
+	_, span := s.tracer(l.C.Source).Start(ctx, name, trace.WithSpanKind(trace.SpanKindInternal),
+		trace.WithTimestamp(l.At), trace.WithAttributes(connectionAttributes(l.C)...))
+	addRequests(span, l.C)
+	span.End(trace.WithTimestamp(l.At))
+}
+
+// spanName is of low cardinality: the application, else what the connection ran over. Never anything
+// that a client chose.
+func spanName(c *track.Connection) string {
+	if app := c.App(); app != "" {
+		return app
+	}
+	if t := transport(c); t != event.TransportUnknown {
+		return string(t)
+	}
+	return "connection"
+}
+
+// transport is what the latest complete label says, else what the start said.
+func transport(c *track.Connection) event.Transport {
+	if t := c.Session.Transport(); t != event.TransportUnknown {
+		return t
+	}
+	if c.Stop != nil && c.Stop.TLS {
+		return event.TLS
+	}
+	return event.TransportUnknown
+}
+
+func addRequests(span trace.Span, c *track.Connection) {
+	if c.Stop == nil {
+		return
+	}
+	at := trace.WithTimestamp(c.StoppedAt)
+	for _, url := range c.Stop.Details {
+		span.AddEvent(nameRequest, at, trace.WithAttributes(semconv.URLFull(url)))
+	}
+}

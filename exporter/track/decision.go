@@ -1,0 +1,99 @@
+package track
+
+import (
+	"slices"
+	"time"
+
+	"smithproxy_exporter/exporter/event"
+)
+
+// Decision is an access-request and how it was answered. The request names its connection by the
+// session label only: the tracker finds out which connection it was.
+type Decision struct {
+	Source string
+	// ID is what the answer carried as "decision", for the proxy to echo.
+	ID string
+	// ConnectionID is the OID id when the request had one, as in the HOWTO; else "".
+	ConnectionID string
+	Label        string
+	Session      event.Session
+	Policy       int
+	Verdict      event.Verdict
+	Rule         string
+	// Received and Answered are of the first request, for a proxy can ask more than once.
+	Received, Answered time.Time
+	Requests           int
+
+	// claimed is set once a connection has it.
+	claimed bool
+}
+
+// repeatOf reports whether d asks again about what o asked.
+func (d *Decision) repeatOf(o *Decision) bool {
+	return d.Label == o.Label || d.Session.SameConnection(o.Session)
+}
+
+// join adds a repeated request to the decision.
+func (d *Decision) join(repeat Decision) {
+	d.Requests++
+	if repeat.Received.Before(d.Received) {
+		d.Received, d.Answered, d.ID = repeat.Received, repeat.Answered, repeat.ID
+	}
+}
+
+// expectedRequests is how often a proxy asks about one connection: over SOCKS, where it knows the
+// policy, twice.
+func (d *Decision) expectedRequests() int {
+	if d.Policy == event.PolicyUnknown {
+		return 1
+	}
+	return 2
+}
+
+// pendingDecisions are the decisions of one proxy that no connection has claimed yet.
+type pendingDecisions struct {
+	byClient map[client][]*Decision
+	queue    queue[*Decision]
+}
+
+func newPendingDecisions() pendingDecisions {
+	return pendingDecisions{byClient: map[client][]*Decision{}}
+}
+
+func (p *pendingDecisions) add(d *Decision) {
+	key := clientOf(d.Label, d.Session)
+	if same := p.byClient[key]; len(same) < maxSameClient {
+		p.byClient[key] = append(same, d)
+	}
+	p.queue.push(d)
+}
+
+// find returns the oldest decision about a connection with the label; one with the given decision id
+// comes first.
+func (p *pendingDecisions) find(label string, s event.Session, id string) *Decision {
+	var found *Decision
+	for _, d := range p.byClient[clientOf(label, s)] {
+		if d.Label != label && !s.SameConnection(d.Session) {
+			continue
+		}
+		if id != "" && d.ID == id {
+			return d
+		}
+		if found == nil {
+			found = d
+		}
+	}
+	return found
+}
+
+// claim takes d out of the search; it stays in the queue until it is due.
+func (p *pendingDecisions) claim(d *Decision) {
+	d.claimed = true
+	key := clientOf(d.Label, d.Session)
+	rest := slices.DeleteFunc(p.byClient[key], func(o *Decision) bool { return o == d })
+	if len(rest) == 0 {
+		delete(p.byClient, key)
+	} else {
+		p.byClient[key] = rest
+	}
+}

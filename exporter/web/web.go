@@ -1,0 +1,61 @@
+// Package web is what people and Prometheus see: metrics, health, the JSON API and a landing page, on
+// a listener of its own.
+package web
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+)
+
+// Options are what the listener shows.
+type Options struct {
+	MetricsPath string
+	Version     string
+	Gatherer    prometheus.Gatherer
+	Registerer  prometheus.Registerer
+	API         *API
+	// Ready reports whether webhooks are being received.
+	Ready func() bool
+}
+
+// NewHandler returns the handler of the web listener.
+func NewHandler(o Options) (http.Handler, error) {
+	landing, err := toolkit.NewLandingPage(toolkit.LandingConfig{
+		Name:        "smithproxy_exporter",
+		Description: "Prometheus metrics and OpenTelemetry traces of smithproxies",
+		Version:     o.Version,
+		Profiling:   "false",
+		Links: []toolkit.LandingLinks{
+			{Address: o.MetricsPath, Text: "Metrics"},
+			{Address: "/api/v1/connections", Text: "Connections", Description: "open ones, and those that finished last, as JSON"},
+			{Address: "/-/healthy", Text: "Healthy"},
+			{Address: "/-/ready", Text: "Ready"},
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("landing page: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET "+o.MetricsPath, promhttp.InstrumentMetricHandler(o.Registerer,
+		promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: o.Registerer})))
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "smithproxy_exporter is healthy.")
+	})
+	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+		if !o.Ready() {
+			http.Error(w, "smithproxy_exporter is not ready.", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "smithproxy_exporter is ready.")
+	})
+	mux.HandleFunc("GET /api/v1/connections", o.API.list)
+	mux.HandleFunc("GET /api/v1/connections/{source}/{id}", o.API.one)
+	if o.MetricsPath != "/" {
+		mux.Handle("/", landing)
+	}
+	return mux, nil
+}
