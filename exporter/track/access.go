@@ -33,13 +33,18 @@ func (t *Tracker) Decide(d Decision) {
 
 // earlier returns the decision that d only repeats, if there is one.
 func (p *proxy) earlier(d *Decision) *Decision {
-	if o := p.pending.find(d.Label, d.Session, ""); o != nil && d.repeatOf(o) {
+	key := clientOf(d.Label, d.Session)
+	if o := p.pending.find(d.Label, d.Session, ""); o != nil {
 		return o
 	}
-	for c := range p.conns.ofClient(clientOf(d.Label, d.Session)) {
+	for c := range p.conns.ofClient(key) {
 		if c.Decision != nil && d.repeatOf(c.Decision) && c.canHaveAsked(d) {
 			return c.Decision
 		}
+	}
+	p.pending.unsettle(d.Received.Add(-overtakenBy))
+	if o := p.pending.settled[key]; o != nil && d.repeatOf(o) {
+		return o
 	}
 	return nil
 }
@@ -61,12 +66,12 @@ func (t *Tracker) asked(p *proxy, d *Decision) *Connection {
 	return nil
 }
 
-// askedBeforeStop is by how much an access-request can seem to come after the stop of its connection.
+// overtakenBy is by how much an access-request can seem to come after the end of its own connection.
 // Beyond it the client's port serves another connection.
-const askedBeforeStop = 5 * time.Second
+const overtakenBy = 2 * time.Second
 
 func (c *Connection) canHaveAsked(d *Decision) bool {
-	return c.StoppedAt.IsZero() || d.Received.Before(c.StoppedAt.Add(askedBeforeStop))
+	return c.StoppedAt.IsZero() || d.Received.Before(c.StoppedAt.Add(overtakenBy))
 }
 
 // claimDecision joins a connection with the decision that was made about it before it was known.

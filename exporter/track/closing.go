@@ -25,12 +25,14 @@ func (t *Tracker) settle(p *proxy, c *Connection, at time.Time) {
 
 // complete reports whether everything that can still come for a closed connection has come.
 func (t *Tracker) complete(p *proxy, c *Connection) bool {
+	// An echo means that the proxy asked, and that the decision is on its way if it was made here.
+	decided := c.Decision != nil || c.Echo == nil
 	switch c.Reason {
 	case ReasonStop:
-		return !c.StartedAt.IsZero() && (!c.InfoAt.IsZero() || !p.expectsInfo())
+		return decided && !c.StartedAt.IsZero() && (!c.InfoAt.IsZero() || !p.expectsInfo())
 	case ReasonRejected:
-		// The start comes over SOCKS only, and the decision is on its way if it was made here.
-		return c.Decision != nil && (!c.StartedAt.IsZero() || c.Decision.expectedRequests() == 1)
+		// In transparent mode, where the request comes once, there is no start.
+		return decided && (!c.StartedAt.IsZero() || c.Decision.expectedRequests() == 1)
 	default:
 		return true
 	}
@@ -89,6 +91,9 @@ func (t *Tracker) close(c *Connection, reason Reason) {
 func (t *Tracker) finish(p *proxy, c *Connection) {
 	p.conns.remove(c)
 	p.finished.add(c.ID, tombstone{seen: c.seen(), reason: c.Reason}, p.heardAt)
+	if c.Decision != nil {
+		p.pending.settle(c.Decision, p.heardAt)
+	}
 	t.emit(Finished{c})
 }
 

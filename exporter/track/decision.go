@@ -50,14 +50,45 @@ func (d *Decision) expectedRequests() int {
 	return 2
 }
 
-// pendingDecisions are the decisions of one proxy that no connection has claimed yet.
+// pendingDecisions are the decisions of one proxy that no connection has claimed yet. Those whose
+// connection is finished are remembered for a moment more, for a repeat that was overtaken.
 type pendingDecisions struct {
 	byClient map[client][]*Decision
-	queue    queue[*Decision]
+	queue    queue[*Decision] // by Received
+
+	settled      map[client]*Decision
+	settledQueue queue[settlement]
+}
+
+type settlement struct {
+	key client
+	d   *Decision
+	at  time.Time
 }
 
 func newPendingDecisions() pendingDecisions {
-	return pendingDecisions{byClient: map[client][]*Decision{}}
+	return pendingDecisions{byClient: map[client][]*Decision{}, settled: map[client]*Decision{}}
+}
+
+// settle remembers the decision of a connection that was finished at the given time.
+func (p *pendingDecisions) settle(d *Decision, at time.Time) {
+	key := clientOf(d.Label, d.Session)
+	p.settled[key] = d
+	p.settledQueue.push(settlement{key, d, at})
+}
+
+// unsettle forgets the decisions that were settled before the given time.
+func (p *pendingDecisions) unsettle(before time.Time) {
+	for {
+		oldest, ok := p.settledQueue.peek()
+		if !ok || !oldest.at.Before(before) {
+			return
+		}
+		if p.settled[oldest.key] == oldest.d {
+			delete(p.settled, oldest.key)
+		}
+		p.settledQueue.pop()
+	}
 }
 
 func (p *pendingDecisions) add(d *Decision) {

@@ -62,6 +62,7 @@ func (t *Tracker) Advance(now time.Time) {
 	}
 	for _, p := range t.byAge {
 		t.expireDecisions(p, now)
+		p.pending.unsettle(now.Add(-overtakenBy))
 		t.expireNeighbors(p, now)
 		p.finished.expire(now.Add(-tombstoneLingers * t.opts.Linger))
 		t.checkSilence(p, now)

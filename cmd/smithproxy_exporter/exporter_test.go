@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/track"
+)
+
+const secret = "S3CRET"
+
+// exporter is the binary's own wiring, running, with real listeners and a clock of the test's.
+type exporter struct {
+	t     testing.TB
+	app   *app
+	clock *manualClock
+	// webhook and web are the URLs of the two listeners.
+	webhook, web string
+	// handled has a token for each webhook whose handler has returned.
+	handled chan struct{}
+	stop    func() error
+}
+
+type manualClock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *manualClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *manualClock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
+}
+
+var epoch = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+// startExporter runs the exporter; change can change its configuration.
+func startExporter(t testing.TB, args []string, change func(*config.Config)) *exporter {
+	t.Helper()
+	cfg := config.Default()
+	cfg.Webhook.Secrets = []config.Secret{{Secret: secret}}
+	if change != nil {
+		change(&cfg)
+	}
+	f, _, err := parse(append([]string{
+		"--webhook.listen-address=127.0.0.1:0", "--web.listen-address=127.0.0.1:0",
+		"--storage.path=" + filepath.Join(t.TempDir(), "data"),
+	}, args...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &exporter{t: t, clock: &manualClock{at: epoch}, handled: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancel(context.Background())
+	e.app, err = openAt(ctx, f, cfg, slog.New(slog.NewTextHandler(testWriter{t}, nil)), clock{e.clock.now, time.Hour})
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	e.notify()
+	webAddress := make(chan net.Addr, 1)
+	e.app.web.BaseContext = func(l net.Listener) context.Context {
+		webAddress <- l.Addr()
+		return context.Background()
+	}
+	done := make(chan error, 1)
+	go func() { done <- e.app.serve(ctx) }()
+	e.stop = sync.OnceValue(func() error { cancel(); return <-done })
+	t.Cleanup(func() {
+		if err := e.stop(); err != nil {
+			t.Errorf("exporter: %v", err)
+		}
+	})
+	scheme := "http"
+	if cfg.Webhook.TLS != nil {
+		scheme = "https"
+	}
+	e.webhook = fmt.Sprintf("%s://%s/webhook/%s", scheme, e.app.webhookListener.Addr(), secret)
+	e.web = "http://" + (<-webAddress).String()
+	return e
+}
+
+// notify lets the test wait for a handler's return, which for an access-request comes after its
+// answer.
+func (e *exporter) notify() {
+	next := e.app.webhook.Handler
+	e.app.webhook.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r)
+		e.handled <- struct{}{}
+	})
+}
+
+// post sends one webhook as smithproxy does, over a connection of its own, and returns the answer.
+func (e *exporter) post(body []byte) (status int, answer string) {
+	e.t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Post(e.webhook, "application/json", bytes.NewReader(body))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	read, err := io.ReadAll(response.Body)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	<-e.handled
+	return response.StatusCode, string(read)
+}
+
+// advance lets time pass.
+func (e *exporter) advance(to time.Time) {
+	e.t.Helper()
+	e.clock.set(to)
+	err := e.app.pipeline.Query(context.Background(), func(tr *track.Tracker) { tr.Advance(to) })
+	if err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+func (e *exporter) get(path string) (status int, body string) {
+	e.t.Helper()
+	response, err := http.Get(e.web + path)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	read, err := io.ReadAll(response.Body)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return response.StatusCode, string(read)
+}
+
+func (e *exporter) metrics() string {
+	e.t.Helper()
+	_, body := e.get("/metrics")
+	return body
+}
+
+// testWriter sends the log to the test, where it is shown when the test fails.
+type testWriter struct{ t testing.TB }
+
+func (w testWriter) Write(line []byte) (int, error) {
+	w.t.Logf("%s", bytes.TrimSpace(line))
+	return len(line), nil
+}
