@@ -1,0 +1,62 @@
+# Everything a newcomer needs: make demo, make test. Needs Go and make.
+
+VERSION ?= $(shell cat VERSION)
+REVISION ?= $(shell git rev-parse --short HEAD 2>/dev/null)
+VERSION_PACKAGE = github.com/prometheus/common/version
+LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revision=$(REVISION)
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 30s
+
+.PHONY: all build run demo test lint fuzz cost golden clean
+
+all: lint test build
+
+build:
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+# The exporter alone, with its defaults. Ctrl-C ends it.
+run: build
+	bin/smithproxy_exporter
+
+# The exporter with its defaults and three simulated proxies. Ctrl-C ends both.
+demo: build
+	@bin/smithproxy_exporter & exporter=$$!; \
+	trap 'kill $$exporter 2>/dev/null; wait $$exporter' EXIT; \
+	trap : INT TERM; \
+	echo; \
+	echo '  metrics      http://localhost:10932/metrics'; \
+	echo '  connections  http://localhost:10932/api/v1/connections'; \
+	echo '  more         http://localhost:10932/'; \
+	echo '  Ctrl-C ends the demo.'; \
+	echo; \
+	bin/smithproxy_sim --url=http://localhost:5000/webhook/ --secret-file=data/webhook-secret \
+		--wait=15s --proxies=3 --ping-interval=10s --first-ping=1s --access-share=0.3
+
+# The race detector needs a C compiler; without one the tests run without it.
+RACE = $(shell command -v $$(go env CC) >/dev/null 2>&1 && echo -race)
+
+test:
+	go test $(RACE) -timeout 10m ./...
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+# Each fuzz target for FUZZTIME.
+fuzz:
+	go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./exporter/event
+	go test -run '^$$' -fuzz '^FuzzParseSession$$' -fuzztime $(FUZZTIME) ./exporter/event
+	go test -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME) ./exporter/webhook
+
+# CPU time an event, against a handler that only reads the body: see README, "What it costs".
+cost:
+	go test -run '^TestCost$$' -count 1 -v ./cmd/smithproxy_exporter -cost
+
+# Write the golden files anew; check them by hand.
+golden:
+	go test ./cmd/smithproxy_exporter -run '^TestReplay$$' -update
+
+clean:
+	rm -rf bin
