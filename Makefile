@@ -21,17 +21,18 @@ run: build
 
 # The exporter with its defaults and three simulated proxies. Ctrl-C ends both.
 demo: build
-	@bin/smithproxy_exporter & exporter=$$!; \
-	trap 'kill $$exporter 2>/dev/null; wait $$exporter' EXIT; \
-	trap : INT TERM; \
-	echo; \
+	@echo; \
 	echo '  metrics      http://localhost:10932/metrics'; \
 	echo '  connections  http://localhost:10932/api/v1/connections'; \
 	echo '  more         http://localhost:10932/'; \
 	echo '  Ctrl-C ends the demo.'; \
 	echo; \
-	bin/smithproxy_sim --url=http://localhost:5000/webhook/ --secret-file=data/webhook-secret \
-		--wait=15s --proxies=3 --ping-interval=10s --first-ping=1s --access-share=0.3
+	bin/smithproxy_exporter & exporter=$$!; \
+	bin/smithproxy_sim --url=http://localhost:5000/webhook/ --secret-file=data/webhook-secret --wait=15s \
+		--proxies=3 --first-ping=1s --ping-interval=10s --info-delay-max=3s --drain=2s & sim=$$!; \
+	trap 'kill $$sim 2>/dev/null' INT TERM; \
+	while kill -0 $$sim 2>/dev/null; do wait $$sim; done; \
+	kill $$exporter && wait $$exporter
 
 # The race detector needs a C compiler; without one the tests run without it.
 RACE = $(shell command -v $$(go env CC) >/dev/null 2>&1 && echo -race)

@@ -59,8 +59,12 @@ type app struct {
 
 // open wires the exporter, and begins to listen for webhooks.
 func open(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger) (*app, error) {
-	return openAt(ctx, f, cfg, logger, clock{time.Now, tick})
+	return openAt(ctx, f, cfg, logger, clock{wallClock, tick})
 }
+
+// wallClock leaves the monotonic reading out: times end up in spans as what the wall clock said, and
+// must compare as that, also when the clock was set in between.
+func wallClock() time.Time { return time.Now().Round(0) }
 
 func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger, c clock) (*app, error) {
 	a := &app{logger: logger, flags: f}

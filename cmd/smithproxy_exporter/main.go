@@ -41,7 +41,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	logger.Info("Starting smithproxy_exporter", "version", version.Info())
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	defer stop()
 	app, err := open(ctx, flags, cfg, logger)
 	if err != nil {
@@ -53,4 +53,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// stopSignals end the exporter in order. An interrupt that the parent chose to ignore stays ignored, as
+// for a job in the background of a script.
+func stopSignals() []os.Signal {
+	if signal.Ignored(os.Interrupt) {
+		return []os.Signal{syscall.SIGTERM}
+	}
+	return []os.Signal{os.Interrupt, syscall.SIGTERM}
 }

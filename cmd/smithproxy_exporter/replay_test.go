@@ -180,7 +180,7 @@ func checkTraces(t *testing.T, spans []received) {
 	}
 	for _, s := range spans {
 		if endOf(s).Before(startOf(s)) {
-			t.Errorf("span %s ends before it starts", s.spanID())
+			t.Errorf("span %s ends before it starts: %v", s.spanID(), s)
 		}
 		if s.parent() != "" {
 			root, ok := byID[s.parent()]

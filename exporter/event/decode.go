@@ -47,15 +47,19 @@ type message struct {
 type details struct {
 	Info       *info       `json:"info"`
 	Statistics *statistics `json:"statistics"`
-	Access     *struct {
-		Info struct {
-			Session  string         `json:"session"`
-			Response jsontext.Value `json:"access-response"`
-		} `json:"info"`
+	// In the HOWTO form a feature's data is not wrapped in another info.
+	Access *struct {
+		echo
+		Info *echo `json:"info"`
 	} `json:"access-request"`
 	// An access-request carries these at this level.
 	Session string `json:"session"`
 	Policy  *int   `json:"policy"`
+}
+
+type echo struct {
+	Session  string         `json:"session"`
+	Response jsontext.Value `json:"access-response"`
 }
 
 type info struct {
@@ -287,8 +291,12 @@ func (m *message) info() Info {
 		}
 	}
 	if a := m.Details.Access; a != nil {
-		i.Echo = &Echo{Session: a.Info.Session}
-		i.Echo.read(a.Info.Response)
+		echoed := a.echo
+		if a.Info != nil {
+			echoed = *a.Info
+		}
+		i.Echo = &Echo{Session: echoed.Session}
+		i.Echo.read(echoed.Response)
 	}
 	return i
 }

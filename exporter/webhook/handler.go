@@ -137,9 +137,13 @@ func (h *Handler) decide(w http.ResponseWriter, ev event.Event, a event.Access, 
 	answer(w, encodeDecision(d))
 	// An answer that cannot be sent is no reason not to record the decision.
 	_ = http.NewResponseController(w).Flush()
+	answered := h.Now()
+	if answered.Before(at) {
+		answered = at // the clock was set back
+	}
 	err := h.Intake.Decision(track.Decision{
 		Source: ev.Source, ID: d.ID, ConnectionID: ev.ID, Label: a.Session, Policy: a.Policy,
-		Verdict: d.Verdict, Rule: d.Rule, Received: at, Answered: h.Now(),
+		Verdict: d.Verdict, Rule: d.Rule, Received: at, Answered: answered,
 	})
 	if err != nil {
 		h.Refused(refusedStopping)

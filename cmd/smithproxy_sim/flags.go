@@ -1,0 +1,95 @@
+package main
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
+)
+
+// options are what the command line says.
+type options struct {
+	fleet      fleet.Config
+	allFaults  bool
+	secretFile string
+	wait       time.Duration
+	reportFile string
+	quiet      bool
+}
+
+// config is the fleet's configuration.
+func (o *options) config() fleet.Config {
+	cfg := o.fleet
+	if o.allFaults {
+		cfg.Faults = cfg.Faults.WithMix()
+	}
+	return cfg
+}
+
+func addFlags(app *kingpin.Application) *options {
+	o := &options{fleet: fleet.DefaultConfig()}
+	c := &o.fleet
+	app.Flag("url", "Webhook URL, the secret as its last path segment. https speaks HTTP/2.").Required().StringVar(&c.URL)
+	app.Flag("secret-file", "File with the secret, which is put behind the URL.").StringVar(&o.secretFile)
+	app.Flag("wait", "Time within which the webhook has to be there.").Default("0s").DurationVar(&o.wait)
+	flag(app, "tls.insecure-skip-verify", "Accept any certificate of the webhook.", &c.InsecureSkipVerify)
+	app.Flag("seed", "Decides everything random.").Default(strconv.FormatUint(c.Seed, 10)).Uint64Var(&c.Seed)
+
+	flag(app, "proxies", "Number of proxies.", &c.Proxies)
+	flag(app, "plain-proxies", "How many of them, the last ones, have no policy feature.", &c.PlainProxies)
+	flag(app, "name-prefix", "Beginning of the source names.", &c.NamePrefix)
+	flag(app, "threads", "Sending threads of one proxy.", &c.Threads)
+	app.Flag("form", "Form of the messages: current, howto, or mixed (every second proxy howto).").
+		Default(string(c.Form)).EnumVar((*string)(&c.Form), string(fleet.FormCurrent), string(fleet.FormHOWTO), string(fleet.FormMixed))
+
+	flag(app, "rate", "New connections a second over all proxies.", &c.Rate)
+	flag(app, "max-speed", "Start connections as fast as the sending threads go.", &c.MaxSpeed)
+	flag(app, "connections", "End after that many connections over all proxies; 0 is no limit.", &c.Connections)
+	flag(app, "duration", "End after that time; 0 is until interrupted.", &c.Duration)
+	flag(app, "drain", "Time within which open connections finish at the end.", &c.Drain)
+	flag(app, "leave-open", "Further connections each proxy opens at the end and never closes.", &c.LeaveOpen)
+	flag(app, "last-pings", "Pings of each proxy when all else is done.", &c.LastPings)
+	flag(app, "last-ping-gap", "Time before each of them.", &c.LastPingGap)
+
+	flag(app, "access-share", "Share of connections that send access-request.", &c.AccessShare)
+	flag(app, "socks-share", "Share of TCP connections that come over SOCKS.", &c.SOCKSShare)
+	flag(app, "statistics-share", "Share of connections with the statistics feature.", &c.StatisticsShare)
+	flag(app, "content-share", "Share of connections that send connection-content.", &c.ContentShare)
+	flag(app, "duration-max", "Longest duration of a connection.", &c.DurationMax)
+	flag(app, "info-delay-max", "Longest delay of a connection-info; most come at once.", &c.InfoDelayMax)
+	flag(app, "reorder", "Multiplier of the measured rates of events out of order.", &c.Reorder)
+	flag(app, "distinct-snis", "Number of different SNIs.", &c.DistinctSNIs)
+	flag(app, "distinct-clients", "Number of different client addresses.", &c.DistinctClients)
+	flag(app, "distinct-signatures", "Number of different signatures.", &c.DistinctSignatures)
+
+	flag(app, "ping-interval", "Time between pings.", &c.PingInterval)
+	flag(app, "first-ping", "Time from the start of a proxy to its first ping.", &c.FirstPing)
+	flag(app, "neighbor-interval", "Time between updates of all known addresses; 0 sends none.", &c.NeighborInterval)
+	flag(app, "restart-every", "Mean time between restarts of a proxy; 0 is never.", &c.RestartEvery)
+	flag(app, "restart-share", "Share of connections before which the proxy restarts.", &c.RestartShare)
+	flag(app, "restart-kill-share", "Share of restarts by SIGKILL instead of SIGTERM.", &c.RestartKillShare)
+	flag(app, "timeout", "Timeout of one try.", &c.Timeout)
+	flag(app, "neighbor-timeout", "Timeout of one try of a neighbor message.", &c.NeighborTimeout)
+	flag(app, "tries", "Tries of one event.", &c.Tries)
+
+	f := &c.Faults
+	app.Flag("faults", "A sensible share of every fault that has none.").BoolVar(&o.allFaults)
+	flag(app, "fault.duplicate", "Share of events delivered one to four times more.", &f.Duplicate)
+	flag(app, "fault.abort", "Share of events whose first try breaks in the body.", &f.Abort)
+	flag(app, "fault.late-start", "Share of connections whose start comes long after the stop.", &f.LateStart)
+	flag(app, "fault.late-start-delay", "How long after.", &f.LateStartDelay)
+	flag(app, "fault.lost-stop", "Share of HTTP connections without a stop (a URL is not UTF-8).", &f.LostStop)
+	flag(app, "fault.lost-start", "Share of connections whose start is never delivered.", &f.LostStart)
+	flag(app, "fault.lost-info", "Share of connections whose info is never delivered.", &f.LostInfo)
+	flag(app, "fault.garbage", "Share of connections beside which an unusable request comes.", &f.Garbage)
+	flag(app, "fault.garbage-size", "Size of a too large request in bytes.", &f.GarbageSize)
+	flag(app, "fault.hostile", "Share of connections with strings an attacker chose.", &f.Hostile)
+
+	app.Flag("report.json", "File for the whole report.").StringVar(&o.reportFile)
+	app.Flag("report.connections", "Report every connection, not only totals (true or false).").
+		PlaceHolder(strconv.FormatBool(c.ReportConnections)).SetValue((*boolText)(&c.ReportConnections))
+	app.Flag("quiet", "No status and no summary.").BoolVar(&o.quiet)
+	return o
+}

@@ -1,0 +1,172 @@
+package fleet
+
+import (
+	"slices"
+	"sync"
+)
+
+// archive closes the records of one proxy's connections.
+type archive struct {
+	mu       sync.Mutex
+	records  []*Connection
+	silent   []*connection // ended, and the receiver was not told
+	leftOpen []*connection
+}
+
+// keep holds a connection that is to stay open until the end of the run.
+func (a *archive) keep(c *connection) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.leftOpen = append(a.leftOpen, c)
+}
+
+// settle takes a connection to which nothing more can happen.
+func (a *archive) settle(p *proxy, c *connection) {
+	if c.expected() == "" {
+		// Whether pings show that it is gone before a restart does is not known yet.
+		a.mu.Lock()
+		a.silent = append(a.silent, c)
+		a.mu.Unlock()
+		return
+	}
+	a.close(p, c, c.expected())
+}
+
+// expected is the close reason a receiver must find, "" when only what the
+// proxy does later decides that.
+func (c *connection) expected() string {
+	switch {
+	case c.stop.acknowledged():
+		return ExpectedStop
+	case c.info.acknowledged() && c.rejected:
+		return ExpectedRejected
+	case c.info.acknowledged():
+		return ExpectedLost
+	case !c.start.acknowledged():
+		return ExpectedNone
+	case c.killed:
+		return ExpectedRestart
+	case c.leftOpen:
+		return ExpectedOpen
+	}
+	return ""
+}
+
+// sweep closes what two lists have shown to be gone, so that little is held in a
+// long run.
+func (a *archive) sweep(p *proxy) {
+	var gone []*connection
+	a.mu.Lock()
+	a.silent = slices.DeleteFunc(a.silent, func(c *connection) bool {
+		isGone := p.presence.since(c) >= 2
+		if isGone {
+			gone = append(gone, c)
+		}
+		return isGone
+	})
+	a.mu.Unlock()
+	for _, c := range gone {
+		a.close(p, c, ExpectedLost)
+	}
+}
+
+// restarted decides about what ended silently in the life that ends now: two
+// lists in a row without it show it is gone, else only the new boot id does.
+func (a *archive) restarted(p *proxy) {
+	for _, c := range a.takeSilent() {
+		if p.presence.since(c) >= 2 {
+			a.close(p, c, ExpectedLost)
+		} else {
+			c.killed = true
+			a.close(p, c, ExpectedRestart)
+		}
+	}
+}
+
+// closeAll closes what is left at the end of the run.
+func (a *archive) closeAll(p *proxy) {
+	a.mu.Lock()
+	leftOpen := a.leftOpen
+	a.leftOpen = nil
+	a.mu.Unlock()
+	for _, c := range leftOpen {
+		p.release(c)
+	}
+	for _, c := range a.takeSilent() {
+		if p.presence.since(c) >= 1 {
+			a.close(p, c, ExpectedLost)
+		} else {
+			a.close(p, c, ExpectedOpen)
+		}
+	}
+}
+
+func (a *archive) takeSilent() []*connection {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	silent := a.silent
+	a.silent = nil
+	return silent
+}
+
+// close counts a connection and, if wanted, keeps its record.
+func (a *archive) close(p *proxy, c *connection, expected string) {
+	p.ledger.with(func(t *Totals) {
+		t.Expected[expected]++
+		if c.stop.acknowledged() {
+			t.BytesUp += c.script.up
+			t.BytesDown += c.script.down
+		}
+	})
+	if !p.cfg.ReportConnections {
+		return
+	}
+	r := c.record(p.source)
+	r.Expected = expected
+	r.PingsAfter = p.presence.since(c)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.records = append(a.records, r)
+}
+
+// record is what the report says of a connection.
+func (c *connection) record(source string) *Connection {
+	s := c.script
+	r := &Connection{
+		Source: source, ID: c.id, Instance: c.instance, Mode: s.mode,
+		StartLabel: s.startLabel(), StopLabel: s.stopLabel(), Transport: s.startTransport(),
+		Client: s.client.String(), Server: s.server.String(),
+		TLS: s.tls, SNI: s.sni, App: s.app, Policy: s.policy,
+		Signatures: s.signatures, L7Details: s.details, BytesUp: s.up, BytesDown: s.down,
+		FailedConnect: s.failed, DurationSeconds: s.duration.Seconds(),
+		Asked: c.asked, Verdict: c.verdict, Echo: c.echo,
+		Access: c.access, Start: c.start, Stop: c.stop, Info: c.info,
+		RestartedOpen: c.killed,
+	}
+	if s.hasStatistics() && !c.rejected {
+		r.EntropyUp, r.EntropyDown = s.entropyUp.report(), s.entropyDown.report()
+		if skew := s.skew(); !s.skewNull {
+			r.Skew = &skew
+		}
+	}
+	for _, f := range []struct {
+		name string
+		is   bool
+	}{
+		{"late-start", s.lateStart}, {"lost-stop", s.lostStop},
+		{"lost-start", s.start.never}, {"lost-info", s.info.never},
+		{"stop-before-start", s.order == stopBeforeStart && s.startDelayed()},
+		{"info-before-stop", s.order == infoBeforeStop && s.sendsInfo()},
+		{"info-before-start", s.order == infoBeforeStart && s.startDelayed()},
+		{"left-open", c.leftOpen},
+	} {
+		if f.is {
+			r.Faults = append(r.Faults, f.name)
+		}
+	}
+	return r
+}
+
+func (e sample) report() *Entropy {
+	return &Entropy{Bits: e.entropy, Bytes: e.bytes, Data: e.bytes > 0}
+}

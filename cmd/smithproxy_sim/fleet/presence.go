@@ -1,0 +1,157 @@
+package fleet
+
+import (
+	"sync"
+	"time"
+)
+
+// presence is what the lists of the pings are made of: the connections with a
+// client and a server side. The scheduler changes it, the threads read it.
+type presence struct {
+	mu        sync.Mutex
+	open      []*connection // each knows its index
+	lingering []*connection // stopped, but still listed for a while
+	lists     uint64        // pings with a list built so far
+	// acked are the two highest numbers of acknowledged lists; no more is needed
+	// to know whether two of them came after a connection ended.
+	acked [2]uint64
+}
+
+// add lists a connection from the given time on.
+func (p *presence) add(c *connection, from time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.listed, c.listIndex = from, len(p.open)
+	p.open = append(p.open, c)
+}
+
+// remove ends the listing of a connection; it may linger.
+func (p *presence) remove(c *connection, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.listIndex >= 0 {
+		last := len(p.open) - 1
+		p.open[c.listIndex] = p.open[last]
+		p.open[c.listIndex].listIndex = c.listIndex
+		p.open[last] = nil
+		p.open = p.open[:last]
+		c.listIndex = -1
+		if c.script.lingers > 0 {
+			c.listed = now.Add(c.script.lingers)
+			p.lingering = append(p.lingering, c)
+		}
+	}
+	c.endedAtList, c.ended = p.lists, true
+}
+
+// clear forgets everything, as the end of a process does, and returns what was
+// open.
+func (p *presence) clear() []*connection {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	open := p.open
+	for _, c := range open {
+		c.listIndex = -1
+	}
+	p.open, p.lingering = nil, nil
+	return open
+}
+
+// list returns what a ping says is open and the number of that list. The labels
+// are of the further list, if wanted.
+func (p *presence) list(now time.Time, labels bool) (ids, plus []string, number uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lists++
+	number = p.lists
+	put := func(c *connection) {
+		ids = append(ids, c.id)
+		if labels {
+			plus = append(plus, c.id+"="+c.script.stopLabel())
+		}
+	}
+	for _, c := range p.open {
+		if !c.listed.After(now) { // one that has just been accepted may be missing
+			put(c)
+		}
+	}
+	kept := p.lingering[:0]
+	for _, c := range p.lingering {
+		if c.listed.After(now) {
+			put(c)
+			kept = append(kept, c)
+			c.endedAtList = number // this list still has it
+		}
+	}
+	clear(p.lingering[len(kept):])
+	p.lingering = kept
+	return ids, plus, number
+}
+
+// acknowledged notes that the receiver took the list with the number.
+func (p *presence) acknowledged(number uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case number > p.acked[0]:
+		p.acked = [2]uint64{number, p.acked[0]}
+	case number > p.acked[1]:
+		p.acked[1] = number
+	}
+}
+
+// since counts the acknowledged lists built after the connection ended, up to 2.
+func (p *presence) since(c *connection) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, number := range p.acked {
+		if c.ended && number > c.endedAtList {
+			n++
+		}
+	}
+	return n
+}
+
+// neighbors are the client addresses a proxy knows. They outlive its restarts.
+type neighbors struct {
+	mu    sync.Mutex
+	known map[string]struct{}
+	order []string
+	// active are those with traffic since the last update.
+	active map[string]struct{}
+}
+
+// seen notes traffic of an address and reports whether it is new.
+func (n *neighbors) seen(address string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.active[address] = struct{}{}
+	if _, ok := n.known[address]; ok {
+		return false
+	}
+	n.known[address] = struct{}{}
+	n.order = append(n.order, address)
+	return true
+}
+
+// all returns every known address; the slice is not to be changed.
+func (n *neighbors) all() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.order[:len(n.order):len(n.order)]
+}
+
+// takeActive returns the known addresses with traffic since the last call.
+func (n *neighbors) takeActive() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	active := make([]string, 0, len(n.active))
+	for _, a := range n.order {
+		if _, ok := n.active[a]; ok {
+			active = append(active, a)
+		}
+	}
+	clear(n.active)
+	return active
+}

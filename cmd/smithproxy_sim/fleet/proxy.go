@@ -1,0 +1,243 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"sync/atomic"
+	"time"
+)
+
+// proxy plays one smithproxy. One goroutine, the scheduler, does one thing after
+// the other: an access-request holds up everything else, as the lock of a real
+// proxy does. What it sends otherwise goes through the pool.
+type proxy struct {
+	cfg       Config
+	source    string
+	form      Form
+	path      string // of the webhook, with the query
+	exchanger *exchanger
+	traffic   *traffic
+	daemon    *rand.Rand // boot ids, object ids and times of restarts
+	upkeep    *rand.Rand // what goes wrong with pings and neighbor messages
+	logger    *slog.Logger
+	live      *counters
+	ledger    *ledger
+	pool      *pool
+	presence  presence
+	neighbors neighbors
+	archive   archive
+	tooLarge  func() []byte // one body for all proxies
+
+	schedule    schedule
+	upcoming    *script // the next connection
+	limit       int     // connections to open, 0 is no limit
+	opened      int
+	instance    atomic.Pointer[string] // read by the threads too
+	instances   []string
+	object      uint64 // objects made since the boot
+	suspended   time.Time
+	draining    bool
+	drainEnd    time.Time
+	shrink      float64         // what is left of delays while draining
+	sendContext context.Context // ends what is being sent
+	abandon     context.CancelFunc
+}
+
+func newProxy(cfg Config, index int, x *exchanger, live *counters, tooLarge func() []byte) *proxy {
+	p := &proxy{
+		cfg:       cfg,
+		source:    fmt.Sprintf("%s%d", cfg.NamePrefix, index+1),
+		form:      cfg.form(index),
+		path:      requestPath(x.url),
+		exchanger: x,
+		traffic:   newTraffic(cfg, index),
+		// Another stream, so that when a proxy restarts does not change its scripts.
+		daemon:   rand.New(rand.NewPCG(^cfg.Seed, uint64(index))),
+		upkeep:   newUpkeep(cfg.Seed, index),
+		logger:   cfg.Logger,
+		live:     live,
+		tooLarge: tooLarge,
+		ledger:   newLedger(),
+		limit:    cfg.Connections / cfg.Proxies,
+		shrink:   1,
+	}
+	if index < cfg.Connections%cfg.Proxies {
+		p.limit++
+	}
+	p.neighbors.known = make(map[string]struct{})
+	p.neighbors.active = make(map[string]struct{})
+	return p
+}
+
+// requestPath is what goes into the request line.
+func requestPath(u *url.URL) string {
+	path := u.EscapedPath()
+	if path == "" {
+		path = "/"
+	}
+	if u.RawQuery != "" {
+		path += "?" + u.RawQuery
+	}
+	return path
+}
+
+// finished says whether no more connections are to be opened.
+func (p *proxy) finished() bool {
+	return p.cfg.Connections > 0 && p.opened >= p.limit
+}
+
+// run plays the proxy until the context ends or all connections are done, and
+// then lets it come to rest. Sending itself ends with the send context.
+func (p *proxy) run(ctx, sendContext context.Context) {
+	p.sendContext, p.abandon = context.WithCancel(sendContext)
+	defer p.abandon()
+	queue := 1024
+	if p.cfg.MaxSpeed {
+		queue = 2 * p.cfg.Threads // the threads set the pace
+	}
+	p.pool = newPool(p.cfg.Threads, queue, p.send)
+	now := time.Now()
+	p.boot(now)
+	p.upcoming = p.traffic.next()
+	p.schedule.add(appointment{at: now.Add(p.gap()), chore: choreArrival})
+	if p.cfg.NeighborInterval > 0 {
+		p.schedule.add(appointment{at: now.Add(p.cfg.NeighborInterval), chore: choreNeighbors})
+	}
+	if p.cfg.RestartEvery > 0 {
+		p.schedule.add(appointment{at: now.Add(p.nextRestart()), chore: choreRestart})
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if !p.draining && (ctx.Err() != nil || p.finished()) {
+			p.drain(time.Now())
+		}
+		if p.draining && p.schedule.deeds == 0 {
+			break
+		}
+		at, _ := p.schedule.next() // there is always a ping
+		if wait := time.Until(at); wait > 0 {
+			timer.Reset(wait)
+			done := ctx.Done()
+			if p.draining {
+				done = nil
+			}
+			select {
+			case <-timer.C:
+			case <-done:
+			}
+			continue
+		}
+		p.do(p.schedule.take(), at)
+	}
+	p.pool.idle()
+	p.lastPings()
+	p.pool.close()
+	p.archive.closeAll(p)
+}
+
+// gap is the time to the next arrival.
+func (p *proxy) gap() time.Duration {
+	if p.cfg.MaxSpeed {
+		return 0
+	}
+	return p.upcoming.gap
+}
+
+// nextRestart draws the time to the next restart.
+func (p *proxy) nextRestart() time.Duration {
+	return time.Duration((0.5 + p.daemon.Float64()) * float64(p.cfg.RestartEvery))
+}
+
+// do keeps an appointment that was due at the given time.
+func (p *proxy) do(a appointment, due time.Time) {
+	switch a.chore {
+	case choreArrival:
+		if due.Before(p.suspended) {
+			p.schedule.add(appointment{at: p.suspended, chore: choreArrival})
+			return
+		}
+		p.arrive(due)
+	case chorePing:
+		p.pushPing()
+		p.schedule.add(appointment{at: due.Add(p.cfg.PingInterval), chore: chorePing})
+	case choreNeighbors:
+		p.pushNeighbors()
+		p.schedule.add(appointment{at: due.Add(p.cfg.NeighborInterval), chore: choreNeighbors})
+	case choreRestart:
+		p.restart(time.Now())
+		p.schedule.add(appointment{at: time.Now().Add(p.nextRestart()), chore: choreRestart})
+	default:
+		p.perform(a.conn, a.deed)
+		p.release(a.conn)
+	}
+}
+
+// arrive lets a client connect, and makes the appointment with the next one.
+func (p *proxy) arrive(due time.Time) {
+	s := p.upcoming
+	if s.restart && p.opened > 0 {
+		p.restart(time.Now())
+		s.restart = false
+		if p.suspended.After(time.Now()) {
+			p.schedule.add(appointment{at: p.suspended, chore: choreArrival})
+			return
+		}
+	}
+	if s.garbage != garbageNone {
+		p.pool.push(event{garbage: s.garbage, timeout: p.cfg.Timeout})
+	}
+	p.opened++
+	p.upcoming = p.traffic.next()
+	if p.cfg.MaxSpeed {
+		due = time.Now() // else arrivals would never let anything else be due first
+	}
+	if !p.finished() {
+		p.schedule.add(appointment{at: due.Add(p.gap()), chore: choreArrival})
+	}
+	p.open(s)
+}
+
+// appoint makes a connection's appointment, sooner when the run is ending.
+func (p *proxy) appoint(c *connection, now time.Time, st step) {
+	at := now.Add(st.after)
+	if p.draining {
+		at = now.Add(time.Duration(float64(st.after) * p.shrink))
+		if at.After(p.drainEnd) {
+			at = p.drainEnd
+		}
+	}
+	c.pending.Add(1)
+	p.schedule.add(appointment{at: at, deed: st.do, conn: c})
+}
+
+// drain ends the arrivals and the restarts, and brings everything that is still
+// to come so near that it is done within the bound, in its order.
+func (p *proxy) drain(now time.Time) {
+	p.draining = true
+	p.drainEnd = now.Add(p.cfg.Drain)
+	// A receiver that hangs must not keep the run from ending.
+	time.AfterFunc(p.cfg.Drain+time.Duration(p.cfg.Tries+1)*p.cfg.Timeout, p.abandon)
+	var longest time.Duration
+	p.schedule.edit(func(a *appointment) bool {
+		if a.conn != nil {
+			longest = max(longest, a.at.Sub(now))
+		}
+		return a.chore != choreArrival && a.chore != choreRestart
+	})
+	if longest > p.cfg.Drain {
+		p.shrink = float64(p.cfg.Drain) / float64(longest)
+	}
+	p.schedule.edit(func(a *appointment) bool {
+		if left := a.at.Sub(now); a.conn != nil && left > 0 {
+			a.at = now.Add(time.Duration(float64(left) * p.shrink))
+		}
+		return true
+	})
+	for range p.cfg.LeaveOpen {
+		p.openForGood()
+	}
+}

@@ -1,0 +1,207 @@
+package fleet
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Report is what the fleet did, as far as it can know. All times are of this
+// machine's wall clock.
+type Report struct {
+	Seed    uint64    `json:"seed"`
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended"`
+	// Total is the sum over Sources.
+	Total Totals `json:"total"`
+	// Sources holds each proxy under its source name.
+	Sources map[string]*SourceReport `json:"sources"`
+	// Garbage holds the requests no receiver can use, by kind: not-json,
+	// wrong-secret, wrong-method, too-large, unknown-action, unknown-type. They
+	// are in no other number.
+	Garbage map[string]*Garbage `json:"garbage,omitempty"`
+	// Connections is absent when Config.ReportConnections is off.
+	Connections []*Connection `json:"connections,omitempty"`
+}
+
+// SourceReport is one proxy.
+type SourceReport struct {
+	Form Form `json:"form"`
+	// Instances are the boot ids in the order they ran, Proxy-<hex>.
+	Instances []string `json:"instances"`
+	// Neighbors are the client addresses that were announced as new, in order.
+	Neighbors []string `json:"neighbors"`
+	Totals
+}
+
+// Totals are numbers of one proxy or of all.
+type Totals struct {
+	Actions map[Action]*ActionTotals `json:"actions"`
+	// Restarts counts the changes of boot id, SIGTERM and SIGKILL.
+	Restarts int `json:"restarts"`
+	// Connections counts those a client opened, the rejected and the ones left
+	// open included.
+	Connections int `json:"connections"`
+	// Neighbors counts the addresses announced as new, and those of them
+	// whose announcement was acknowledged.
+	NeighborsNew          int `json:"neighbors_new"`
+	NeighborsAcknowledged int `json:"neighbors_acknowledged"`
+	// Verdicts counts what access-request events ended with: accept, reject, or
+	// failed when no usable answer came and the connection passed. A SOCKS
+	// connection asks twice.
+	Verdicts map[string]int `json:"verdicts"`
+	// Expected counts the connections by Connection.Expected.
+	Expected map[string]int `json:"expected"`
+	// BytesUp and BytesDown sum over the connections whose stop was acknowledged.
+	BytesUp   uint64 `json:"bytes_up"`
+	BytesDown uint64 `json:"bytes_down"`
+}
+
+// ActionTotals are numbers of messages with one action.
+type ActionTotals struct {
+	// Events counts each message once, however often it was sent.
+	Events int `json:"events"`
+	// Deliveries counts the requests that were sent whole and answered.
+	Deliveries int `json:"deliveries"`
+	// AcknowledgedEvents counts the events with at least one 2xx,
+	// AcknowledgedDeliveries all answers that are 2xx.
+	AcknowledgedEvents     int `json:"acknowledged_events"`
+	AcknowledgedDeliveries int `json:"acknowledged_deliveries"`
+	// FailedEvents counts the events that were never acknowledged: given up,
+	// refused with another status, or never delivered on purpose.
+	FailedEvents int `json:"failed_events"`
+	// Retries counts the tries after the first, Aborted the tries broken on
+	// purpose in the middle of the body, Failures the tries that failed
+	// otherwise: whether the receiver got those is unknown.
+	Retries  int `json:"retries"`
+	Aborted  int `json:"aborted"`
+	Failures int `json:"failures"`
+	// Status counts the answers by status code.
+	Status map[int]int `json:"status"`
+}
+
+// Garbage is one kind of unusable request. Each is tried once.
+type Garbage struct {
+	Sent   int         `json:"sent"`
+	Failed int         `json:"failed"` // no answer
+	Status map[int]int `json:"status"`
+}
+
+// Connection is one connection as the proxy knows it. What it was to carry is
+// there even if its stop or info never left: a rejected one has moved no bytes.
+type Connection struct {
+	Source   string `json:"source"`
+	ID       string `json:"id"`
+	Instance string `json:"instance"`
+	Mode     Mode   `json:"mode"`
+	// StartLabel and StopLabel are the session labels; over SOCKS they differ.
+	StartLabel string `json:"start_label"`
+	StopLabel  string `json:"stop_label"`
+	// Transport is tcp, tls or udp, as the start says it.
+	Transport string `json:"transport"`
+	// Client and Server are host:port, an IPv6 host in brackets.
+	Client string `json:"client"`
+	Server string `json:"server"`
+	TLS    bool   `json:"tls"`
+	SNI    string `json:"sni"` // "" without TLS or without a name
+	App    string `json:"app"` // http1, http2, dns or ""
+	Policy int    `json:"policy"`
+	// Signatures and L7Details are what the stop carries.
+	Signatures []string `json:"signatures"`
+	L7Details  []string `json:"l7_details"`
+	BytesUp    uint64   `json:"bytes_up"`
+	BytesDown  uint64   `json:"bytes_down"`
+	// EntropyUp, EntropyDown and Skew are what the info carries: absent without
+	// statistics. Skew is in [-1, 1] and also absent when sent as null.
+	EntropyUp   *Entropy `json:"entropy_up,omitempty"`
+	EntropyDown *Entropy `json:"entropy_down,omitempty"`
+	Skew        *float64 `json:"skew,omitempty"`
+	// FailedConnect: the server could not be reached.
+	FailedConnect bool `json:"failed_connect,omitempty"`
+	// DurationSeconds is the time from the first data to the stop, as scripted;
+	// the end of the run shortens it.
+	DurationSeconds float64 `json:"duration_seconds"`
+
+	// Asked: at least one access-request was sent. Verdict is accept, reject or
+	// failed, "" when not asked. Echo is the answer as the info repeats it.
+	Asked   bool            `json:"asked"`
+	Verdict string          `json:"verdict,omitempty"`
+	Echo    json.RawMessage `json:"echo,omitempty"`
+
+	// Access, Start, Stop and Info are the events; absent when there was none.
+	// Access holds both requests of a SOCKS connection.
+	Access *Delivery `json:"access,omitempty"`
+	Start  *Delivery `json:"start,omitempty"`
+	Stop   *Delivery `json:"stop,omitempty"`
+	Info   *Delivery `json:"info,omitempty"`
+
+	// Faults names what was done to the connection on purpose: late-start,
+	// lost-stop, lost-start, lost-info, stop-before-start, info-before-stop,
+	// info-before-start, left-open.
+	Faults []string `json:"faults,omitempty"`
+	// RestartedOpen: the proxy restarted while the connection was open or had
+	// something left to send.
+	RestartedOpen bool `json:"restarted_open,omitempty"`
+	// PingsAfter counts the acknowledged pings with a list that lacks the
+	// connection after it ended, in the same boot, up to 2. It is kept up only
+	// for one whose end nothing else tells.
+	PingsAfter int `json:"pings_after"`
+	// Expected is the close reason a correct receiver must find: stop (the stop
+	// was acknowledged), rejected (no stop, and the info echoes a reject), lost
+	// (no stop but an info, or nothing while pings show it gone), restart
+	// (nothing, and the proxy restarted before two pings showed it gone), open
+	// (nothing that tells its end), none (nothing that carries its id).
+	Expected string `json:"expected"`
+}
+
+// What Connection.Expected may be.
+const (
+	ExpectedStop     = "stop"
+	ExpectedRejected = "rejected"
+	ExpectedLost     = "lost"
+	ExpectedRestart  = "restart"
+	ExpectedOpen     = "open"
+	ExpectedNone     = "none"
+)
+
+// Entropy is that of one side's payload.
+type Entropy struct {
+	// Bits are per byte, 0 to 8, and mean nothing without data.
+	Bits  float64 `json:"bits"`
+	Bytes uint64  `json:"bytes_accounted"`
+	Data  bool    `json:"data"`
+}
+
+// Delivery is what became of one event.
+type Delivery struct {
+	// Events is 1, for the access-requests of a SOCKS connection 2.
+	Events                 int  `json:"events"`
+	Acknowledged           bool `json:"acknowledged"`
+	Deliveries             int  `json:"deliveries"`
+	AcknowledgedDeliveries int  `json:"acknowledged_deliveries"`
+	// Status is the last answer's, 0 without one.
+	Status int `json:"status"`
+	// FirstSent and FirstAnswered are of the first acknowledged delivery,
+	// LastSent and LastAnswered of the last: the receiver got it in between.
+	FirstSent     time.Time `json:"first_sent,omitzero"`
+	FirstAnswered time.Time `json:"first_answered,omitzero"`
+	LastSent      time.Time `json:"last_sent,omitzero"`
+	LastAnswered  time.Time `json:"last_answered,omitzero"`
+}
+
+// note adds an answer.
+func (d *Delivery) note(a answer) {
+	d.Deliveries++
+	d.Status = a.status
+	if !a.ok() {
+		return
+	}
+	if !d.Acknowledged {
+		d.FirstSent, d.FirstAnswered = a.sent, a.answered
+	}
+	d.Acknowledged = true
+	d.AcknowledgedDeliveries++
+	d.LastSent, d.LastAnswered = a.sent, a.answered
+}
+
+// acknowledged is false for an event there never was.
+func (d *Delivery) acknowledged() bool { return d != nil && d.Acknowledged }

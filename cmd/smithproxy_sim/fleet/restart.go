@@ -1,0 +1,63 @@
+package fleet
+
+import (
+	"fmt"
+	"time"
+)
+
+// destroyAfter is how long after a SIGTERM the infos of what was open come.
+const destroyAfter = 10 * time.Second
+
+// boot begins a life of the daemon: another instance, objects from the start.
+func (p *proxy) boot(now time.Time) {
+	random := p.daemon.Uint32()
+	if p.daemon.IntN(8) == 0 {
+		random >>= 4 // it is not padded with zeros, so some are shorter
+	}
+	instance := fmt.Sprintf("Proxy-%X", random)
+	p.instance.Store(&instance)
+	p.instances = append(p.instances, instance)
+	p.object = 0
+	p.schedule.add(appointment{at: now.Add(p.cfg.FirstPing), chore: chorePing})
+}
+
+// instanceNow is the boot id.
+func (p *proxy) instanceNow() string { return *p.instance.Load() }
+
+// restart ends a life of the daemon by SIGTERM or SIGKILL and begins the next.
+// What was open never stops. After a SIGTERM its infos come later, after a
+// SIGKILL nothing does.
+func (p *proxy) restart(now time.Time) {
+	kill := p.daemon.Float64() < p.cfg.RestartKillShare
+	overlap := p.daemon.IntN(2) == 0 // the next daemon does not wait for the last one
+	p.pool.idle()
+	p.archive.restarted(p)
+
+	last := now.Add(min(destroyAfter, p.cfg.InfoDelayMax))
+	var dropped []*connection
+	p.schedule.edit(func(a *appointment) bool {
+		if a.conn == nil {
+			return a.chore != chorePing
+		}
+		a.conn.killed = true
+		if kill || a.deed != doInfo {
+			dropped = append(dropped, a.conn)
+			return false
+		}
+		if !a.conn.ended || a.at.After(last) {
+			a.at = last
+		}
+		return true
+	})
+	p.presence.clear()
+	for _, c := range dropped {
+		p.end(c, now)
+		p.release(c)
+	}
+	p.ledger.with(func(t *Totals) { t.Restarts++ })
+	p.logger.Debug("Restarting", "source", p.source, "kill", kill, "overlap", overlap)
+	if !kill && !overlap {
+		p.suspended, now = last, last
+	}
+	p.boot(now)
+}

@@ -1,0 +1,116 @@
+package fleet
+
+import "sync"
+
+// ledger counts what one proxy did while it does it.
+type ledger struct {
+	mu      sync.Mutex
+	totals  Totals
+	garbage map[string]*Garbage
+}
+
+func newLedger() *ledger {
+	return &ledger{totals: newTotals(), garbage: make(map[string]*Garbage)}
+}
+
+func newTotals() Totals {
+	return Totals{
+		Actions:  make(map[Action]*ActionTotals),
+		Verdicts: make(map[string]int),
+		Expected: make(map[string]int),
+	}
+}
+
+func (t *Totals) action(a Action) *ActionTotals {
+	n := t.Actions[a]
+	if n == nil {
+		n = &ActionTotals{Status: make(map[int]int)}
+		t.Actions[a] = n
+	}
+	return n
+}
+
+// outcome is what became of one event over all its tries.
+type outcome struct {
+	tries    int
+	aborted  int
+	failures int
+	answers  []int // status of each delivery
+	acked    int   // deliveries
+	last     answer
+}
+
+// event counts a finished event.
+func (l *ledger) event(a Action, o outcome) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.totals.action(a)
+	n.Events++
+	n.Deliveries += len(o.answers)
+	n.AcknowledgedDeliveries += o.acked
+	if o.acked > 0 {
+		n.AcknowledgedEvents++
+	} else {
+		n.FailedEvents++
+	}
+	n.Retries += max(0, o.tries-1)
+	n.Aborted += o.aborted
+	n.Failures += o.failures
+	for _, status := range o.answers {
+		n.Status[status]++
+	}
+}
+
+// with changes the totals under the lock.
+func (l *ledger) with(f func(*Totals)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f(&l.totals)
+}
+
+// garbageSent counts a request no receiver can use; status 0 is no answer.
+func (l *ledger) garbageSent(kind garbage, status int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g := l.garbage[kind.String()]
+	if g == nil {
+		g = &Garbage{Status: make(map[int]int)}
+		l.garbage[kind.String()] = g
+	}
+	g.Sent++
+	if status == 0 {
+		g.Failed++
+		return
+	}
+	g.Status[status]++
+}
+
+// add adds the numbers of o to t.
+func (t *Totals) add(o *Totals) {
+	for a, n := range o.Actions {
+		sum := t.action(a)
+		sum.Events += n.Events
+		sum.Deliveries += n.Deliveries
+		sum.AcknowledgedEvents += n.AcknowledgedEvents
+		sum.AcknowledgedDeliveries += n.AcknowledgedDeliveries
+		sum.FailedEvents += n.FailedEvents
+		sum.Retries += n.Retries
+		sum.Aborted += n.Aborted
+		sum.Failures += n.Failures
+		addAll(sum.Status, n.Status)
+	}
+	addAll(t.Verdicts, o.Verdicts)
+	addAll(t.Expected, o.Expected)
+	t.Restarts += o.Restarts
+	t.Connections += o.Connections
+	t.NeighborsNew += o.NeighborsNew
+	t.NeighborsAcknowledged += o.NeighborsAcknowledged
+	t.BytesUp += o.BytesUp
+	t.BytesDown += o.BytesDown
+}
+
+func addAll[K comparable](to, from map[K]int) {
+	for k, n := range from {
+		to[k] += n
+	}
+}

@@ -1,0 +1,273 @@
+package fleet
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+)
+
+// Of 6,154 connections measured under load on two cores.
+const (
+	shareStopBeforeStart = 25.0 / 6154
+	shareInfoBeforeStop  = 314.0 / 6154
+	shareInfoBeforeStart = 14.0 / 6154
+	orderGapMax          = 37 * time.Millisecond
+)
+
+// traffic draws the scripts of one proxy's connections. What it draws depends
+// on nothing but the configuration and the proxy's number.
+type traffic struct {
+	cfg     Config
+	form    Form
+	plain   bool // no policy feature
+	rand    *rand.Rand
+	names   *rand.Zipf
+	clients *rand.Zipf
+	matches *rand.Zipf
+	port    uint16
+}
+
+func newTraffic(cfg Config, index int) *traffic {
+	r := rand.New(rand.NewPCG(cfg.Seed, uint64(index)))
+	zipf := func(n int) *rand.Zipf { return rand.NewZipf(r, 1.1, 2, uint64(n-1)) }
+	return &traffic{
+		cfg:     cfg,
+		form:    cfg.form(index),
+		plain:   index >= cfg.Proxies-cfg.PlainProxies,
+		rand:    r,
+		names:   zipf(cfg.DistinctSNIs),
+		clients: zipf(cfg.DistinctClients),
+		matches: zipf(cfg.DistinctSignatures),
+		port:    uint16(r.IntN(1000)),
+	}
+}
+
+// chance is true with the given share.
+func (t *traffic) chance(share float64) bool { return t.rand.Float64() < share }
+
+// next draws a connection.
+func (t *traffic) next() *script {
+	r, cfg := t.rand, &t.cfg
+	s := &script{mode: Transparent, transport: "tcp", policy: r.IntN(6)}
+	s.gap = time.Duration(r.ExpFloat64() * float64(cfg.Proxies) * float64(time.Second) / max(cfg.Rate, 1e-6))
+	s.restart = t.chance(cfg.RestartShare)
+	if t.chance(cfg.Faults.Garbage) {
+		s.garbage = garbageNone + 1 + garbage(r.IntN(int(garbageKinds-1)))
+	}
+	name := t.names.Uint64()
+	isHostile := t.chance(cfg.Faults.Hostile)
+	t.pickApp(s, name, isHostile)
+	t.pickAddresses(s, name)
+	t.pickPayload(s)
+	t.pickFeatures(s)
+	t.pickTimes(s)
+	t.pickFaults(s)
+	s.skewNull = isHostile && t.chance(0.3)
+	return s
+}
+
+// ordinary draws a connection to which nothing special happens.
+func (t *traffic) ordinary() *script {
+	s := t.next()
+	s.mode, s.asks, s.failed, s.lateStart, s.lostStop = Transparent, false, false, false, false
+	s.order, s.content = inOrder, nil
+	s.start, s.stop, s.info = tries{}, tries{}, tries{}
+	return s
+}
+
+// pickApp draws what is spoken, and what the engine of that protocol saw.
+func (t *traffic) pickApp(s *script, name uint64, isHostile bool) {
+	r := t.rand
+	host := sni(name)
+	if isHostile {
+		host = hostile(r)
+	}
+	scheme := "http"
+	switch p := r.Float64(); {
+	case p < 0.45:
+		s.app, s.tls, scheme = "http2", true, "https"
+	case p < 0.58:
+		s.app, s.tls, scheme = "http1", true, "https"
+	case p < 0.70:
+		s.app = "http1"
+	case p < 0.85:
+		s.app, s.transport = "dns", "udp"
+	case p < 0.92:
+		s.tls = true
+	case p < 0.97:
+	default:
+		s.transport = "udp"
+	}
+	if s.tls {
+		if !t.chance(0.03) {
+			s.sni = host
+		}
+		s.ja4ch = fmt.Sprintf("t13d31%02dh2_e8f1e7e78f70_%012x", 10+r.IntN(8), r.Uint64N(1<<20))
+		s.ja4sh = fmt.Sprintf("t130200_1301_%012x", r.Uint64N(1<<16))
+	}
+	switch s.app {
+	case "http1", "http2":
+		requests := int(size(r, 0, 1.5))
+		s.details, s.ja4h = make([]string, 0, requests), make([]string, 0, requests+1)
+		for i := range requests {
+			if !t.chance(0.03) { // the engine misses some
+				s.details = append(s.details, fmt.Sprintf("%s://%s/%c/%d?q=%d", scheme, host, 'a'+rune(r.IntN(26)), r.IntN(1000), i))
+			}
+			s.ja4h = append(s.ja4h, "ge20nn030000_e97efe1b4506_000000000000_000000000000")
+		}
+		if s.app == "http1" {
+			s.signatures = []string{"www/http/request", "www/http/get|post+reply"}
+		} else {
+			s.signatures = []string{"www/http2/start"}
+		}
+		if t.chance(0.5) {
+			s.signatures = append(s.signatures, signature(t.matches.Uint64()))
+		}
+		if isHostile {
+			s.signatures = append(s.signatures, hostile(r))
+		}
+	case "dns":
+		s.details = []string{}
+	}
+	if t.form == FormHOWTO {
+		// That form has fewer fields; the report is not to promise what is not sent.
+		s.ja4ch, s.ja4sh, s.ja4h, s.signatures = "", "", nil, nil
+	}
+}
+
+// pickAddresses draws client and server. The server follows from the name.
+func (t *traffic) pickAddresses(s *script, name uint64) {
+	t.port = (t.port + 1) % 28000
+	s.client = netip.AddrPortFrom(client(t.clients.Uint64()), 32768+t.port)
+	port := uint16(7000)
+	switch {
+	case s.tls:
+		port = 443
+	case s.app == "http1":
+		port = 8080
+	case s.app == "dns":
+		port = 53
+	}
+	s.server = netip.AddrPortFrom(server(name, s.client.Addr().Is6()), port)
+	s.failed = s.transport == "tcp" && t.chance(0.02)
+	if t.chance(t.cfg.SOCKSShare) && s.transport == "tcp" && !s.failed {
+		s.mode = SOCKS
+	}
+}
+
+// pickPayload draws sizes and entropies.
+func (t *traffic) pickPayload(s *script) {
+	r := t.rand
+	s.up, s.down = size(r, 1.8, 5.5), size(r, 1.8, 8.5)
+	switch {
+	case s.app == "dns":
+		s.up, s.down = size(r, 1.5, 2), size(r, 1.6, 2.7)
+	case s.app == "" && t.chance(0.2):
+		s.up, s.down = 0, 0
+	case s.app == "" && t.chance(0.2):
+		s.down = 0
+	}
+	if s.failed {
+		s.up, s.down = 0, 0
+		s.app, s.details, s.ja4h, s.signatures = "", nil, nil, nil
+		s.tls, s.sni, s.ja4ch, s.ja4sh = false, "", "", ""
+	}
+	encrypted := s.app == "" || t.chance(0.3)
+	s.entropyUp, s.entropyDown = newSample(r, s.up, s.app == ""), newSample(r, s.down, encrypted)
+	if t.chance(t.cfg.ContentShare) && s.up > 0 {
+		big := 0
+		if t.chance(0.05) {
+			big = 1 << 20
+		}
+		s.content = []content{{"L", int(min(s.up, 4096))}, {"R", int(min(s.down, 16384)) + big}}
+	}
+}
+
+// pickFeatures draws which policy features the connection has.
+func (t *traffic) pickFeatures(s *script) {
+	s.statistics = t.chance(t.cfg.StatisticsShare) && !t.plain
+	s.asks = t.chance(t.cfg.AccessShare) && !t.plain
+}
+
+// pickTimes draws how long things last and in which order they are sent.
+func (t *traffic) pickTimes(s *script) {
+	r, cfg := t.rand, &t.cfg
+	// From a millisecond up, every order of magnitude as likely as the others.
+	longest := math.Log10(max(cfg.DurationMax.Seconds()*1000, 1))
+	s.duration = min(time.Duration(math.Pow(10, longest*r.Float64())*float64(time.Millisecond)), cfg.DurationMax)
+	switch {
+	case s.failed:
+		s.duration = 0
+	case s.app == "dns":
+		s.duration = min(20*time.Second, cfg.DurationMax)
+	}
+	s.negotiation = time.Duration(r.Int64N(int64(10 * time.Millisecond)))
+	s.listedAfter = time.Duration(r.Int64N(int64(2 * time.Millisecond)))
+	lingers := time.Duration(r.Int64N(int64(3 * time.Second)))
+	if s.transport == "udp" {
+		s.lingers = min(lingers, cfg.DurationMax)
+	}
+	delayed, delay := t.chance(0.15), r.Float64()
+	s.infoDelay = min(time.Duration(delay*float64(time.Millisecond)), cfg.InfoDelayMax)
+	if delayed {
+		s.infoDelay = time.Duration(delay * float64(cfg.InfoDelayMax))
+	}
+	s.orderGap = time.Duration(r.Int64N(int64(orderGapMax)))
+	p := r.Float64() / max(cfg.Reorder, 1e-9)
+	// A refused target races regularly: its start and stop are one moment.
+	raced := s.failed && t.chance(0.3*min(1, cfg.Reorder))
+	switch {
+	case raced || p < shareStopBeforeStart:
+		s.order = stopBeforeStart
+	case p < shareStopBeforeStart+shareInfoBeforeStop:
+		s.order = infoBeforeStop
+	case p < shareStopBeforeStart+shareInfoBeforeStop+shareInfoBeforeStart:
+		s.order = infoBeforeStart
+	}
+}
+
+// pickFaults draws what goes wrong with the connection and with its events.
+func (t *traffic) pickFaults(s *script) {
+	f := t.cfg.Faults
+	s.access, s.start = f.tries(t.rand), f.tries(t.rand)
+	s.stop, s.info = f.tries(t.rand), f.tries(t.rand)
+	s.start.never, s.info.never = t.chance(f.LostStart), t.chance(f.LostInfo)
+	s.lostStop = t.chance(f.LostStop) && len(s.details) > 0
+	if t.chance(f.LateStart) && !(s.mode == SOCKS && s.asks) {
+		s.lateStart, s.orderGap, s.order = true, f.LateStartDelay, inOrder
+	}
+}
+
+// sni is the name with the given rank.
+func sni(rank uint64) string {
+	return fmt.Sprintf("%s%d.example.%s", [...]string{"www", "api", "cdn", "mail"}[rank%4], rank, [...]string{"com", "org", "net"}[rank%3])
+}
+
+// signature is the signature with the given rank.
+func signature(rank uint64) string {
+	return fmt.Sprintf("%s/sig-%d", [...]string{"www", "file", "mail", "remote"}[rank%4], rank)
+}
+
+// client is the client address with the given rank; every fourth is IPv6.
+func client(rank uint64) netip.Addr {
+	if rank%4 == 3 {
+		return v6(0xfd77, 1, rank+1)
+	}
+	n := rank + 2
+	return netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
+}
+
+// server is the address of the name with the given rank, of either family.
+func server(rank uint64, six bool) netip.Addr {
+	if six {
+		return v6(0xfd77, 2, rank+1)
+	}
+	n := (rank + 1) % (1 << 17) // 198.18.0.0/15 is there for this
+	return netip.AddrFrom4([4]byte{198, byte(18 + n>>16), byte(n >> 8), byte(n)})
+}
+
+func v6(a, b uint16, n uint64) netip.Addr {
+	return netip.AddrFrom16([16]byte{byte(a >> 8), byte(a), byte(b >> 8), byte(b), 11: byte(n >> 32), 12: byte(n >> 24), 13: byte(n >> 16), 14: byte(n >> 8), 15: byte(n)})
+}

@@ -1,0 +1,100 @@
+package fleet
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// pingEvent builds a ping of what is open now; further adds the second list,
+// which has the labels too.
+func (p *proxy) pingEvent(further bool) event {
+	m := message{Action: ActionPing, Source: p.source}
+	e := event{action: ActionPing, timeout: p.cfg.Timeout}
+	if p.form != FormHOWTO {
+		ids, plus, number := p.presence.list(time.Now(), further)
+		m.Instance, m.Proxies = p.instanceNow(), null(ids)
+		if further {
+			m.ProxiesPlus = null(plus)
+		}
+		e.list = number
+	}
+	e.body = encode(m)
+	return e
+}
+
+// pushPing sends a ping through the pool.
+func (p *proxy) pushPing() {
+	e := p.pingEvent(false)
+	e.tries = p.cfg.Faults.tries(p.upkeep)
+	p.pool.push(e)
+}
+
+// deliverPing sends a ping at once and waits for the answer.
+func (p *proxy) deliverPing(ctx context.Context, further bool) {
+	e := p.pingEvent(further)
+	if o := p.deliver(ctx, e); o.acked > 0 && e.list > 0 {
+		p.listTaken(e.list)
+	}
+}
+
+// listTaken notes that the receiver took a list of what is open.
+func (p *proxy) listTaken(number uint64) {
+	p.presence.acknowledged(number)
+	p.archive.sweep(p)
+}
+
+// lastPings tells the receiver what is open in the end.
+func (p *proxy) lastPings() {
+	for range p.cfg.LastPings {
+		select {
+		case <-time.After(p.cfg.LastPingGap):
+		case <-p.sendContext.Done():
+			return
+		}
+		p.deliverPing(p.sendContext, false)
+	}
+}
+
+// greet announces a client's address when it is seen for the first time.
+func (p *proxy) greet(s *script) {
+	address := s.client.Addr().String()
+	if !p.neighbors.seen(address) {
+		return
+	}
+	p.ledger.with(func(t *Totals) { t.NeighborsNew++ })
+	e := p.neighborEvent("new", []string{address})
+	e.announces = true
+	e.tries = p.cfg.Faults.tries(p.upkeep)
+	p.pool.push(e)
+}
+
+// pushNeighbors sends an update of all known addresses. The HOWTO form has room
+// for one: there each with traffic since the last time gets a message.
+func (p *proxy) pushNeighbors() {
+	if p.form == FormHOWTO {
+		for _, a := range p.neighbors.takeActive() {
+			p.pool.push(p.neighborEvent("update", []string{a}))
+		}
+		return
+	}
+	if all := p.neighbors.all(); len(all) > 0 {
+		p.pool.push(p.neighborEvent("update", all))
+	}
+}
+
+func (p *proxy) neighborEvent(state string, addresses []string) event {
+	m := message{Action: ActionNeighbor, Source: p.source, State: state}
+	if p.form == FormHOWTO {
+		m.Address = addresses[0]
+	} else {
+		m.Addresses = addresses
+	}
+	return event{action: ActionNeighbor, body: encode(m), timeout: p.cfg.NeighborTimeout}
+}
+
+// newUpkeep is the source of what goes wrong with pings and neighbor messages.
+// How many there are depends on the clock, so it is not that of the scripts.
+func newUpkeep(seed uint64, index int) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, ^uint64(index)))
+}

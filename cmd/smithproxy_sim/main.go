@@ -1,0 +1,69 @@
+// Command smithproxy_sim plays a fleet of smithproxies against a webhook
+// receiver and reports exactly what it sent and what was acknowledged.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/promslog"
+	promslogflag "github.com/prometheus/common/promslog/flag"
+	"github.com/prometheus/common/version"
+
+	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
+)
+
+func main() {
+	app := kingpin.New("smithproxy_sim", "Plays a fleet of smithproxies against a webhook receiver.")
+	app.HelpFlag.Short('h')
+	app.Version(version.Print("smithproxy_sim"))
+	logConfig := &promslog.Config{}
+	promslogflag.AddFlags(app, logConfig)
+	o := addFlags(app)
+	kingpin.MustParse(app.Parse(os.Args[1:]))
+	logger := promslog.New(logConfig)
+	if err := run(o, logger); err != nil {
+		logger.Error("Run failed", "err", err)
+		os.Exit(1)
+	}
+}
+
+// run plays the fleet until it is done or told to stop, and writes the reports.
+func run(o *options, logger *slog.Logger) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal lets open connections finish, a second one does not wait.
+	context.AfterFunc(ctx, stop)
+
+	cfg := o.config()
+	cfg.Logger = logger
+	var err error
+	if cfg.URL, err = webhookURL(ctx, cfg.URL, o.secretFile, o.wait); err != nil {
+		return err
+	}
+	f, err := fleet.New(cfg)
+	if err != nil {
+		return err
+	}
+	if !o.quiet {
+		end := showStatus(f, os.Stderr, logger)
+		defer end()
+	}
+	report := f.Run(ctx)
+	if !o.quiet {
+		if err := printSummary(os.Stdout, report); err != nil {
+			return fmt.Errorf("printing the summary: %w", err)
+		}
+	}
+	if o.reportFile != "" {
+		if err := writeReport(o.reportFile, report); err != nil {
+			return fmt.Errorf("writing the report: %w", err)
+		}
+	}
+	return nil
+}

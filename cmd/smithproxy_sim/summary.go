@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
+)
+
+// printSummary writes the totals for people.
+func printSummary(out io.Writer, r *fleet.Report) error {
+	t := &r.Total
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	took := r.Ended.Sub(r.Started)
+	fmt.Fprintf(w, "%d proxies, %d connections, %d restarts, %d neighbors in %v\n\n",
+		len(r.Sources), t.Connections, t.Restarts, t.NeighborsNew, took.Round(time.Millisecond))
+	fmt.Fprintln(w, "action\tevents\tacknowledged\tfailed\tdeliveries\tacknowledged\tretries\taborted\tfailures\t")
+	for _, action := range slices.Sorted(maps.Keys(t.Actions)) {
+		n := t.Actions[action]
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", action, n.Events, n.AcknowledgedEvents, n.FailedEvents,
+			n.Deliveries, n.AcknowledgedDeliveries, n.Retries, n.Aborted, n.Failures)
+	}
+	printCounts(w, "verdict of access-request", t.Verdicts)
+	printCounts(w, "expected end of connection", t.Expected)
+	if len(r.Garbage) > 0 {
+		fmt.Fprint(w, "\ngarbage\tsent\tno answer\tstatus\t\n")
+		for _, kind := range slices.Sorted(maps.Keys(r.Garbage)) {
+			g := r.Garbage[kind]
+			fmt.Fprintf(w, "%s\t%d\t%d\t%v\t\n", kind, g.Sent, g.Failed, g.Status)
+		}
+	}
+	return w.Flush()
+}
+
+func printCounts(w io.Writer, title string, counts map[string]int) {
+	if len(counts) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\tnumber\t\n", title)
+	for _, k := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Fprintf(w, "%s\t%d\t\n", k, counts[k])
+	}
+}
+
+// writeReport writes the whole report as JSON.
+func writeReport(name string, r *fleet.Report) (err error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	w := bufio.NewWriter(f)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(r); err != nil {
+		return err
+	}
+	return w.Flush()
+}
