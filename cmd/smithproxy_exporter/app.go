@@ -54,6 +54,8 @@ type app struct {
 	flags    flags
 
 	webhookListener net.Listener
+	// webhookTLS is nil for plain HTTP.
+	webhookTLS *tls.Config
 	ready           atomic.Bool
 }
 
@@ -196,8 +198,7 @@ func (a *app) listen(cfg *config.TLS) error {
 	if err != nil {
 		return fmt.Errorf("webhook listener: %w", err)
 	}
-	a.webhookListener = listener
-	a.webhook.TLSConfig = secure
+	a.webhookListener, a.webhookTLS = listener, secure
 	return nil
 }
 
@@ -214,7 +215,7 @@ func (a *app) serve(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() { defer close(done); a.pipeline.Run() }()
 	a.ready.Store(true)
-	a.logger.Info("Receiving webhooks", "address", a.webhookListener.Addr(), "tls", a.webhook.TLSConfig != nil)
+	a.logger.Info("Receiving webhooks", "address", a.webhookListener.Addr(), "tls", a.webhookTLS != nil)
 
 	var cause error
 	select {
@@ -228,7 +229,8 @@ func (a *app) serve(ctx context.Context) error {
 
 func (a *app) serveWebhook() error {
 	var err error
-	if a.webhook.TLSConfig != nil {
+	if a.webhookTLS != nil {
+		a.webhook.TLSConfig = a.webhookTLS
 		err = a.webhook.ServeTLS(a.webhookListener, "", "")
 	} else {
 		err = a.webhook.Serve(a.webhookListener)

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"smithproxy_exporter/exporter/config"
+)
+
+func TestCommandLine(t *testing.T) {
+	valid := write(t, "valid.yml", "access: {default: reject}\n")
+	wrong := write(t, "wrong.yml", "access: {defualt: reject}\n")
+	tests := map[string]struct {
+		args           []string
+		status         int
+		stdout, stderr string
+	}{
+		"trace-id": {
+			args:   []string{"trace-id", "oneofmany1", "Proxy-A65E609B-OID-FEE9B1098109"},
+			stdout: "220132e20e64ca91a4e7333ba5734a9e\n",
+		},
+		"trace-id without an id": {args: []string{"trace-id", "oneofmany1"}, status: 2, stderr: "required argument 'id'"},
+		"unknown flag":           {args: []string{"--nonsense"}, status: 2, stderr: "--nonsense"},
+		"valid configuration":    {args: []string{"--config.check", "--config.file=" + valid}, stdout: "configuration is valid\n"},
+		"wrong configuration":    {args: []string{"--config.check", "--config.file=" + wrong}, status: 1},
+		"no configuration there": {args: []string{"--config.check", "--config.file=" + wrong + ".not"}, status: 1},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			if status := run(tt.args, &stdout, &stderr); status != tt.status {
+				t.Errorf("status %d, want %d", status, tt.status)
+			}
+			if stdout.String() != tt.stdout {
+				t.Errorf("stdout %q, want %q", stdout.String(), tt.stdout)
+			}
+			if !strings.Contains(stderr.String(), tt.stderr) {
+				t.Errorf("stderr %q, want %q in it", stderr.String(), tt.stderr)
+			}
+		})
+	}
+}
+
+func TestGeneratedSecretIsLoggedOnce(t *testing.T) {
+	storage := t.TempDir()
+	start := func() (log, secret string) {
+		var lines bytes.Buffer
+		f, _, err := parse([]string{
+			"--webhook.listen-address=127.0.0.1:0", "--web.listen-address=127.0.0.1:0", "--storage.path=" + storage,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := openAt(t.Context(), f, config.Default(), slog.New(slog.NewTextHandler(&lines, nil)), clock{wallClock, tick})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.webhookListener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		kept, err := os.ReadFile(filepath.Join(storage, "webhook-secret"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lines.String(), strings.TrimSpace(string(kept))
+	}
+	log, secret := start()
+	if !strings.Contains(log, "url=http://127.0.0.1:") || !strings.Contains(log, "/webhook/"+secret) {
+		t.Errorf("the URL is not in the log of the first start:\n%s", log)
+	}
+	log, again := start()
+	if strings.Contains(log, secret) || again != secret {
+		t.Errorf("the second start logs the secret, or has another:\n%s", log)
+	}
+}
+
+// TestWebhookOverTLS posts as smithproxy does to an https URL: by HTTP/2.
+func TestWebhookOverTLS(t *testing.T) {
+	certificate, key := selfSigned(t)
+	e := startExporter(t, nil, func(c *config.Config) {
+		c.Webhook.TLS = &config.TLS{CertFile: certificate, KeyFile: key}
+	})
+	pool := x509.NewCertPool()
+	raw, err := os.ReadFile(certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.AppendCertsFromPEM(raw)
+	for _, http2 := range []bool{true, false} {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: http2}
+		client := &http.Client{Transport: transport}
+		response, err := client.Post(e.webhook, "application/json", strings.NewReader(`{"action":"ping","source":"a","type":"proxy"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		transport.CloseIdleConnections()
+		want := 1
+		if http2 {
+			want = 2
+		}
+		if response.StatusCode != http.StatusOK || response.ProtoMajor != want {
+			t.Errorf("answered %s by HTTP/%d, want 200 by HTTP/%d", response.Status, response.ProtoMajor, want)
+		}
+	}
+}
+
+func TestWebListener(t *testing.T) {
+	e := startExporter(t, nil, nil)
+	e.post([]byte(`{"action":"connection-start","details":{"info":{"session":"tcp_10.0.0.1:1+tcp_10.0.0.2:2"}},"id":"Proxy-A-OID-1","source":"edge-1","type":"proxy"}`))
+	for path, want := range map[string]string{
+		"/":          "smithproxy_exporter",
+		"/metrics":   `smithproxy_connections_active{source="edge-1"} 1`,
+		"/-/healthy": "healthy",
+		"/-/ready":   "ready",
+		"/api/v1/connections/edge-1/Proxy-A-OID-1": `"trace_id": "`,
+	} {
+		if status, body := e.get(path); status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("GET %s: %d, want %q in\n%s", path, status, want, body)
+		}
+	}
+	var listed struct {
+		Connections []struct{ State, Source, ID string }
+	}
+	_, body := e.get("/api/v1/connections")
+	if err := json.Unmarshal([]byte(body), &listed); err != nil || len(listed.Connections) != 1 || listed.Connections[0].State != "open" {
+		t.Errorf("%v: %s", err, body)
+	}
+	if status, _ := e.get("/webhook/" + secret); status != http.StatusNotFound {
+		t.Errorf("the web listener serves the webhook: %d", status)
+	}
+	response, err := http.Get(strings.TrimSuffix(e.webhook, "/webhook/"+secret) + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusNotFound {
+		t.Errorf("the webhook listener serves metrics: %d", response.StatusCode)
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	f, _, err := parse([]string{"--webhook.listen-address=" + taken.Addr().String(), "--storage.path=" + t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = open(context.Background(), f, config.Default(), slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// selfSigned writes a certificate for 127.0.0.1 and its key.
+func selfSigned(t *testing.T) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))),
+		write(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})))
+}
