@@ -1,12 +1,8 @@
 package event
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"math"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -26,94 +22,6 @@ var (
 // The proxy cannot send JSON that is not UTF-8, but what stands in front of it might: bad bytes
 // become U+FFFD instead of costing the event. Duplicate names are not worth the look-up.
 var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
-
-// message is every wire form in one, so that a body is read in one pass: no two actions give one
-// name different types.
-type message struct {
-	Action   string `json:"action"`
-	Type     string `json:"type"`
-	Source   string `json:"source"`
-	ID       string `json:"id"`
-	Instance string `json:"instance"`
-	// Raw, because null and absent mean different things.
-	Proxies     jsontext.Value `json:"proxies"`
-	ProxiesPlus []string       `json:"proxies-plus"`
-	Address     string         `json:"address"`
-	Addresses   []string       `json:"addresses"`
-	State       string         `json:"state"`
-	Details     *details       `json:"details"`
-}
-
-type details struct {
-	Info       *info       `json:"info"`
-	Statistics *statistics `json:"statistics"`
-	// In the HOWTO form a feature's data is not wrapped in another info.
-	Access *struct {
-		echo
-		Info *echo `json:"info"`
-	} `json:"access-request"`
-	// An access-request carries these at this level.
-	Session string `json:"session"`
-	Policy  *int   `json:"policy"`
-}
-
-type echo struct {
-	Session  string         `json:"session"`
-	Response jsontext.Value `json:"access-response"`
-}
-
-type info struct {
-	Session   string  `json:"session"`
-	Policy    *int    `json:"policy"`
-	BytesUp   *uint64 `json:"bytes_up"`
-	BytesDown *uint64 `json:"bytes_down"`
-	JA4Client string  `json:"ja4_ch"`
-	JA4Server string  `json:"ja4_sh"`
-	TLS       *struct {
-		SNI string `json:"sni"`
-	} `json:"tls"`
-	L7 *struct {
-		App        string   `json:"app"`
-		Details    []string `json:"details"`
-		Signatures []string `json:"signatures"`
-	} `json:"l7"`
-	Side    string      `json:"side"`
-	Content payloadSize `json:"content"`
-}
-
-type statistics struct {
-	Info struct {
-		Session string `json:"session"`
-	} `json:"info"`
-	Entropy struct {
-		Left  *sample `json:"left"`
-		Right *sample `json:"right"`
-	} `json:"entropy"`
-	Flow struct {
-		Skew *float64 `json:"skew"`
-	} `json:"flow"`
-}
-
-type sample struct {
-	Entropy *float64 `json:"entropy"`
-	Sampled *uint64  `json:"bytes_accounted"`
-}
-
-// payloadSize reads a base64 string and keeps only how many bytes it stands for.
-type payloadSize int
-
-func (n *payloadSize) UnmarshalJSON(raw []byte) error {
-	if string(raw) == "null" {
-		return nil
-	}
-	if len(raw) < 2 || raw[0] != '"' {
-		return fmt.Errorf("%w: content is no string", ErrType)
-	}
-	// A solidus of the alphabet can come escaped, so neither the backslash nor the padding counts.
-	digits := len(raw) - 2 - bytes.Count(raw, []byte{'\\'}) - bytes.Count(raw, []byte{'='})
-	*n = payloadSize(max(0, digits) * 3 / 4)
-	return nil
-}
 
 // Decode reads one message. A body whose action or type is not known decodes to ActionUnknown,
 // whatever else it holds. Decode keeps nothing of body.
@@ -278,80 +186,4 @@ func (in *info) stop() (any, error) {
 		s.App, s.Details, s.Signatures = in.L7.App, in.L7.Details, in.L7.Signatures
 	}
 	return s, nil
-}
-
-func (m *message) info() Info {
-	var i Info
-	if st := m.Details.Statistics; st != nil {
-		i.Statistics = &Statistics{
-			Session: st.Info.Session, Up: st.Entropy.Left.entropy(), Down: st.Entropy.Right.entropy(),
-		}
-		if i.Statistics.Up != nil || i.Statistics.Down != nil {
-			i.Statistics.Skew = within(st.Flow.Skew, -1, 1)
-		}
-	}
-	if a := m.Details.Access; a != nil {
-		echoed := a.echo
-		if a.Info != nil {
-			echoed = *a.Info
-		}
-		i.Echo = &Echo{Session: echoed.Session}
-		i.Echo.read(echoed.Response)
-	}
-	return i
-}
-
-// entropy is nil where there was no data: the proxy then says 0.0 with a ratio of null. A value that
-// is null (NaN on the proxy) or out of range says nothing either.
-func (s *sample) entropy() *Entropy {
-	if s == nil || s.Sampled == nil || *s.Sampled == 0 {
-		return nil
-	}
-	bits := within(s.Entropy, 0, 8)
-	if bits == nil {
-		return nil
-	}
-	return &Entropy{Bits: *bits, Sampled: *s.Sampled}
-}
-
-func within(v *float64, low, high float64) *float64 {
-	if v == nil || math.IsNaN(*v) || *v < low || *v > high {
-		return nil
-	}
-	return v
-}
-
-// read takes from an echoed answer what an exporter can have put there. A receiver may have answered
-// anything at all, so another shape is no error.
-func (e *Echo) read(response jsontext.Value) {
-	if response.Kind() != '{' {
-		return
-	}
-	var fields map[string]jsontext.Value
-	if json.Unmarshal(response, &fields, lenient) != nil {
-		return
-	}
-	text := func(name string) string {
-		var s string
-		if json.Unmarshal(fields[name], &s, lenient) != nil || len(s) > MaxNameBytes {
-			return ""
-		}
-		return s
-	}
-	if v := Verdict(text("access-response")); v == Accept || v == Reject {
-		e.Verdict = v
-	}
-	e.Rule, e.Decision = text("rule"), text("decision")
-}
-
-// Cut shortens s to at most limit bytes without splitting a character. The rest of s is not kept in
-// memory.
-func Cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return strings.Clone(s[:limit])
 }

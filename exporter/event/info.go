@@ -1,0 +1,72 @@
+package event
+
+import (
+	"math"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+func (m *message) info() Info {
+	var i Info
+	if st := m.Details.Statistics; st != nil {
+		i.Statistics = &Statistics{
+			Session: st.Info.Session, Up: st.Entropy.Left.entropy(), Down: st.Entropy.Right.entropy(),
+		}
+		if i.Statistics.Up != nil || i.Statistics.Down != nil {
+			i.Statistics.Skew = within(st.Flow.Skew, -1, 1)
+		}
+	}
+	if a := m.Details.Access; a != nil {
+		echoed := a.echo
+		if a.Info != nil {
+			echoed = *a.Info
+		}
+		i.Echo = &Echo{Session: echoed.Session}
+		i.Echo.read(echoed.Response)
+	}
+	return i
+}
+
+// entropy is nil where there was no data: the proxy then says 0.0 with a ratio of null. A value that
+// is null (NaN on the proxy) or out of range says nothing either.
+func (s *sample) entropy() *Entropy {
+	if s == nil || s.Sampled == nil || *s.Sampled == 0 {
+		return nil
+	}
+	bits := within(s.Entropy, 0, 8)
+	if bits == nil {
+		return nil
+	}
+	return &Entropy{Bits: *bits, Sampled: *s.Sampled}
+}
+
+func within(v *float64, low, high float64) *float64 {
+	if v == nil || math.IsNaN(*v) || *v < low || *v > high {
+		return nil
+	}
+	return v
+}
+
+// read takes from an echoed answer what an exporter can have put there. A receiver may have answered
+// anything at all, so another shape is no error.
+func (e *Echo) read(response jsontext.Value) {
+	if response.Kind() != '{' {
+		return
+	}
+	var fields map[string]jsontext.Value
+	if json.Unmarshal(response, &fields, lenient) != nil {
+		return
+	}
+	text := func(name string) string {
+		var s string
+		if json.Unmarshal(fields[name], &s, lenient) != nil || len(s) > MaxNameBytes {
+			return ""
+		}
+		return s
+	}
+	if v := Verdict(text("access-response")); v == Accept || v == Reject {
+		e.Verdict = v
+	}
+	e.Rule, e.Decision = text("rule"), text("decision")
+}

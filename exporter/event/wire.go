@@ -1,0 +1,96 @@
+package event
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// message is every wire form in one, so that a body is read in one pass: no two actions give one
+// name different types.
+type message struct {
+	Action   string `json:"action"`
+	Type     string `json:"type"`
+	Source   string `json:"source"`
+	ID       string `json:"id"`
+	Instance string `json:"instance"`
+	// Raw, because null and absent mean different things.
+	Proxies     jsontext.Value `json:"proxies"`
+	ProxiesPlus []string       `json:"proxies-plus"`
+	Address     string         `json:"address"`
+	Addresses   []string       `json:"addresses"`
+	State       string         `json:"state"`
+	Details     *details       `json:"details"`
+}
+
+type details struct {
+	Info       *info       `json:"info"`
+	Statistics *statistics `json:"statistics"`
+	// In the HOWTO form a feature's data is not wrapped in another info.
+	Access *struct {
+		echo
+		Info *echo `json:"info"`
+	} `json:"access-request"`
+	// An access-request carries these at this level.
+	Session string `json:"session"`
+	Policy  *int   `json:"policy"`
+}
+
+type echo struct {
+	Session  string         `json:"session"`
+	Response jsontext.Value `json:"access-response"`
+}
+
+type info struct {
+	Session   string  `json:"session"`
+	Policy    *int    `json:"policy"`
+	BytesUp   *uint64 `json:"bytes_up"`
+	BytesDown *uint64 `json:"bytes_down"`
+	JA4Client string  `json:"ja4_ch"`
+	JA4Server string  `json:"ja4_sh"`
+	TLS       *struct {
+		SNI string `json:"sni"`
+	} `json:"tls"`
+	L7 *struct {
+		App        string   `json:"app"`
+		Details    []string `json:"details"`
+		Signatures []string `json:"signatures"`
+	} `json:"l7"`
+	Side    string      `json:"side"`
+	Content payloadSize `json:"content"`
+}
+
+type statistics struct {
+	Info struct {
+		Session string `json:"session"`
+	} `json:"info"`
+	Entropy struct {
+		Left  *sample `json:"left"`
+		Right *sample `json:"right"`
+	} `json:"entropy"`
+	Flow struct {
+		Skew *float64 `json:"skew"`
+	} `json:"flow"`
+}
+
+type sample struct {
+	Entropy *float64 `json:"entropy"`
+	Sampled *uint64  `json:"bytes_accounted"`
+}
+
+// payloadSize reads a base64 string and keeps only how many bytes it stands for.
+type payloadSize int
+
+func (n *payloadSize) UnmarshalJSON(raw []byte) error {
+	if string(raw) == "null" {
+		return nil
+	}
+	if len(raw) < 2 || raw[0] != '"' {
+		return fmt.Errorf("%w: content is no string", ErrType)
+	}
+	// A solidus of the alphabet can come escaped, so neither the backslash nor the padding counts.
+	digits := len(raw) - 2 - bytes.Count(raw, []byte{'\\'}) - bytes.Count(raw, []byte{'='})
+	*n = payloadSize(max(0, digits) * 3 / 4)
+	return nil
+}
