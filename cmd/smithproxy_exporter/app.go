@@ -56,7 +56,7 @@ type app struct {
 	webhookListener net.Listener
 	// webhookTLS is nil for plain HTTP.
 	webhookTLS *tls.Config
-	ready           atomic.Bool
+	ready      atomic.Bool
 }
 
 // open wires the exporter, and begins to listen for webhooks.
@@ -95,7 +95,7 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		Secrets: secrets, Decider: rules, Intake: a.pipeline, Refused: meter.Refused, Now: c.now,
 		MaxBody: int64(cfg.Webhook.MaxBodySize), Logger: logger,
 	}
-	a.webhook = webhook.NewServer(receiver.Routes(), logger)
+	a.webhook = webhook.NewServer(receiver, logger)
 	handler, err := web.NewHandler(web.Options{
 		MetricsPath: f.telemetryPath, Version: version.Info(), Gatherer: registry, Registerer: registry,
 		API: &web.API{State: a.pipeline, Recent: recent}, Ready: a.ready.Load,
@@ -159,6 +159,9 @@ func (a *app) secrets(cfg config.Webhook) (webhook.Secrets, func(), error) {
 			continue
 		}
 		read, err := webhook.ReadSecret(s.SecretFile)
+		if err == nil {
+			err = config.CheckSecret(read)
+		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("webhook.secrets[%d]: %w", i, err)
 		}

@@ -125,6 +125,9 @@ func Load(path string) (Config, error) {
 	if err := decoder.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
 	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return Config{}, fmt.Errorf("configuration %s: there is something behind the end of the document", path)
+	}
 	if err := c.validate(); err != nil {
 		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
 	}
@@ -197,14 +200,25 @@ func (c *Config) validate() error {
 	return nil
 }
 
-// A secret must fit into one path segment as it is written.
-const secretPunctuation = "-._~"
-
 func (s Secret) validate() error {
 	if (s.Secret == "") == (s.SecretFile == "") {
 		return errors.New("needs either secret or secret_file")
 	}
-	for _, r := range s.Secret {
+	if s.Secret == "" {
+		return nil
+	}
+	return CheckSecret(s.Secret)
+}
+
+// secretPunctuation is what may be in a secret besides letters and digits.
+const secretPunctuation = "-._~"
+
+// CheckSecret says why a secret would not do as a segment of a URL's path, just as it is.
+func CheckSecret(secret string) error {
+	if secret == "." || secret == ".." {
+		return errors.New("secret: dots alone are removed from URLs")
+	}
+	for _, r := range secret {
 		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 		if !letter && !strings.ContainsRune(secretPunctuation, r) {
 			return errors.New("secret: only letters, digits and " + secretPunctuation + " go into a URL as they are")

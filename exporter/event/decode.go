@@ -37,6 +37,9 @@ func Decode(body []byte) (Event, error) {
 	if !m.known() {
 		return Event{Action: ActionUnknown, Source: m.Source}, nil
 	}
+	if len(m.ID) > MaxNameBytes {
+		return Event{}, fmt.Errorf("%w: id is over %d bytes", ErrTooLong, MaxNameBytes)
+	}
 	payload, err := m.payload()
 	if err != nil {
 		return Event{}, fmt.Errorf("%s: %w", ev.Action, err)
@@ -90,8 +93,6 @@ func (ev *Event) checkNames() error {
 		return fmt.Errorf("%w: source", ErrMissing)
 	case len(ev.Source) > MaxNameBytes:
 		return fmt.Errorf("%w: source is over %d bytes", ErrTooLong, MaxNameBytes)
-	case len(ev.ID) > MaxNameBytes:
-		return fmt.Errorf("%w: id is over %d bytes", ErrTooLong, MaxNameBytes)
 	}
 	return nil
 }

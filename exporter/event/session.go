@@ -88,7 +88,7 @@ func ParseSession(label string) Session {
 
 func parseSide(side string) Endpoint {
 	name, address, ok := strings.Cut(side, "_")
-	if !ok {
+	if !ok || strings.HasPrefix(name, "?:") {
 		return Endpoint{}
 	}
 	transport, ok := transports[name]

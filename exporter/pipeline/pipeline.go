@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"smithproxy_exporter/exporter/event"
@@ -31,16 +32,16 @@ type Pipeline struct {
 	closing sync.RWMutex
 	closed  bool
 	intake  chan item
-
-	queries chan func(*track.Tracker)
-	stopped chan struct{}
+	// overflow are decisions that found the queue full.
+	overflow sync.WaitGroup
 }
 
-// item is one thing that was received: an event, or an access-request with its answer.
+// item is one thing to be done in order: an event, an access-request with its answer, or a look.
 type item struct {
 	event    event.Event
-	decision *track.Decision
 	at       time.Time
+	decision *track.Decision
+	look     func(*track.Tracker)
 }
 
 // New returns a pipeline whose tracker hands its facts to the sinks. now is the clock, and tick how
@@ -53,47 +54,77 @@ func New(opts track.Options, now func() time.Time, tick time.Duration, sinks ...
 	}
 	return &Pipeline{
 		now: now, tick: tick, tracker: track.New(opts, emit),
-		intake:  make(chan item, queueLength),
-		queries: make(chan func(*track.Tracker)),
-		stopped: make(chan struct{}),
+		intake: make(chan item, queueLength),
 	}
 }
 
 // Event takes an event that was received at the given time. It waits only while the queue is full,
 // and fails only with ErrStopped.
-func (p *Pipeline) Event(ev event.Event, at time.Time) error { return p.take(item{event: ev, at: at}) }
+func (p *Pipeline) Event(ev event.Event, at time.Time) error {
+	return p.take(context.Background(), item{event: ev, at: at})
+}
 
-// Decision takes an access-request that has been answered. See Event.
-func (p *Pipeline) Decision(d track.Decision) error { return p.take(item{decision: &d}) }
-
-func (p *Pipeline) take(it item) error {
+// Decision takes an access-request that has been answered. It never waits: the proxy that asked may
+// not have seen the end of its answer yet. It fails only with ErrStopped.
+func (p *Pipeline) Decision(d track.Decision) error {
+	it := item{decision: &d}
 	p.closing.RLock()
 	defer p.closing.RUnlock()
 	if p.closed {
 		return ErrStopped
 	}
-	p.intake <- it
+	select {
+	case p.intake <- it:
+	default:
+		// The queue is full. An honest proxy has one request at a time, so few wait here.
+		p.overflow.Go(func() { p.intake <- it })
+	}
 	return nil
 }
 
-// Query runs look with the tracker, between two events. What look finds there is not its own: it must
-// copy what it wants to keep, and change nothing.
-func (p *Pipeline) Query(ctx context.Context, look func(*track.Tracker)) error {
-	done := make(chan struct{})
-	select {
-	case p.queries <- func(t *track.Tracker) { look(t); close(done) }:
-		<-done
-		return nil
-	case <-p.stopped:
+func (p *Pipeline) take(ctx context.Context, it item) error {
+	p.closing.RLock()
+	defer p.closing.RUnlock()
+	if p.closed {
 		return ErrStopped
+	}
+	select {
+	case p.intake <- it:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
+// Query runs look with the tracker, after all that was taken before. What look finds there is not its
+// own: it must copy what it wants to keep, and change nothing.
+func (p *Pipeline) Query(ctx context.Context, look func(*track.Tracker)) error {
+	// Either look begins or the caller goes: whoever comes first decides.
+	var decided atomic.Bool
+	done := make(chan struct{})
+	it := item{look: func(t *track.Tracker) {
+		if decided.CompareAndSwap(false, true) {
+			look(t)
+			close(done)
+		}
+	}}
+	if err := p.take(ctx, it); err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		if decided.CompareAndSwap(false, true) {
+			return ctx.Err()
+		}
+		<-done
+		return nil
+	}
+}
+
 // Run works until Stop, and returns when all that was taken has gone through.
 func (p *Pipeline) Run() {
-	defer close(p.stopped)
 	ticker := time.NewTicker(p.tick)
 	defer ticker.Stop()
 	for {
@@ -104,23 +135,29 @@ func (p *Pipeline) Run() {
 				p.tracker.Close()
 				return
 			}
-			if it.decision != nil {
-				p.tracker.Decide(*it.decision)
-			} else {
-				p.tracker.Apply(it.event, it.at)
-			}
-		case look := <-p.queries:
-			look(p.tracker)
+			p.do(it)
 		case <-ticker.C:
 			p.tracker.Advance(p.now())
 		}
 	}
 }
 
-// Stop makes Run finish what was taken, and take nothing more.
+func (p *Pipeline) do(it item) {
+	switch {
+	case it.look != nil:
+		it.look(p.tracker)
+	case it.decision != nil:
+		p.tracker.Decide(*it.decision)
+	default:
+		p.tracker.Apply(it.event, it.at)
+	}
+}
+
+// Stop makes Run finish what was taken, and take nothing more. It is called once, while Run runs.
 func (p *Pipeline) Stop() {
 	p.closing.Lock()
-	defer p.closing.Unlock()
 	p.closed = true
+	p.closing.Unlock()
+	p.overflow.Wait()
 	close(p.intake)
 }

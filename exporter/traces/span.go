@@ -2,6 +2,7 @@ package traces
 
 import (
 	"context"
+	"strconv"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -33,30 +34,27 @@ func (s *Sink) connection(c *track.Connection) {
 	}
 	addRequests(root, c)
 	if c.Decision != nil {
-		access(ctx, tracer, id.Child(nameAccess), trace.SpanKindInternal, c.Decision)
+		access(ctx, tracer, id.Child(nameAccess), c.Decision)
 	}
 	root.End(trace.WithTimestamp(c.End()))
 }
 
-// unclaimed makes the trace of a decision whose connection never became known.
+// unclaimed makes the trace of a decision whose connection never became known. Its span says all that is
+// known of the connection, for there is no other.
 func (s *Sink) unclaimed(d *track.Decision) {
-	access(context.Background(), s.tracer(d.Source), traceid.OfDecision(d.Source, d.Label, d.Received),
-		trace.SpanKindServer, d)
+	access(context.Background(), s.tracer(d.Source), traceid.OfDecision(d.Source, d.Label, d.Received), d,
+		sessionAttributes(d.Session, "")...)
 }
 
 // access makes the span of an access-request: a child where the context has a span, else a root.
-func access(ctx context.Context, tracer trace.Tracer, id traceid.ID, kind trace.SpanKind, d *track.Decision) {
-	attributes := []attribute.KeyValue{
+func access(ctx context.Context, tracer trace.Tracer, id traceid.ID, d *track.Decision, more ...attribute.KeyValue) {
+	attributes := append(more,
 		keyVerdict.String(string(d.Verdict)), keyRule.String(d.Rule), keyDecision.String(d.ID),
-		keySession.String(d.Label),
-	}
+		keySession.String(d.Label))
 	if d.Policy != event.PolicyUnknown {
 		attributes = append(attributes, keyPolicy.Int(d.Policy))
 	}
-	if kind == trace.SpanKindServer {
-		attributes = append(attributes, sessionAttributes(d.Session, "")...)
-	}
-	_, span := tracer.Start(withID(ctx, id), nameAccess, trace.WithSpanKind(kind),
+	_, span := tracer.Start(withID(ctx, id), nameAccess, trace.WithSpanKind(trace.SpanKindInternal),
 		trace.WithTimestamp(d.Received), trace.WithAttributes(attributes...))
 	span.End(trace.WithTimestamp(d.Answered))
 }
@@ -69,7 +67,9 @@ func (s *Sink) late(l track.Late) {
 		Remote: true,
 	})
 	name := string(l.Action)
-	ctx := withID(trace.ContextWithRemoteSpanContext(context.Background(), parent), id.Child(name))
+	// More than one can come; the time tells them apart.
+	child := id.Child(name + "/" + strconv.FormatInt(l.At.UnixNano(), 10))
+	ctx := withID(trace.ContextWithRemoteSpanContext(context.Background(), parent), child)
 	_, span := s.tracer(l.C.Source).Start(ctx, name, trace.WithSpanKind(trace.SpanKindInternal),
 		trace.WithTimestamp(l.At), trace.WithAttributes(connectionAttributes(l.C)...))
 	addRequests(span, l.C)

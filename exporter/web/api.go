@@ -3,6 +3,8 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -20,49 +22,62 @@ type API struct {
 	Recent *Recent
 }
 
-// How many connections one answer holds, unless the parameter limit says otherwise.
-const (
-	defaultLimit = 1000
-	maxLimit     = 10_000
-)
+// filter is what the parameters of a request ask for.
+type filter struct {
+	source, state string // "" is any
+	limit         int
+}
 
-// list serves /api/v1/connections. The parameters source and state narrow it down.
-func (a *API) list(w http.ResponseWriter, r *http.Request) {
-	source, state := r.FormValue("source"), r.FormValue("state")
-	switch state {
+var errState = errors.New("state must be open, closing or finished")
+var errLimit = errors.New("limit must be a number above 0")
+
+func newFilter(r *http.Request) (filter, error) {
+	f := filter{source: r.FormValue("source"), state: r.FormValue("state"), limit: math.MaxInt}
+	switch f.state {
 	case "", stateOpen, stateClosing, stateFinished:
 	default:
-		reply(w, http.StatusBadRequest, problem{"state must be open, closing or finished"})
-		return
+		return filter{}, errState
 	}
-	limit := defaultLimit
 	if text := r.FormValue("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxLimit {
-			reply(w, http.StatusBadRequest, problem{"limit must be between 1 and " + strconv.Itoa(maxLimit)})
-			return
+		var err error
+		if f.limit, err = strconv.Atoi(text); err != nil || f.limit < 1 {
+			return filter{}, errLimit
 		}
-		limit = n
+	}
+	return f, nil
+}
+
+func (f filter) matches(c *track.Connection, finished bool) bool {
+	return (f.source == "" || f.source == c.Source) && (f.state == "" || f.state == stateOf(c, finished))
+}
+
+// list serves /api/v1/connections: the open connections, and those that finished last. The parameters
+// source, state and limit narrow it down.
+func (a *API) list(w http.ResponseWriter, r *http.Request) {
+	f, err := newFilter(r)
+	if err != nil {
+		reply(w, http.StatusBadRequest, problem{err.Error()})
+		return
 	}
 	found := []connection{}
 	collect := func(finished bool) func(*track.Connection) bool {
 		return func(c *track.Connection) bool {
-			if source == "" || c.Source == source {
-				if v := show(c, finished); state == "" || v.State == state {
-					found = append(found, v)
-				}
+			if f.matches(c, finished) {
+				found = append(found, show(c, finished))
 			}
-			return len(found) < limit
+			return len(found) < f.limit
 		}
 	}
-	if state != stateFinished {
-		if err := a.State.Query(r.Context(), func(t *track.Tracker) { t.Connections(collect(false)) }); err != nil {
-			reply(w, http.StatusServiceUnavailable, problem{err.Error()})
-			return
+	// Both within one look, or a connection that finishes in between would be there twice.
+	err = a.State.Query(r.Context(), func(t *track.Tracker) {
+		t.Connections(collect(false))
+		if len(found) < f.limit {
+			a.Recent.Each(collect(true))
 		}
-	}
-	if (state == "" || state == stateFinished) && len(found) < limit {
-		a.Recent.Each(collect(true))
+	})
+	if err != nil {
+		reply(w, http.StatusServiceUnavailable, problem{err.Error()})
+		return
 	}
 	reply(w, http.StatusOK, struct {
 		Connections []connection `json:"connections"`
@@ -77,13 +92,8 @@ func (a *API) one(w http.ResponseWriter, r *http.Request) {
 		if c, ok := t.Connection(source, id); ok {
 			v := show(c, false)
 			found = &v
+			return
 		}
-	})
-	if err != nil {
-		reply(w, http.StatusServiceUnavailable, problem{err.Error()})
-		return
-	}
-	if found == nil {
 		a.Recent.Each(func(c *track.Connection) bool {
 			if c.Source == source && c.ID == id {
 				v := show(c, true)
@@ -91,12 +101,15 @@ func (a *API) one(w http.ResponseWriter, r *http.Request) {
 			}
 			return found == nil
 		})
-	}
-	if found == nil {
+	})
+	switch {
+	case err != nil:
+		reply(w, http.StatusServiceUnavailable, problem{err.Error()})
+	case found == nil:
 		reply(w, http.StatusNotFound, problem{"no such connection, or it finished too long ago"})
-		return
+	default:
+		reply(w, http.StatusOK, found)
 	}
-	reply(w, http.StatusOK, found)
 }
 
 type problem struct {

@@ -57,20 +57,25 @@ type access struct {
 	Decision string `json:"decision,omitempty"`
 }
 
+func stateOf(c *track.Connection, finished bool) string {
+	switch {
+	case finished:
+		return stateFinished
+	case c.Reason != "":
+		return stateClosing
+	default:
+		return stateOpen
+	}
+}
+
 func show(c *track.Connection, finished bool) connection {
 	id := traceid.Of(c.Source, c.ID)
 	v := connection{
 		Source: c.Source, ID: c.ID, TraceID: id.TraceString(), SpanID: id.SpanString(),
-		State: stateOpen, Reason: string(c.Reason), End: c.End(), Session: c.Label,
+		State: stateOf(c, finished), Reason: string(c.Reason), End: c.End(), Session: c.Label,
 		Client: c.Session.Client.Host, Server: c.Session.Server.Host, Port: c.Session.Server.Port,
 	}
 	v.Start, v.Estimated = c.Start()
-	switch {
-	case finished:
-		v.State = stateFinished
-	case c.Reason != "":
-		v.State = stateClosing
-	}
 	if d, known := c.Duration(); known {
 		seconds := d.Seconds()
 		v.Seconds = &seconds

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,8 +21,8 @@ import (
 	"smithproxy_exporter/exporter/verdict"
 )
 
-// Intake takes what was received. Its methods may wait, are called from many goroutines, and fail only
-// once the process is about to end.
+// Intake takes what was received. Its methods are called from many goroutines, and fail only once the
+// process is about to end. Event may wait; Decision must not.
 type Intake interface {
 	Event(ev event.Event, at time.Time) error
 	Decision(d track.Decision) error
@@ -32,7 +33,7 @@ type Decider interface {
 	Decide() verdict.Decision
 }
 
-// Handler serves POST /webhook/<secret>.
+// Handler serves POST /webhook/<secret>, and refuses everything else.
 type Handler struct {
 	Secrets Secrets
 	Decider Decider
@@ -82,19 +83,16 @@ var (
 	answerContent = []byte(`{"action":"none"}` + "\n")
 )
 
-// Routes returns the handler for the listener that smithproxies post to.
-func (h *Handler) Routes() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/webhook/{secret}", h)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { h.refuseSecret(w) })
-	return mux
-}
+// prefix is the path that a secret stands behind.
+const prefix = "/webhook/"
 
 // ServeHTTP receives one event.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	defer h.recover(w)
-	if !h.Secrets.Match(r.PathValue("secret")) {
-		h.refuseSecret(w)
+	answered := false
+	defer func() { h.recover(recover(), w, answered) }()
+	secret, ok := strings.CutPrefix(r.URL.Path, prefix)
+	if !ok || !h.Secrets.Match(secret) {
+		h.refuse(w, http.StatusNotFound, refusedSecret, "no such webhook")
 		return
 	}
 	if r.Method != http.MethodPost {
@@ -115,7 +113,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch payload := ev.Payload.(type) {
 	case event.Access:
-		h.decide(w, ev, payload, at)
+		decision := h.decide(w, ev, payload, at)
+		answered = true
+		h.record(decision)
 	case event.Content:
 		h.take(w, ev, at, answerContent)
 	default:
@@ -131,8 +131,8 @@ func (h *Handler) take(w http.ResponseWriter, ev event.Event, at time.Time, body
 	answer(w, body)
 }
 
-// decide answers, sends the answer off, and only then lets the rest of the exporter know.
-func (h *Handler) decide(w http.ResponseWriter, ev event.Event, a event.Access, at time.Time) {
+// decide answers, and sends the answer off.
+func (h *Handler) decide(w http.ResponseWriter, ev event.Event, a event.Access, at time.Time) track.Decision {
 	d := h.Decider.Decide()
 	answer(w, encodeDecision(d))
 	// An answer that cannot be sent is no reason not to record the decision.
@@ -141,11 +141,15 @@ func (h *Handler) decide(w http.ResponseWriter, ev event.Event, a event.Access, 
 	if answered.Before(at) {
 		answered = at // the clock was set back
 	}
-	err := h.Intake.Decision(track.Decision{
+	return track.Decision{
 		Source: ev.Source, ID: d.ID, ConnectionID: ev.ID, Label: a.Session, Policy: a.Policy,
 		Verdict: d.Verdict, Rule: d.Rule, Received: at, Answered: answered,
-	})
-	if err != nil {
+	}
+}
+
+// record lets the rest of the exporter know of a decision; the proxy has its answer by then.
+func (h *Handler) record(d track.Decision) {
+	if h.Intake.Decision(d) != nil {
 		h.Refused(refusedStopping)
 	}
 }
@@ -207,10 +211,6 @@ func answer(w http.ResponseWriter, body []byte) {
 
 var contentJSON = []string{"application/json"}
 
-func (h *Handler) refuseSecret(w http.ResponseWriter) {
-	h.refuse(w, http.StatusNotFound, refusedSecret, "no such webhook")
-}
-
 func (h *Handler) refuseSize(w http.ResponseWriter) {
 	h.refuse(w, http.StatusRequestEntityTooLarge, refusedSize,
 		"body is over "+strconv.FormatInt(h.MaxBody, 10)+" bytes")
@@ -227,15 +227,20 @@ func (h *Handler) refuse(w http.ResponseWriter, status int, reason, message stri
 	}{message, reason})
 }
 
-func (h *Handler) recover(w http.ResponseWriter) {
-	switch cause := recover(); cause {
-	case nil:
-	case http.ErrAbortHandler:
+// recover answers a request whose handler panicked, if it has not been answered yet.
+func (h *Handler) recover(cause any, w http.ResponseWriter, answered bool) {
+	switch {
+	case cause == nil:
+		return
+	case cause == http.ErrAbortHandler:
 		panic(cause)
-	default:
-		h.Logger.Error("Webhook handler panicked", "cause", cause)
-		h.refuse(w, http.StatusInternalServerError, refusedPanic, "internal error")
 	}
+	h.Logger.Error("Webhook handler panicked", "cause", cause)
+	if answered {
+		h.Refused(refusedPanic)
+		return
+	}
+	h.refuse(w, http.StatusInternalServerError, refusedPanic, "internal error")
 }
 
 func reason(err error) string {

@@ -8,9 +8,9 @@ import (
 
 // NewServer returns the HTTP server of the webhook listener. Its timeouts bound what a client that
 // stalls can hold; smithproxy itself gives up after 5 s, so none of them cuts an event short.
-func NewServer(routes http.Handler, logger *slog.Logger) *http.Server {
+func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           routes,
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      30 * time.Second,

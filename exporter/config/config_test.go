@@ -1,0 +1,194 @@
+package config_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/units"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/model"
+
+	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/track"
+	"smithproxy_exporter/exporter/verdict"
+)
+
+func TestLoadValid(t *testing.T) {
+	want := config.Config{
+		Webhook: config.Webhook{
+			Secrets: []config.Secret{
+				{Secret: "Aa0-._~"},
+				{SecretFile: filepath.Join("testdata", "secrets", "second")},
+				{SecretFile: "/etc/smithproxy_exporter/third"},
+			},
+			TLS: &config.TLS{
+				CertFile: filepath.Join("testdata", "tls", "cert.pem"), KeyFile: "/etc/smithproxy_exporter/key.pem",
+			},
+			MaxBodySize: 8 * units.MiB,
+		},
+		Access: verdict.Config{Default: event.Reject},
+		OTLP: config.OTLP{
+			Endpoint: "https://otlp.example.com:4317", Headers: map[string]string{"authorization": "Bearer token"},
+		},
+		Connections: config.Connections{
+			Linger: model.Duration(40 * time.Second), PingGrace: model.Duration(15 * time.Second),
+			NegotiationGrace: model.Duration(2 * time.Minute), MaxOpen: 5000, MaxRequests: 16, MaxTextSize: 2 * units.KiB,
+		},
+		Proxies: config.Proxies{
+			PingTimeout: model.Duration(6 * time.Minute), NeighborWindow: model.Duration(time.Hour),
+			ForgetAfter: model.Duration(30 * 24 * time.Hour),
+		},
+		Metrics: config.Metrics{MaxValues: 50},
+		API:     config.API{Finished: 200},
+	}
+	got, err := config.Load(filepath.Join("testdata", "valid.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+
+	options := track.DefaultOptions()
+	options.Linger, options.PingGrace, options.NegotiationGrace = 40*time.Second, 15*time.Second, 2*time.Minute
+	options.PingTimeout, options.NeighborWindow, options.ForgetAfter = 6*time.Minute, time.Hour, 30*24*time.Hour
+	options.MaxConnections, options.Limits = 5000, track.Limits{TextBytes: 2048, ListItems: 16}
+	if diff := cmp.Diff(options, got.TrackOptions()); diff != "" {
+		t.Errorf("TrackOptions(), -want +got:\n%s", diff)
+	}
+}
+
+func TestLoadDefaults(t *testing.T) {
+	contents := map[string]string{
+		"empty":          "",
+		"comment":        "# nothing\n",
+		"null":           "null\n",
+		"empty mapping":  "{}\n",
+		"empty sections": "webhook:\naccess:\notlp:\nconnections:\nproxies:\nmetrics:\napi:\n",
+	}
+	for name, content := range contents {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "config.yml")
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			checkDefaults(t, path)
+		})
+	}
+	t.Run("no file", func(t *testing.T) { checkDefaults(t, "") })
+}
+
+func checkDefaults(t *testing.T, path string) {
+	t.Helper()
+	got, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(config.Default(), got); diff != "" {
+		t.Errorf("-default +got:\n%s", diff)
+	}
+	if diff := cmp.Diff(track.DefaultOptions(), got.TrackOptions()); diff != "" {
+		t.Errorf("TrackOptions(), -default +got:\n%s", diff)
+	}
+	if got.Webhook.MaxBodySize != 4*units.MiB || got.Metrics.MaxValues != 100 || got.API.Finished != 1000 {
+		t.Errorf("defaults are %+v", got)
+	}
+}
+
+func TestLoadNoFile(t *testing.T) {
+	_, err := config.Load(filepath.Join(t.TempDir(), "none.yml"))
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Load() = %v, want %v", err, fs.ErrNotExist)
+	}
+}
+
+func TestLoadInvalid(t *testing.T) {
+	tests := []struct{ file, want string }{
+		{"unknown-section", "field webhooks not found"},
+		{"unknown-field", "field max_body not found"},
+		{"unknown-field-of-secret", "field password not found"},
+		{"unknown-field-of-access", "field fallback not found"},
+		{"second-document", "document"},
+		{"duplicate-field", "already defined"},
+		{"no-yaml", "yaml"},
+		{"no-mapping", "cannot unmarshal"},
+		{"type-section", "cannot unmarshal"},
+		{"type-secrets", "cannot unmarshal"},
+		{"type-secret", "cannot unmarshal"},
+		{"type-size", "cannot unmarshal"},
+		{"type-duration", "cannot unmarshal"},
+		{"type-number", "cannot unmarshal"},
+		{"type-headers", "cannot unmarshal"},
+		{"type-verdict", "cannot unmarshal"},
+		{"size-without-unit", "unit"},
+		{"size-of-unknown-unit", "unknown unit"},
+		{"duration-without-unit", "not a valid duration"},
+		{"duration-of-unknown-unit", "unknown unit"},
+		{"duration-negative", "not a valid duration"},
+		{"duration-too-long", "out of range"},
+		{"secret-neither", "webhook.secrets[1]: needs either"},
+		{"secret-both", "webhook.secrets[0]: needs either"},
+		{"secret-empty", "webhook.secrets[0]: needs either"},
+		{"secret-slash", "webhook.secrets[0]: secret:"},
+		{"secret-percent", "webhook.secrets[0]: secret:"},
+		{"secret-space", "webhook.secrets[0]: secret:"},
+		{"secret-question-mark", "webhook.secrets[0]: secret:"},
+		{"secret-not-ascii", "webhook.secrets[0]: secret:"},
+		{"secret-dot", "webhook.secrets[0]: secret:"},
+		{"secret-dots", "webhook.secrets[0]: secret:"},
+		{"tls-without-key", "webhook.tls: needs both"},
+		{"tls-without-certificate", "webhook.tls: needs both"},
+		{"tls-empty", "webhook.tls: needs both"},
+		{"verdict", `access.default: "drop" is neither`},
+		{"verdict-case", `access.default: "Reject" is neither`},
+		{"zero-body-size", "webhook.max_body_size: must be more than 0"},
+		{"negative-body-size", "webhook.max_body_size: must be more than 0"},
+		{"zero-linger", "connections.linger: must be more than 0"},
+		{"zero-ping-grace", "connections.ping_grace: must be more than 0"},
+		{"zero-negotiation-grace", "connections.negotiation_grace: must be more than 0"},
+		{"zero-max-open", "connections.max_open: must be more than 0"},
+		{"negative-max-open", "connections.max_open: must be more than 0"},
+		{"zero-max-l7-requests", "connections.max_l7_requests: must be more than 0"},
+		{"zero-max-text-size", "connections.max_text_size: must be more than 0"},
+		{"zero-ping-timeout", "proxies.ping_timeout: must be more than 0"},
+		{"zero-neighbor-window", "proxies.neighbor_window: must be more than 0"},
+		{"zero-forget-after", "proxies.forget_after: must be more than 0"},
+		{"zero-max-values", "metrics.max_values: must be more than 0"},
+		{"negative-finished-connections", "api.finished_connections: must be more than 0"},
+	}
+	tested := map[string]bool{}
+	for _, tt := range tests {
+		tested[tt.file+".yml"] = true
+		t.Run(tt.file, func(t *testing.T) {
+			path := filepath.Join("testdata", "invalid", tt.file+".yml")
+			got, err := config.Load(path)
+			if err == nil {
+				t.Fatalf("Load() = %+v, want an error", got)
+			}
+			for _, want := range []string{tt.want, path} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("Load() = %q, want it to contain %q", err, want)
+				}
+			}
+			if strings.Contains(err.Error(), "a%2Fb") || strings.Contains(err.Error(), "a/b") {
+				t.Errorf("the error tells the secret: %v", err)
+			}
+		})
+	}
+	// A file that the table forgot would look as if it was tested.
+	files, err := os.ReadDir(filepath.Join("testdata", "invalid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if !tested[file.Name()] {
+			t.Errorf("%s is not in the table", file.Name())
+		}
+	}
+}

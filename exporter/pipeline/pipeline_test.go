@@ -1,0 +1,276 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/pipeline"
+	"smithproxy_exporter/exporter/track"
+)
+
+const (
+	source = "oneofmany1"
+	id     = "Proxy-A65E609B-OID-FEE9B1098109"
+	label  = "tcp_10.77.1.2:40762+tcp_10.77.2.2:8080"
+	tick   = 250 * time.Millisecond
+)
+
+func start(id string) event.Event {
+	return event.Event{Action: event.ActionStart, Source: source, ID: id, Payload: event.Start{Session: label}}
+}
+
+func stop(id string) event.Event {
+	return event.Event{
+		Action: event.ActionStop, Source: source, ID: id, Payload: event.Stop{Session: label, BytesUp: 1, BytesDown: 2},
+	}
+}
+
+// facts is a sink that keeps what it takes. Without a lock: the race detector shall see it when two
+// goroutines use a sink.
+type facts struct {
+	all []track.Fact
+	// Take waits for hold, unless it is nil. A bubble only knows the channels that were made in it.
+	hold chan struct{}
+}
+
+func (s *facts) Take(f track.Fact) {
+	if s.hold != nil {
+		<-s.hold
+	}
+	s.all = append(s.all, f)
+}
+
+func count[F track.Fact](s *facts) int {
+	n := 0
+	for _, f := range s.all {
+		if _, ok := f.(F); ok {
+			n++
+		}
+	}
+	return n
+}
+
+// run runs a pipeline in a bubble, and fails the test if it does not end, or leaves a goroutine behind:
+// a bubble ends with an error then.
+func run(t *testing.T, sink track.Sink, test func(t *testing.T, p *pipeline.Pipeline)) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pipeline.New(track.DefaultOptions(), time.Now, tick, sink)
+		ran := make(chan struct{})
+		go func() { defer close(ran); p.Run() }()
+		test(t, p)
+		<-ran
+	})
+}
+
+func take(t *testing.T, p *pipeline.Pipeline, events ...event.Event) {
+	t.Helper()
+	for _, ev := range events {
+		if err := p.Event(ev, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestLingerEndsByTheTicker(t *testing.T) {
+	s := &facts{}
+	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
+		linger := track.DefaultOptions().Linger
+		take(t, p, start(id), stop(id))
+		check := func(when string, want int) {
+			t.Helper()
+			synctest.Wait()
+			// In the goroutine of the sink, which goes on after this.
+			err := p.Query(t.Context(), func(*track.Tracker) {
+				if closed, finished := count[track.Closed](s), count[track.Finished](s); closed != 1 || finished != want {
+					t.Errorf("%s the linger it is closed %d and finished %d times, want 1 and %d", when, closed, finished, want)
+				}
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(linger - tick)
+		check("within", 0)
+		time.Sleep(2 * tick)
+		check("after", 1)
+		p.Stop()
+	})
+	if n := count[track.Finished](s); n != 1 {
+		t.Errorf("at the end it is finished %d times, want 1", n)
+	}
+}
+
+func TestFactsGoToEverySinkInOrder(t *testing.T) {
+	first, second := &facts{}, &facts{}
+	both := sinks{first, second}
+	run(t, both, func(t *testing.T, p *pipeline.Pipeline) {
+		take(t, p, start("a"), start("b"), stop("a"), stop("b"))
+		p.Stop()
+	})
+	if !slices.Equal(first.all, second.all) {
+		t.Errorf("one sink has %v, the other %v", first.all, second.all)
+	}
+	var ids []string
+	for _, f := range first.all {
+		switch f := f.(type) {
+		case track.Opened:
+			ids = append(ids, "+"+f.C.ID)
+		case track.Stopped:
+			ids = append(ids, "-"+f.C.ID)
+		}
+	}
+	if want := []string{"+a", "+b", "-a", "-b"}; !slices.Equal(ids, want) {
+		t.Errorf("the order is %v, want %v", ids, want)
+	}
+}
+
+type sinks []track.Sink
+
+func (s sinks) Take(f track.Fact) {
+	for _, sink := range s {
+		sink.Take(f)
+	}
+}
+
+func TestQuerySeesStateBetweenEvents(t *testing.T) {
+	run(t, &facts{}, func(t *testing.T, p *pipeline.Pipeline) {
+		for _, step := range []struct {
+			event  event.Event
+			reason track.Reason
+			label  string
+		}{{start(id), "", label}, {stop(id), track.ReasonStop, label}} {
+			take(t, p, step.event)
+			synctest.Wait()
+			looked := false
+			err := p.Query(t.Context(), func(tr *track.Tracker) {
+				looked = true
+				c, ok := tr.Connection(source, id)
+				if !ok || c.Reason != step.reason || c.Label != step.label {
+					t.Errorf("after %s: %+v, %v", step.event.Action, c, ok)
+				}
+			})
+			if err != nil || !looked {
+				t.Errorf("after %s: Query() = %v, looked %v", step.event.Action, err, looked)
+			}
+		}
+		p.Stop()
+	})
+}
+
+func TestQueryThatIsNotServed(t *testing.T) {
+	never := func(*track.Tracker) { t.Error("looked") }
+	t.Run("cancelled while the pipeline is busy", func(t *testing.T) {
+		s := &facts{}
+		run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
+			s.hold = make(chan struct{})
+			take(t, p, start(id))
+			synctest.Wait() // for the event to be on its way
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if err := p.Query(ctx, never); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Query() = %v, want %v", err, context.DeadlineExceeded)
+			}
+			close(s.hold)
+			p.Stop()
+		})
+	})
+	t.Run("after the end", func(t *testing.T) {
+		run(t, &facts{}, func(t *testing.T, p *pipeline.Pipeline) {
+			p.Stop()
+			synctest.Wait()
+			if err := p.Query(t.Context(), never); !errors.Is(err, pipeline.ErrStopped) {
+				t.Errorf("Query() = %v, want %v", err, pipeline.ErrStopped)
+			}
+		})
+	})
+}
+
+func TestStopDrains(t *testing.T) {
+	const connections = 100
+	s := &facts{}
+	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
+		s.hold = make(chan struct{})
+		for i := range connections {
+			name := id + string(rune('A'+i))
+			take(t, p, start(name), stop(name))
+		}
+		d := track.Decision{Source: source, ID: "0af7", Label: "tcp_10.0.0.1:1+0:0", Policy: event.PolicyUnknown, Received: time.Now()}
+		if err := p.Decision(d); err != nil {
+			t.Fatal(err)
+		}
+		// Nothing has gone through when Stop comes.
+		p.Stop()
+		close(s.hold)
+	})
+	if opened, finished := count[track.Opened](s), count[track.Finished](s); opened != connections || finished != connections {
+		t.Errorf("%d were opened and %d finished, want %d", opened, finished, connections)
+	}
+	if n := count[track.Unclaimed](s); n != 1 {
+		t.Errorf("%d decisions were given up, want 1", n)
+	}
+}
+
+func TestStopLeavesOpenConnectionsOpen(t *testing.T) {
+	s := &facts{}
+	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
+		take(t, p, start(id))
+		p.Stop()
+	})
+	if opened, closed := count[track.Opened](s), count[track.Closed](s); opened != 1 || closed != 0 {
+		t.Errorf("%d were opened and %d closed, want 1 and 0", opened, closed)
+	}
+}
+
+func TestAfterStop(t *testing.T) {
+	s := &facts{}
+	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
+		p.Stop()
+		if err := p.Event(start(id), time.Now()); !errors.Is(err, pipeline.ErrStopped) {
+			t.Errorf("Event() = %v, want %v", err, pipeline.ErrStopped)
+		}
+		if err := p.Decision(track.Decision{Source: source}); !errors.Is(err, pipeline.ErrStopped) {
+			t.Errorf("Decision() = %v, want %v", err, pipeline.ErrStopped)
+		}
+	})
+	if len(s.all) > 0 {
+		t.Errorf("the sink has %v", s.all)
+	}
+}
+
+// Receivers wait when the queue is full; Stop must neither lose what they hold nor wait for ever.
+func TestStopWhileReceiversWait(t *testing.T) {
+	const receivers, each = 10, 2000
+	s := &facts{}
+	taken := make([]int, receivers)
+	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
+		s.hold = make(chan struct{})
+		var wg sync.WaitGroup
+		for r := range receivers {
+			wg.Go(func() {
+				for range each {
+					if p.Event(event.Event{Action: event.ActionUnknown, Source: source}, time.Now()) != nil {
+						return
+					}
+					taken[r]++
+				}
+			})
+		}
+		synctest.Wait()
+		go p.Stop()
+		close(s.hold)
+		wg.Wait()
+	})
+	total := 0
+	for _, n := range taken {
+		total += n
+	}
+	if got := count[track.Received](s); got != total {
+		t.Errorf("%d events have gone through, of %d that were taken", got, total)
+	}
+}
