@@ -219,15 +219,15 @@ func checkSource(t *testing.T, m metrics, report *fleet.Report, source string, r
 	check(t, source+" restarts", of("restarts_total"), r.Restarts)
 	check(t, source+" neighbors", of("neighbors_discovered_total"), r.NeighborsAcknowledged)
 	check(t, source+" up", of("up"), 1)
-	check(t, source+" open", of("connections_active"), truth.reasons["open"])
+	check(t, source+" open", of("connections_active"), truth.active)
 }
 
 // truth is what one proxy's connections add up to.
 type truth struct {
-	reasons                         map[string]int
-	started, named, requests, asked int
-	entropyUp, entropyDown          int
-	namedBytes                      uint64
+	reasons                                 map[string]int
+	started, active, named, requests, asked int
+	entropyUp, entropyDown                  int
+	namedBytes                              uint64
 }
 
 func newTruth(report *fleet.Report, source string) truth {
@@ -239,6 +239,9 @@ func newTruth(report *fleet.Report, source string) truth {
 		w.reasons[c.Expected]++
 		if c.Start != nil && c.Start.Acknowledged {
 			w.started++
+			if c.Expected == fleet.ExpectedOpen {
+				w.active++
+			}
 		}
 		if c.Access != nil && c.Access.Acknowledged {
 			w.asked++

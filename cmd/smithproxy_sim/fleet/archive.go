@@ -22,19 +22,22 @@ func (a *archive) keep(c *connection) {
 
 // settle takes a connection to which nothing more can happen.
 func (a *archive) settle(p *proxy, c *connection) {
-	if c.expected() == "" {
+	expected := c.expected(p.form)
+	if expected == "" {
 		// Whether pings show that it is gone before a restart does is not known yet.
 		a.mu.Lock()
 		a.silent = append(a.silent, c)
 		a.mu.Unlock()
 		return
 	}
-	a.close(p, c, c.expected())
+	a.close(p, c, expected)
 }
 
 // expected is the close reason a receiver must find, "" when only what the
-// proxy does later decides that.
-func (c *connection) expected() string {
+// proxy does later decides that. In the HOWTO form an access-request carries the
+// id, too.
+func (c *connection) expected(form Form) string {
+	known := c.start.acknowledged() || form == FormHOWTO && c.access.acknowledged()
 	switch {
 	case c.stop.acknowledged():
 		return ExpectedStop
@@ -42,7 +45,7 @@ func (c *connection) expected() string {
 		return ExpectedRejected
 	case c.info.acknowledged():
 		return ExpectedLost
-	case !c.start.acknowledged():
+	case !known:
 		return ExpectedNone
 	case c.killed:
 		return ExpectedRestart

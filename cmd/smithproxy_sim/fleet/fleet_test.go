@@ -174,7 +174,7 @@ func checkConnections(t *testing.T, report *Report, got []received) {
 			want = []string{ExpectedRejected}
 		case s.actions[ActionInfo] > 0:
 			want = []string{ExpectedLost}
-		case s.actions[ActionStart] == 0:
+		case s.actions[ActionStart] == 0 && s.actions[ActionAccess] == 0:
 			want = []string{ExpectedNone}
 		case c.RestartedOpen:
 			want = []string{ExpectedRestart}

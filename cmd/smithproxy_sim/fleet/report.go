@@ -149,7 +149,8 @@ type Connection struct {
 	// was acknowledged), rejected (no stop, and the info echoes a reject), lost
 	// (no stop but an info, or nothing while pings show it gone), restart
 	// (nothing, and the proxy restarted before two pings showed it gone), open
-	// (nothing that tells its end), none (nothing that carries its id).
+	// (nothing that tells its end), none (nothing that carries its id: in the HOWTO
+	// form an access-request does).
 	Expected string `json:"expected"`
 }
 
