@@ -29,7 +29,13 @@ type received struct {
 }
 
 func newReceiver(t testing.TB) *receiver {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	t.Helper()
+	return newReceiverAt(t, "127.0.0.1:0")
+}
+
+func newReceiverAt(t testing.TB, address string) *receiver {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}

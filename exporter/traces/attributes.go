@@ -70,9 +70,6 @@ func connectionAttributes(c *track.Connection) []attribute.KeyValue {
 		a.add(keyVerdict.String(string(verdict)))
 		a.text(keyRule, rule)
 	}
-	if _, estimated := c.Start(); estimated {
-		a.add(keyEstimated.Bool(true))
-	}
 	return a
 }
 

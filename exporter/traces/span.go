@@ -24,13 +24,16 @@ const (
 // connection makes the trace of one connection: the root span, and below it its access-request.
 func (s *Sink) connection(c *track.Connection) {
 	id := traceid.Of(c.Source, c.ID)
-	start, _ := c.Start()
+	start, estimated := c.Start()
 	tracer := s.tracer(c.Source)
 	ctx, root := tracer.Start(withID(context.Background(), id), spanName(c),
 		trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(start),
 		trace.WithAttributes(connectionAttributes(c)...))
 	if c.Reason == track.ReasonLost || c.Reason == track.ReasonRestart {
 		root.SetStatus(codes.Error, "the end of the connection is not known")
+	}
+	if estimated {
+		root.SetAttributes(keyEstimated.Bool(true))
 	}
 	addRequests(root, c)
 	if c.Decision != nil {

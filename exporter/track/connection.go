@@ -227,7 +227,7 @@ func (c *Connection) Duration() (d time.Duration, known bool) {
 		return 0, false
 	}
 	start, estimated := c.Start()
-	if estimated || c.StartedAt.After(c.End().Add(overtaking)) && c.Decision == nil {
+	if c.End().IsZero() || estimated || c.StartedAt.After(c.End().Add(overtaking)) && c.Decision == nil {
 		return 0, false
 	}
 	return c.End().Sub(start), true

@@ -137,6 +137,21 @@ func TestLateEventsSayOnlyWhatIsNew(t *testing.T) {
 	}
 }
 
+func TestLateStartHasNoDuration(t *testing.T) {
+	w := newWorld(t)
+	w.stop(idA)
+	w.pass(DefaultOptions().Linger)
+	w.wantFinished(ReasonStop)
+	w.start(idA)
+	for _, f := range w.facts {
+		if o, ok := f.(Opened); ok {
+			if d, known := o.C.Duration(); known {
+				t.Errorf("duration %v of a record that has no end", d)
+			}
+		}
+	}
+}
+
 func TestProxyLiveness(t *testing.T) {
 	opts := DefaultOptions()
 	w := newWorld(t)

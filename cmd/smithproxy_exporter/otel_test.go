@@ -1,0 +1,115 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// lifeOf is one connection, from its start to its info.
+var lifeOf = []string{
+	`{"action":"connection-start","details":{"info":{"session":"tcp_10.0.0.1:1+tcp_10.0.0.2:2"}},"id":"Proxy-A-OID-1","source":"edge-1","type":"proxy"}`,
+	`{"action":"connection-stop","details":{"info":{"bytes_down":1,"bytes_up":2,"policy":0,"session":"tcp_10.0.0.1:1+tcp_10.0.0.2:2"}},"id":"Proxy-A-OID-1","source":"edge-1","type":"proxy"}`,
+	`{"action":"connection-info","details":{"statistics":{"entropy":{"left":{"bytes_accounted":2,"entropy":1.0}}}},"id":"Proxy-A-OID-1","source":"edge-1","type":"proxy"}`,
+}
+
+func (e *exporter) live() {
+	e.t.Helper()
+	for _, body := range lifeOf {
+		if status, answer := e.post([]byte(body)); status != http.StatusOK {
+			e.t.Fatalf("answered %d %s to %s", status, answer, body)
+		}
+	}
+}
+
+// TestEnvironment configures traces by nothing but the variables of the OpenTelemetry SDK.
+func TestEnvironment(t *testing.T) {
+	backend := newReceiver(t)
+	for name, value := range map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + backend.address,
+		"OTEL_SERVICE_NAME":           "edge",
+		"OTEL_RESOURCE_ATTRIBUTES":    "deployment.environment.name=lab",
+		"OTEL_BSP_SCHEDULE_DELAY":     "10",
+	} {
+		t.Setenv(name, value)
+	}
+	e := startExporter(t, nil, nil)
+	e.live()
+	if err := e.stop(); err != nil {
+		t.Fatal(err)
+	}
+	spans := backend.all()
+	if len(spans) != 1 {
+		t.Fatalf("%d spans, want 1", len(spans))
+	}
+	for key, want := range map[string]string{
+		"service.name": "edge", "deployment.environment.name": "lab",
+		"service.instance.id": "edge-1", "host.name": "edge-1",
+	} {
+		if got := spans[0].resource[key]; got != want {
+			t.Errorf("resource %s = %v, want %s", key, got, want)
+		}
+	}
+}
+
+// TestBackendThatIsAway starts while nobody listens at the endpoint, and expects what was seen then to
+// arrive once somebody does.
+func TestBackendThatIsAway(t *testing.T) {
+	address := freeAddress(t)
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
+	e := startExporter(t, []string{"--otlp.endpoint=" + address}, nil)
+	e.live()
+	e.waitFor(func() bool {
+		return parseMetrics(t, e.metrics()).sum("smithproxy_exporter_spans_failed_total") > 0
+	})
+	backend := newReceiverAt(t, address)
+	e.waitFor(func() bool { return len(backend.all()) == 1 })
+	if err := e.stop(); err != nil {
+		t.Fatal(err)
+	}
+	checkTraces(t, backend.all())
+}
+
+// waitFor asks until it is so.
+func (e *exporter) waitFor(so func() bool) {
+	e.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			e.t.Fatal("it did not happen within 30 s")
+		}
+	}
+}
+
+// TestExemplars follows an exemplar from a histogram to the trace.
+func TestExemplars(t *testing.T) {
+	e := startExporter(t, nil, nil)
+	e.live()
+	request, err := http.NewRequest(http.MethodGet, e.web+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown := e.get("/api/v1/connections/edge-1/Proxy-A-OID-1")
+	_, id, _ := strings.Cut(shown, `"trace_id": "`)
+	id, _, _ = strings.Cut(id, `"`)
+	for _, histogram := range []string{"smithproxy_connection_duration_seconds", "smithproxy_payload_entropy_bits"} {
+		found := false
+		for line := range strings.Lines(string(body)) {
+			found = found || strings.HasPrefix(line, histogram+"_bucket") && strings.Contains(line, `trace_id="`+id+`"`)
+		}
+		if !found || id == "" {
+			t.Errorf("no exemplar of %s leads to trace %q", histogram, id)
+		}
+	}
+}
