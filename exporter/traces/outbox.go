@@ -59,9 +59,10 @@ type Outbox struct {
 	meter  Meter
 	logger *slog.Logger
 
-	mu    sync.Mutex
-	queue []parcel // oldest first
-	bytes int      // of queue
+	mu      sync.Mutex
+	queue   []parcel // oldest first
+	bytes   int      // of queue
+	sending int      // spans in the attempt that is under way
 
 	wake chan struct{} // has room for one
 	stop chan struct{}
@@ -129,7 +130,7 @@ func (o *Outbox) UploadTraces(_ context.Context, batches []*tracepb.ResourceSpan
 		}
 	}
 	dropped := o.trim()
-	pending := len(o.queue)
+	pending := len(o.queue) + o.sending
 	o.mu.Unlock()
 	o.meter.SpansPending(pending)
 	if dropped > 0 {
@@ -188,12 +189,20 @@ func (o *Outbox) run() {
 		default:
 			o.meter.SpansFailed(len(batch))
 			o.putBack(batch)
-			if !o.wait(&pause, err) {
-				return
-			}
 		}
-		o.meter.SpansPending(o.len())
+		o.meter.SpansPending(o.settle())
+		if err != nil && !refused(err) && !o.wait(&pause, err) {
+			return
+		}
 	}
+}
+
+// settle ends the attempt that was under way, and returns how many spans wait.
+func (o *Outbox) settle() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sending = 0
+	return len(o.queue)
 }
 
 // wait pauses after a failure; false means that the outbox has been stopped, and that there is no
@@ -226,6 +235,7 @@ func (o *Outbox) take() []parcel {
 	clear(o.queue[:n])
 	o.queue = o.queue[n:]
 	o.bytes -= size
+	o.sending = n
 	return batch
 }
 

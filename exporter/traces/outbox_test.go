@@ -129,6 +129,30 @@ func TestOutboxTriesUntilAccepted(t *testing.T) {
 	}
 }
 
+// TestOutboxCountsWhatIsUnderWay has the backend hang: what it was sent is not accepted yet.
+func TestOutboxCountsWhatIsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, m := &backend{}, newMeter()
+		hang := make(chan struct{})
+		b.answer = func(int) error { <-hang; return nil }
+		o := start(t, b, m)
+		put(t, o, spansOf("a", "one"))
+		synctest.Wait()
+		put(t, o, spansOf("a", "two", "three"))
+		if m.pending != 3 {
+			t.Errorf("%d pending, want 3", m.pending)
+		}
+		close(hang)
+		synctest.Wait()
+		if m.pending != 0 || m.exported != 3 {
+			t.Errorf("counted %+v", m)
+		}
+		if err := o.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestOutboxGivesUpWhatIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, m := &backend{}, newMeter()
