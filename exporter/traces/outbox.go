@@ -178,20 +178,21 @@ func (o *Outbox) run() {
 			}
 		}
 		err := o.client.UploadTraces(context.Background(), assemble(batch))
+		keep := err != nil && !refused(err)
 		switch {
-		case err == nil:
-			o.meter.SpansExported(len(batch))
-			pause = 0
-		case refused(err):
-			o.meter.SpansDropped(DroppedRefused, len(batch))
-			o.logger.Error("Backend refused spans for good", "spans", len(batch), "err", err)
-			pause = 0
-		default:
+		case keep:
 			o.meter.SpansFailed(len(batch))
 			o.putBack(batch)
+		case err != nil:
+			o.meter.SpansDropped(DroppedRefused, len(batch))
+			o.logger.Error("Backend refused spans for good", "spans", len(batch), "err", err)
+		default:
+			o.meter.SpansExported(len(batch))
 		}
 		o.meter.SpansPending(o.settle())
-		if err != nil && !refused(err) && !o.wait(&pause, err) {
+		if !keep {
+			pause = 0
+		} else if !o.wait(&pause, err) {
 			return
 		}
 	}
