@@ -1,0 +1,107 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// series is one result of a query.
+type series struct {
+	Metric map[string]string `json:"metric"`
+	Value  [2]any            `json:"value"`
+}
+
+// query asks Prometheus for what an expression gives now.
+func (s *servers) query(expr string) ([]series, error) {
+	var reply struct {
+		Data struct {
+			Result []series `json:"result"`
+		} `json:"data"`
+	}
+	err := get("http://"+s.prometheus+"/api/v1/query?"+url.Values{"query": {expr}}.Encode(), &reply)
+	return reply.Data.Result, err
+}
+
+// names returns the names of all metrics that Prometheus has.
+func (s *servers) names() (map[string]bool, error) {
+	var reply struct {
+		Data []string `json:"data"`
+	}
+	if err := get("http://"+s.prometheus+"/api/v1/label/__name__/values", &reply); err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for _, name := range reply.Data {
+		names[name] = true
+	}
+	return names, nil
+}
+
+// has waits until an expression gives something.
+func (s *servers) has(t *testing.T, expr string) {
+	t.Helper()
+	eventually(t, 30*time.Second, expr, func() error { return s.some(expr) }, s.processes...)
+}
+
+func (s *servers) some(expr string) error {
+	found, err := s.query(expr)
+	if err == nil && len(found) == 0 {
+		err = errors.New("no data")
+	}
+	return err
+}
+
+// spanMetrics holds what the collector made of the spans against what the exporter says that it sent.
+func (s *servers) spanMetrics(t *testing.T) {
+	s.has(t, `up{job="smithproxy"} == 1`)
+	s.has(t, `count(smithproxy_up == 1) == 3`)
+	// All spans are counted, whatever the sampling does with them after. The two are not scraped at the
+	// same moment.
+	s.has(t, `abs(sum(traces_span_metrics_calls_total) / sum(smithproxy_exporter_spans_exported_total) - 1) < 0.05`)
+	for _, label := range []string{"service_instance_id", "smithproxy_close_reason", "network_transport"} {
+		s.has(t, `sum by (`+label+`) (traces_span_metrics_calls_total{`+label+`!="", span_kind="SPAN_KIND_SERVER"})`)
+	}
+	s.has(t, `histogram_quantile(0.9, sum by (le) (rate(traces_span_metrics_duration_seconds_bucket[1m])))`)
+	// The sampling drops most, and not all.
+	s.has(t, `sum(otelcol_exporter_sent_spans{exporter="otlp_grpc"}) > 0`)
+	s.has(t, `sum(otelcol_exporter_sent_spans{exporter="otlp_grpc"}) < 0.8 * sum(otelcol_receiver_accepted_spans)`)
+	for _, metric := range []string{"smithproxy_connection_duration_seconds_bucket", "traces_span_metrics_duration_seconds_bucket"} {
+		eventually(t, 30*time.Second, metric+" has exemplars", func() error { return s.exemplars(metric) }, s.processes...)
+	}
+}
+
+// exemplars fails unless a metric has exemplars with the id of a trace.
+func (s *servers) exemplars(metric string) error {
+	var reply struct {
+		Data []struct {
+			Exemplars []struct {
+				Labels map[string]string `json:"labels"`
+			} `json:"exemplars"`
+		} `json:"data"`
+	}
+	now := time.Now()
+	err := get("http://"+s.prometheus+"/api/v1/query_exemplars?"+url.Values{
+		"query": {metric},
+		"start": {strconv.FormatInt(now.Add(-time.Hour).Unix(), 10)},
+		"end":   {strconv.FormatInt(now.Unix(), 10)},
+	}.Encode(), &reply)
+	if err != nil {
+		return err
+	}
+	for _, of := range reply.Data {
+		if len(of.Exemplars) == 0 {
+			continue
+		}
+		if labels := of.Exemplars[0].Labels; len(labels["trace_id"]) != 32 {
+			return fmt.Errorf("an exemplar has the labels %v", labels)
+		}
+		return nil
+	}
+	return errors.New("none")
+}
