@@ -8,7 +8,7 @@ LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revisio
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 30s
 
-.PHONY: all build run demo test lint fuzz cost golden clean
+.PHONY: all build run demo test e2e lint fuzz cost dashboards golden clean
 
 all: lint test build
 
@@ -43,7 +43,14 @@ test:
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
 	go vet ./...
+	go vet -tags e2e ./test/...
 	go run $(STATICCHECK) ./...
+	go run $(STATICCHECK) -tags e2e ./test/...
+
+# Everything between real servers: Prometheus and Alertmanager, which are installed if they are missing
+# (apt), and a collector and Jaeger, which are built from source at the first run.
+e2e:
+	test/e2e/run
 
 # Each fuzz target for FUZZTIME.
 fuzz:
@@ -58,6 +65,7 @@ cost:
 # Write the golden files anew; check them by hand.
 golden:
 	go test ./cmd/smithproxy_exporter -run '^TestReplay$$' -update
+	go test ./collector -update
 
 clean:
 	rm -rf bin
