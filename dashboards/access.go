@@ -1,0 +1,94 @@
+package dashboards
+
+import "github.com/grafana/grafana-foundation-sdk/go/common"
+
+// access: who decides what, and how long do proxies stand still for it?
+func access() *board {
+	requests := `smithproxy_access_requests_total{source=~"$source"}`
+	return &board{
+		uid: uidPrefix + "access", title: "Access", link: "Access",
+		description: "Access-requests, their verdicts, the rules that decided, and the time it took.",
+		variables: []variable{
+			prometheusSource(), proxies(),
+			labelValues("verdict", "Verdict", requests, "verdict"), labelValues("rule", "Rule", requests, "rule"),
+		},
+		rows: []row{
+			{panels: accessNumbers()},
+			{title: "Verdicts", panels: []panel{verdicts(), rejectShare(), decisionsByRule(), decisionsByProxy(), ruleTable()}},
+			{title: "Decision time", panels: []panel{decisionTimes(), decisionQuantiles()}},
+		},
+	}
+}
+
+const chosenDecisions = `source=~"$source", verdict=~"$verdict", rule=~"$rule"`
+
+func accessNumbers() []panel {
+	decisionTime := func(q string) string {
+		return `histogram_quantile(` + q + `, sum by (le) (rate(smithproxy_access_request_duration_seconds_bucket{source=~"$source"}[$__range]))) >= 0`
+	}
+	rejected := `sum(increase(smithproxy_access_requests_total{source=~"$source", verdict="reject", rule=~"$rule"}[$__range]))`
+	return []panel{
+		number(about{"Access-requests", "Connections that were decided about, a second.", "reqps", 5, 4}, always(neutral),
+			over(orZero(`sum(rate(smithproxy_access_requests_total{`+chosenDecisions+`}[$__rate_interval]))`), "requests")),
+		number(about{"Rejected", "Connections that were refused, in the time range.", "short", 5, 4}, zeroIsGood(bad),
+			now(orZero("round("+rejected+")"), "rejected")).DataLinks(chosen("Rejected connections", "var-verdict=reject")),
+		number(about{"Rejected share", "Share of decisions that refused, in the time range.", "percentunit", 5, 4}, zeroIsGood(bad),
+			now(orZero(rejected+` / (sum(increase(smithproxy_access_requests_total{source=~"$source", rule=~"$rule"}[$__range])) > 0)`), "share")).Decimals(1),
+		number(about{"Median decision", "Half of the access-requests were answered within this time. A proxy stands still until it is answered.", "s", 5, 4}, steps{{0, good}, {.005, warn}, {.01, bad}},
+			now(orZero(decisionTime("0.5")), "median")),
+		number(about{"99 % within", "Nearly all access-requests were answered within this time. 10 ms cost a proxy nine tenths of its throughput.", "s", 4, 4}, steps{{0, good}, {.005, warn}, {.01, bad}},
+			now(orZero(decisionTime("0.99")), "99 %")),
+	}
+}
+
+func verdicts() panel {
+	return paint(stacks(about{"Verdicts", "Answers a second.", "reqps", 12, 8},
+		over(orNamed(`sum by (verdict) (rate(smithproxy_access_requests_total{`+chosenDecisions+`}[$__rate_interval]))`, "verdict", "accept"), "{{verdict}}")), verdictColors).
+		DataLinks(chosen("Connections decided with ${__field.labels.verdict}", "var-verdict=${__field.labels.verdict}"))
+}
+
+func rejectShare() panel {
+	of := func(more string) string {
+		return `sum by (source) (rate(smithproxy_access_requests_total{source=~"$source", rule=~"$rule"` + more + `}[$__rate_interval]))`
+	}
+	return lines(about{"Rejected share", "Share of decisions that refused, by proxy.", "percentunit", 12, 8},
+		over(`(`+of(`, verdict="reject"`)+"\n\t\t\tor "+of("")+` * 0) / (`+of("")+` > 0)`+"\n\t\t\tor "+of("")+" * 0", "{{source}}")).
+		FillOpacity(0).LineWidth(2).Max(1).
+		ColorScheme(byHeight()).GradientMode(common.GraphGradientModeScheme).DataLinks(toConnections("Rejected connections of ${__field.labels.source}", "var-source=${__field.labels.source}&var-verdict=reject"))
+}
+
+func decisionsByRule() panel {
+	return stacks(about{"Decisions by rule", "Which rule decided, a second.", "reqps", 12, 8},
+		over(`sum by (rule) (rate(smithproxy_access_requests_total{`+chosenDecisions+`}[$__rate_interval]))`, "{{rule}}"))
+}
+
+func decisionsByProxy() panel {
+	return stacks(about{"Decisions by proxy", "Whose access-requests were decided, a second.", "reqps", 12, 8},
+		over(`sum by (source) (rate(smithproxy_access_requests_total{`+chosenDecisions+`}[$__rate_interval]))`, "{{source}}")).DataLinks(ofProxy())
+}
+
+func ruleTable() panel {
+	return records(about{"Rules", "What each rule decided, in the time range.", "none", 24, 6}, "Decisions", true, []column{
+		{field: "rule", title: "Rule"},
+		{field: "verdict", title: "Verdict", mappings: verdictNames},
+		{field: "Value #A", title: "Decisions", unit: "short"},
+		{field: "Value #B", title: "Share", unit: "percentunit"},
+	},
+		rows(`round(sum by (rule, verdict) (increase(smithproxy_access_requests_total{`+chosenDecisions+`}[$__range])))`),
+		rows(`sum by (rule, verdict) (increase(smithproxy_access_requests_total{`+chosenDecisions+`}[$__range]))
+			/ on() group_left() (sum(increase(smithproxy_access_requests_total{`+chosenDecisions+`}[$__range])) > 0)`),
+	)
+}
+
+func decisionTimes() panel {
+	return density(about{"Decision time", "How many access-requests were answered within which time.", "s", 12, 10}, "Purples",
+		buckets(`sum by (le) (increase(smithproxy_access_request_duration_seconds_bucket{source=~"$source"}[$__rate_interval]))`))
+}
+
+func decisionQuantiles() panel {
+	quantile := func(q string) string {
+		return `histogram_quantile(` + q + `, sum by (le) (rate(smithproxy_access_request_duration_seconds_bucket{source=~"$source"}[$__rate_interval])))`
+	}
+	return lines(about{"Decision time quantiles", "The time within which half, nine tenths and nearly all access-requests were answered.", "s", 12, 10},
+		over(quantile("0.5"), "half"), over(quantile("0.9"), "90 %"), over(quantile("0.99"), "99 %")).FillOpacity(0)
+}

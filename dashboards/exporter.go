@@ -1,0 +1,125 @@
+package dashboards
+
+// exporter: can what the other dashboards show be believed?
+func exporter() *board {
+	return &board{
+		uid: uidPrefix + "exporter", title: "Exporter", link: "Exporter",
+		description: "What the exporter receives, refuses, sends on and costs.",
+		variables: []variable{
+			prometheusSource(), proxies(),
+			labelValues("job", "Job", "smithproxy_exporter_build_info", "job"),
+			labelValues("instance", "Instance", `smithproxy_exporter_build_info{job=~"$job"}`, "instance"),
+		},
+		rows: []row{
+			{panels: exporterNumbers()},
+			{title: "Events", panels: []panel{eventsByAction(), eventsRejected(), eventsDuplicate(), eventsLate()}},
+			{title: "Traces", panels: []panel{spansSent(), spansPending()}},
+			{title: "Series and scrapes", panels: []panel{seriesLimited(), seriesByMetric(), scrapeDuration(), scrapeSamples()}},
+			{title: "Process", panels: []panel{cpu(), memory(), goroutines(), collections(), files(), contentShown()}},
+		},
+	}
+}
+
+const thisExporter = `job=~"$job", instance=~"$instance"`
+
+func exporterNumbers() []panel {
+	return []panel{
+		number(about{"Exporters up", "Exporters that Prometheus could scrape.", "none", 4, 4}, steps{{0, bad}, {1, good}},
+			now(orZero(`sum(up{`+thisExporter+`} and on(job, instance) smithproxy_exporter_build_info)`), "up")),
+		number(about{"Configuration", "Whether the last attempt to load the configuration succeeded.", "none", 4, 4}, always(muted),
+			now(`min(smithproxy_exporter_config_last_reload_successful{`+thisExporter+`})`, "loaded")).Mappings(loadedOrNot),
+		number(about{"Events", "Events accepted, a second.", "eps", 4, 4}, always(neutral),
+			over(orZero(`sum(rate(smithproxy_events_total{`+thisExporter+`, source=~"$source"}[$__rate_interval]))`), "events")),
+		number(about{"Spans pending", "Spans that wait to be accepted by the tracing backend.", "short", 4, 4}, steps{{0, good}, {1000, warn}, {10000, bad}},
+			over(orZero(`sum(smithproxy_exporter_spans_pending{`+thisExporter+`})`), "pending")),
+		number(about{"Spans dropped", "Spans that were given up, in the time range: their traces are gone or lack a part.", "short", 4, 4}, zeroIsGood(bad),
+			now(orZero(`round(sum(increase(smithproxy_exporter_spans_dropped_total{`+thisExporter+`}[$__range])))`), "dropped")),
+		number(about{"Limited", "Increments that went to a series of _other, in the time range. Sums stay exact; which value it was is lost.", "short", 4, 4}, zeroIsGood(warn),
+			now(orZero(`round(sum(increase(smithproxy_exporter_series_limited_total{`+thisExporter+`}[$__range])))`), "limited")),
+	}
+}
+
+func eventsByAction() panel {
+	return stacks(about{"Events by action", "Events that were accepted, a second, repeated deliveries included.", "eps", 12, 8},
+		over(`sum by (action) (rate(smithproxy_events_total{`+thisExporter+`, source=~"$source"}[$__rate_interval]))`, "{{action}}"))
+}
+
+func eventsRejected() panel {
+	return lines(about{"Events rejected", "Requests to the webhook that were not accepted, a second, by reason.", "reqps", 12, 8},
+		over(`sum by (reason) (rate(smithproxy_exporter_events_rejected_total{`+thisExporter+`}[$__rate_interval]))`, "{{reason}}"))
+}
+
+func eventsDuplicate() panel {
+	return lines(about{"Duplicate events", "Events that said nothing new, a second: deliveries that the proxy repeated. They are not counted twice.", "eps", 12, 8},
+		over(`sum by (action) (rate(smithproxy_exporter_events_duplicate_total{`+thisExporter+`, source=~"$source"}[$__rate_interval]))`, "{{action}}"))
+}
+
+func eventsLate() panel {
+	return lines(about{"Late events", "Events with something new about a connection whose trace had been sent already, a second. A longer linger catches more of them.", "eps", 12, 8},
+		over(`sum by (action) (rate(smithproxy_exporter_events_late_total{`+thisExporter+`, source=~"$source"}[$__rate_interval]))`, "{{action}}")).AxisSoftMax(1)
+}
+
+func spansSent() panel {
+	rate := func(outcome string) string {
+		return `sum(rate(smithproxy_exporter_spans_` + outcome + `_total{` + thisExporter + `}[$__rate_interval]))`
+	}
+	return paint(lines(about{"Spans sent", "Spans a second that the tracing backend accepted, that were in an attempt that failed (they are tried again), and that were given up.", "suffix: spans/s", 12, 8},
+		over(rate("exported"), "exported"), over(rate("failed"), "failed"), over(rate("dropped"), "dropped")),
+		[]seriesColor{{"exported", good}, {"failed", warn}, {"dropped", bad}})
+}
+
+func spansPending() panel {
+	return lines(about{"Spans pending", "Spans that wait to be accepted by the tracing backend. Rises while the backend is away; without a backend it stays 0.", "short", 12, 8},
+		over(`sum by (instance) (smithproxy_exporter_spans_pending{`+thisExporter+`})`, "{{instance}}")).AxisSoftMax(10)
+}
+
+func seriesLimited() panel {
+	return lines(about{"Series limited", "Increments a second that went to a series of _other, by metric: more values than metrics.max_values allows.", "cps", 12, 8},
+		over(`sum by (metric) (rate(smithproxy_exporter_series_limited_total{`+thisExporter+`}[$__rate_interval]))`, "{{metric}}"))
+}
+
+func seriesByMetric() panel {
+	return ranking(about{"Metrics with the most series", "Series that the exporter makes Prometheus keep; all names begin with smithproxy_.", "short", 12, 8}, neutral,
+		now(`label_replace(topk(8, count by (__name__) ({__name__=~"smithproxy_.+", `+thisExporter+`})), "metric", "$1", "__name__", "smithproxy_(.+)")`, "{{metric}}"))
+}
+
+func scrapeDuration() panel {
+	return lines(about{"Scrape duration", "How long Prometheus took to scrape the exporter.", "s", 12, 8},
+		over(`max by (instance) (scrape_duration_seconds{`+thisExporter+`} and on(job, instance) smithproxy_exporter_build_info)`, "{{instance}}"))
+}
+
+func scrapeSamples() panel {
+	return lines(about{"Samples a scrape", "How many values each scrape brought.", "short", 12, 8},
+		over(`max by (instance) (scrape_samples_scraped{`+thisExporter+`} and on(job, instance) smithproxy_exporter_build_info)`, "{{instance}}"))
+}
+
+func cpu() panel {
+	return lines(about{"CPU", "Cores in use.", "suffix: cores", 8, 8},
+		over(`sum by (instance) (rate(process_cpu_seconds_total{`+thisExporter+`}[$__rate_interval]))`, "{{instance}}"))
+}
+
+func memory() panel {
+	return lines(about{"Memory", "Resident memory of the process, and of that the Go heap in use.", "bytes", 8, 8},
+		over(`sum by (instance) (process_resident_memory_bytes{`+thisExporter+`})`, "{{instance}} resident"),
+		over(`sum by (instance) (go_memstats_heap_inuse_bytes{`+thisExporter+`})`, "{{instance}} heap"))
+}
+
+func goroutines() panel {
+	return lines(about{"Goroutines", "A steady rise is a leak.", "short", 8, 8},
+		over(`sum by (instance) (go_goroutines{`+thisExporter+`})`, "{{instance}}"))
+}
+
+func collections() panel {
+	return lines(about{"Garbage collection pauses", "The longest pause that Go remembers.", "s", 8, 8},
+		over(`max by (instance) (go_gc_duration_seconds{`+thisExporter+`, quantile=~"1(\\.0)?"})`, "{{instance}}"))
+}
+
+func files() panel {
+	return lines(about{"Open files", "File descriptors in use, most of them connections of proxies.", "short", 8, 8},
+		over(`sum by (instance) (process_open_fds{`+thisExporter+`})`, "{{instance}}"))
+}
+
+func contentShown() panel {
+	return paint(lines(about{"Content shown to the exporter", "Decrypted payload that connection-content events carried. It is counted and not kept; 0 without a content profile that sends it.", "Bps", 8, 8},
+		over(`sum by (direction) (rate(smithproxy_content_bytes_total{`+thisExporter+`, source=~"$source"}[$__rate_interval]))`, "{{direction}}")), directionColors).AxisSoftMax(1000)
+}
