@@ -62,6 +62,10 @@ fuzz:
 cost:
 	go test -run '^TestCost$$' -count 1 -v ./cmd/smithproxy_exporter -cost
 
+# The JSON of the Grafana dashboards, from their code; make test fails when they differ.
+dashboards:
+	go run ./dashboards/generate
+
 # Write the golden files anew; check them by hand.
 golden:
 	go test ./cmd/smithproxy_exporter -run '^TestReplay$$' -update
