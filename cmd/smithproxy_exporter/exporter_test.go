@@ -123,7 +123,8 @@ func (e *exporter) notify() {
 	})
 }
 
-// post sends one webhook as smithproxy does, over a connection of its own, and returns the answer.
+// post sends one webhook as smithproxy does, over a connection of its own, and returns the answer once
+// all that comes of the event has happened.
 func (e *exporter) post(body []byte) (status int, answer string) {
 	e.t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -137,7 +138,16 @@ func (e *exporter) post(body []byte) (status int, answer string) {
 		e.t.Fatal(err)
 	}
 	<-e.handled
+	e.query(func(*track.Tracker) {})
 	return response.StatusCode, string(read)
+}
+
+// query looks into the state once all that was posted has gone through.
+func (e *exporter) query(look func(*track.Tracker)) {
+	e.t.Helper()
+	if err := e.app.pipeline.Query(context.Background(), look); err != nil {
+		e.t.Fatal(err)
+	}
 }
 
 // advance lets time pass for the state; the manual clock, if there is one, goes on as well.
@@ -146,10 +156,7 @@ func (e *exporter) advance(to time.Time) {
 	if e.clock != nil {
 		e.clock.set(to)
 	}
-	err := e.app.pipeline.Query(context.Background(), func(tr *track.Tracker) { tr.Advance(to) })
-	if err != nil {
-		e.t.Fatal(err)
-	}
+	e.query(func(tr *track.Tracker) { tr.Advance(to) })
 }
 
 func (e *exporter) get(path string) (status int, body string) {
