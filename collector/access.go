@@ -25,11 +25,9 @@ func newAccess(rules []AccessRule) *access {
 		requests: counter("smithproxy_access_requests_total",
 			"Connections that an access-request decided about, by how and by which rule.",
 			"source", "verdict", "rule"),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "smithproxy_access_request_duration_seconds",
-			Help:    "From the receipt of an access-request to its answer.",
-			Buckets: accessBuckets,
-		}, []string{"source"}),
+		duration: histogram("smithproxy_access_request_duration_seconds",
+			"From the receipt of an access-request to its answer.",
+			accessBuckets, "source"),
 	}
 }
 

@@ -2,7 +2,6 @@ package collector
 
 import (
 	"strconv"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -34,21 +33,12 @@ func newConnections(limits *Limits) *connections {
 			"source", "policy", "app", "reason"),
 		active: gauge("smithproxy_connections_active",
 			"Connections whose start was received and whose end was not.", "source"),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "smithproxy_connection_duration_seconds",
-			Help:    "How long connections lasted whose start and end were received.",
-			Buckets: durationBuckets, NativeHistogramBucketFactor: nativeFactor,
-			NativeHistogramMaxBucketNumber: nativeBuckets, NativeHistogramMinResetDuration: time.Hour,
-		}, []string{"source", "app"}),
+		duration: nativeHistogram("smithproxy_connection_duration_seconds",
+			"How long connections lasted whose start and end were received.",
+			durationBuckets, "source", "app"),
 		apps: limits.quota(closed), policies: limits.quota(closed),
 	}
 }
-
-// Native histograms have buckets that grow by a tenth, and at the most so many before they widen.
-const (
-	nativeFactor  = 1.1
-	nativeBuckets = 100
-)
 
 func (m *connections) vectors() []vector {
 	return []vector{m.started, m.closed, m.active, m.duration}

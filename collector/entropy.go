@@ -1,8 +1,6 @@
 package collector
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"smithproxy_exporter/exporter/event"
@@ -25,20 +23,15 @@ var skewBuckets = []float64{-.99, -.9, -.75, -.5, -.25, 0, .25, .5, .75, .9, .99
 
 func newEntropy() *entropy {
 	return &entropy{
-		bits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "smithproxy_payload_entropy_bits",
-			Help:    "Entropy of the payload of connections, in bits per byte.",
-			Buckets: entropyBuckets, NativeHistogramBucketFactor: nativeFactor,
-			NativeHistogramMaxBucketNumber: nativeBuckets, NativeHistogramMinResetDuration: time.Hour,
-		}, []string{"source", "direction"}),
+		bits: nativeHistogram("smithproxy_payload_entropy_bits",
+			"Entropy of the payload of connections, in bits per byte.",
+			entropyBuckets, "source", "direction"),
 		last: gauge("smithproxy_payload_entropy_last_bits",
 			"Entropy of the payload of the connection that was measured last, in bits per byte.",
 			"source", "direction"),
-		skew: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "smithproxy_flow_skew_ratio",
-			Help:    "(down - up) / (down + up) of the payload bytes of connections.",
-			Buckets: skewBuckets,
-		}, []string{"source"}),
+		skew: histogram("smithproxy_flow_skew_ratio",
+			"(down - up) / (down + up) of the payload bytes of connections.",
+			skewBuckets, "source"),
 	}
 }
 
