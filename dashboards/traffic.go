@@ -96,16 +96,16 @@ func policies() panel {
 // topNames is the most seen names, and what all that have no series of their own add up to.
 func topNames(title, description, unit, metric, more string) panel {
 	return ranking(about{title, description + " What has no series of its own is in \"" + others + "\".", unit, 12, 11}, neutral,
-		now(`topk($top, sum by (sni) (increase(`+metric+`{source=~"$source", sni!="_other"`+more+`}[$__range])))`, "{{sni}}"),
-		now(orZero(`sum(increase(`+metric+`{source=~"$source", sni="_other"`+more+`}[$__range]))`), others)).
+		now(`topk($top, round(sum by (sni) (increase(`+metric+`{source=~"$source", sni!="_other"`+more+`}[$__range]))))`, "{{sni}}"),
+		now(orZero(`round(sum(increase(`+metric+`{source=~"$source", sni="_other"`+more+`}[$__range])))`), others)).
 		OverrideByName(others, painted("semi-dark-purple")).
 		DataLinks(chosen("Connections to ${__field.labels.sni}", "var-server=${__field.labels.sni}"))
 }
 
 func topSignatures() panel {
 	return ranking(about{"Top signatures", "Signatures that connections matched, in the time range. What has no series of its own is in \"" + others + "\".", "short", 8, 10}, neutral,
-		now(orNamed(`topk($top, sum by (signature) (increase(smithproxy_signatures_total{source=~"$source", signature!="_other"}[$__range])))`, "signature", "none"), "{{signature}}"),
-		now(orZero(`sum(increase(smithproxy_signatures_total{source=~"$source", signature="_other"}[$__range]))`), others)).
+		now(orNamed(`topk($top, round(sum by (signature) (increase(smithproxy_signatures_total{source=~"$source", signature!="_other"}[$__range]))))`, "signature", "none"), "{{signature}}"),
+		now(orZero(`round(sum(increase(smithproxy_signatures_total{source=~"$source", signature="_other"}[$__range])))`), others)).
 		OverrideByName(others, painted("semi-dark-purple"))
 }
 
