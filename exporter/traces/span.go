@@ -3,6 +3,7 @@ package traces
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -37,9 +38,19 @@ func (s *Sink) connection(c *track.Connection) {
 	}
 	addRequests(root, c)
 	if c.Decision != nil {
-		access(ctx, tracer, id.Child(nameAccess), c.Decision)
+		// The proxy can act on an answer, and say so, before the time of the answer is taken.
+		d := *c.Decision
+		d.Received, d.Answered = earlier(d.Received, c.End()), earlier(d.Answered, c.End())
+		access(ctx, tracer, id.Child(nameAccess), &d)
 	}
 	root.End(trace.WithTimestamp(c.End()))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // unclaimed makes the trace of a decision whose connection never became known. Its span says all that is
