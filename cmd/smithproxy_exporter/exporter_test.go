@@ -132,14 +132,10 @@ func (e *exporter) post(body []byte) (status int, answer string) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	defer response.Body.Close()
-	read, err := io.ReadAll(response.Body)
-	if err != nil {
-		e.t.Fatal(err)
-	}
+	answer = e.read(response)
 	<-e.handled
 	e.query(func(*track.Tracker) {})
-	return response.StatusCode, string(read)
+	return response.StatusCode, answer
 }
 
 // query looks into the state once all that was posted has gone through.
@@ -165,12 +161,17 @@ func (e *exporter) get(path string) (status int, body string) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
+	return response.StatusCode, e.read(response)
+}
+
+func (e *exporter) read(response *http.Response) string {
+	e.t.Helper()
 	defer response.Body.Close()
-	read, err := io.ReadAll(response.Body)
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	return response.StatusCode, string(read)
+	return string(body)
 }
 
 func (e *exporter) metrics() string {

@@ -38,12 +38,12 @@ func (p *proxy) earlier(d *Decision) *Decision {
 		return o
 	}
 	for c := range p.conns.ofClient(key) {
-		if c.Decision != nil && d.repeatOf(c.Decision) && c.canHaveAsked(d) {
+		if c.Decision != nil && d.isAbout(c.Decision.Label, c.Decision.Session) && c.canHaveAsked(d) {
 			return c.Decision
 		}
 	}
 	p.pending.unsettle(d.Received.Add(-overtakenBy))
-	if o := p.pending.settled[key]; o != nil && d.repeatOf(o) {
+	if o := p.pending.settled[key]; o != nil && d.isAbout(o.Label, o.Session) {
 		return o
 	}
 	return nil
@@ -59,7 +59,7 @@ func (t *Tracker) asked(p *proxy, d *Decision) *Connection {
 		return t.record(p, d.ConnectionID, instance)
 	}
 	for c := range p.conns.ofClient(clientOf(d.Label, d.Session)) {
-		if c.Decision == nil && c.canHaveAsked(d) && (c.Label == d.Label || c.Session.SameConnection(d.Session)) {
+		if c.Decision == nil && c.canHaveAsked(d) && d.isAbout(c.Label, c.Session) {
 			return c
 		}
 	}

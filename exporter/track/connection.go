@@ -17,9 +17,6 @@ const (
 	ReasonRestart  Reason = "restart"
 )
 
-// Reasons are all there are.
-var Reasons = []Reason{ReasonStop, ReasonRejected, ReasonLost, ReasonRestart}
-
 // Connection is the record of one proxied connection. It is the join of the events that came for it:
 // merging is commutative and idempotent, so that the record does not depend on the order in which
 // they came nor on how often, only on what they say and when each came first.

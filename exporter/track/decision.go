@@ -28,9 +28,9 @@ type Decision struct {
 	claimed bool
 }
 
-// repeatOf reports whether d asks again about what o asked.
-func (d *Decision) repeatOf(o *Decision) bool {
-	return d.Label == o.Label || d.Session.SameConnection(o.Session)
+// isAbout reports whether d can be about the connection that has the label.
+func (d *Decision) isAbout(label string, s event.Session) bool {
+	return d.Label == label || d.Session.SameConnection(s)
 }
 
 // join adds a repeated request to the decision.
@@ -104,7 +104,7 @@ func (p *pendingDecisions) add(d *Decision) {
 func (p *pendingDecisions) find(label string, s event.Session, id string) *Decision {
 	var found *Decision
 	for _, d := range p.byClient[clientOf(label, s)] {
-		if d.Label != label && !s.SameConnection(d.Session) {
+		if !d.isAbout(label, s) {
 			continue
 		}
 		if id != "" && d.ID == id {
