@@ -32,7 +32,7 @@ func newConnections(limits *Limits) *connections {
 			"Connections that are over, by what ended them: stop, rejected, lost or restart.",
 			"source", "policy", "app", "reason"),
 		active: gauge("smithproxy_connections_active",
-			"Connections whose start was received and whose end was not.", "source"),
+			"Connections that are open: started or listed by the proxy, and not known to be over.", "source"),
 		duration: nativeHistogram("smithproxy_connection_duration_seconds",
 			"How long connections lasted whose start and end were received.",
 			durationBuckets, "source", "app"),
@@ -55,17 +55,16 @@ func (m *connections) take(f track.Fact) {
 	case track.Opened:
 		source := label(f.C.Source)
 		m.started.WithLabelValues(source, string(f.C.Transport)).Inc()
-		if f.C.Reason == "" {
-			m.active.WithLabelValues(source).Inc()
-		} else {
+		if f.C.Reason != "" {
 			m.lasted(f.C)
 		}
+	case track.ConnectionsActive:
+		m.active.WithLabelValues(label(f.Source)).Set(float64(f.Count))
 	case track.Closed:
 		source := label(f.C.Source)
 		m.closed.WithLabelValues(source, m.policies.admit(source, policy(f.C)),
 			m.apps.admit(source, label(f.C.App())), string(f.C.Reason)).Inc()
 		if !f.C.StartedAt.IsZero() {
-			m.active.WithLabelValues(source).Dec()
 			m.lasted(f.C)
 		}
 	case track.ProxyForgotten:

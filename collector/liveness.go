@@ -38,6 +38,8 @@ func (m *liveness) take(f track.Fact) {
 		source := label(f.Source)
 		m.pings.WithLabelValues(source)
 		m.restarts.WithLabelValues(source)
+	case track.Restored:
+		m.restore(f)
 	case track.Pinged:
 		source := label(f.Source)
 		m.up.WithLabelValues(source).Set(1)
@@ -53,4 +55,21 @@ func (m *liveness) take(f track.Fact) {
 		}
 		m.instance.WithLabelValues(source, label(f.New)).Set(1)
 	}
+}
+
+// restore shows a proxy as it was before the exporter was started anew.
+func (m *liveness) restore(r track.Restored) {
+	source := label(r.Source)
+	if r.Instance != "" {
+		m.instance.WithLabelValues(source, label(r.Instance)).Set(1)
+	}
+	if r.PingedAt.IsZero() {
+		return
+	}
+	up := 1.0
+	if r.Silent {
+		up = 0
+	}
+	m.up.WithLabelValues(source).Set(up)
+	m.lastPing.WithLabelValues(source).Set(float64(r.PingedAt.UnixNano()) / 1e9)
 }

@@ -8,9 +8,9 @@ func (t *Tracker) settle(p *proxy, c *Connection, at time.Time) {
 	switch {
 	case c.Reason != "":
 	case !c.StoppedAt.IsZero():
-		t.close(c, ReasonStop)
+		t.close(p, c, ReasonStop)
 	case c.rejected():
-		t.close(c, ReasonRejected)
+		t.close(p, c, ReasonRejected)
 	case c.InfoAt.IsZero() && c.restartedAt.IsZero() && p.isRetired(c.Instance):
 		// First heard of after its proxy was gone already.
 		c.restartedAt = at
@@ -65,9 +65,9 @@ func (t *Tracker) conclude(p *proxy, c *Connection) {
 	if c.Reason == "" {
 		switch {
 		case !c.InfoAt.IsZero(), !c.goneAt.IsZero():
-			t.close(c, ReasonLost)
+			t.close(p, c, ReasonLost)
 		case !c.restartedAt.IsZero():
-			t.close(c, ReasonRestart)
+			t.close(p, c, ReasonRestart)
 		default:
 			return
 		}
@@ -83,9 +83,24 @@ func (t *Tracker) evict(p *proxy, c *Connection) {
 	t.conclude(p, c)
 }
 
-func (t *Tracker) close(c *Connection, reason Reason) {
+func (t *Tracker) close(p *proxy, c *Connection, reason Reason) {
 	c.Reason = reason
+	if c.active {
+		c.active = false
+		p.active--
+		t.emit(ConnectionsActive{Source: p.source, Count: p.active})
+	}
 	t.emit(Closed{c})
+}
+
+// activate counts a connection that is known to have begun, if it is not over.
+func (t *Tracker) activate(p *proxy, c *Connection) {
+	if c.active || c.Reason != "" {
+		return
+	}
+	c.active = true
+	p.active++
+	t.emit(ConnectionsActive{Source: p.source, Count: p.active})
 }
 
 func (t *Tracker) finish(p *proxy, c *Connection) {

@@ -53,6 +53,8 @@ type Connection struct {
 	listed                        bool
 	// firstAt is when anything about the connection was received first.
 	firstAt time.Time
+	// active is set while it counts as open.
+	active bool
 	// dueAt is when the linger is over, zero while there is none.
 	dueAt time.Time
 

@@ -31,6 +31,15 @@ type ProxyAppeared struct{ Source string }
 // ProxyForgotten is a proxy that said nothing for so long that it is not expected back.
 type ProxyForgotten struct{ Source string }
 
+// Restored is a proxy that is remembered from before the exporter was started anew: its last ping, its
+// boot id ("" if none was seen) and whether it was silent. It follows its ProxyAppeared, and what it says
+// was counted then: it moves gauges, and no counter.
+type Restored struct {
+	Source, Instance string
+	PingedAt         time.Time // zero if it never pinged
+	Silent           bool
+}
+
 // Pinged is a ping.
 type Pinged struct {
 	Source string
@@ -56,6 +65,15 @@ type NeighborsAlive struct {
 	Source string
 	Count  int
 }
+
+// ConnectionsActive is how many connections of a proxy are open, as far as is known.
+type ConnectionsActive struct {
+	Source string
+	Count  int
+}
+
+// TakenOver is a connection that a ping named as open, and of which nothing was received.
+type TakenOver struct{ C *Connection }
 
 // Opened is a connection whose start arrived; its end may have come before.
 type Opened struct{ C *Connection }
@@ -97,24 +115,27 @@ type ContentSeen struct {
 	Bytes        int
 }
 
-func (Received) fact()        {}
-func (Duplicate) fact()       {}
-func (ProxyAppeared) fact()   {}
-func (ProxyForgotten) fact()  {}
-func (Pinged) fact()          {}
-func (ProxySilent) fact()     {}
-func (InstanceChanged) fact() {}
-func (NeighborSeen) fact()    {}
-func (NeighborsAlive) fact()  {}
-func (Opened) fact()          {}
-func (Stopped) fact()         {}
-func (Profiled) fact()        {}
-func (Closed) fact()          {}
-func (Finished) fact()        {}
-func (Late) fact()            {}
-func (Decided) fact()         {}
-func (Unclaimed) fact()       {}
-func (ContentSeen) fact()     {}
+func (Received) fact()          {}
+func (Duplicate) fact()         {}
+func (ProxyAppeared) fact()     {}
+func (ProxyForgotten) fact()    {}
+func (Restored) fact()          {}
+func (Pinged) fact()            {}
+func (ProxySilent) fact()       {}
+func (InstanceChanged) fact()   {}
+func (NeighborSeen) fact()      {}
+func (NeighborsAlive) fact()    {}
+func (ConnectionsActive) fact() {}
+func (TakenOver) fact()         {}
+func (Opened) fact()            {}
+func (Stopped) fact()           {}
+func (Profiled) fact()          {}
+func (Closed) fact()            {}
+func (Finished) fact()          {}
+func (Late) fact()              {}
+func (Decided) fact()           {}
+func (Unclaimed) fact()         {}
+func (ContentSeen) fact()       {}
 
 // Sink takes facts. Take is called from one goroutine, which also moves the state: it must not block.
 type Sink interface{ Take(Fact) }

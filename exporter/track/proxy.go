@@ -20,6 +20,7 @@ type proxy struct {
 	silent     bool
 
 	conns     records
+	active    int // of conns, those that count as open
 	finished  tombstones
 	pending   pendingDecisions
 	neighbors neighbors

@@ -141,7 +141,7 @@ func (t *Tracker) connection(p *proxy, ev event.Event, at time.Time) {
 		t.emit(Duplicate{Source: p.source, Action: ev.Action})
 	}
 	t.claimDecision(p, c)
-	t.announce(c, added)
+	t.announce(p, c, added)
 	t.settle(p, c, at)
 }
 
@@ -157,8 +157,9 @@ func (t *Tracker) record(p *proxy, id, instance string) *Connection {
 	return c
 }
 
-func (t *Tracker) announce(c *Connection, added news) {
+func (t *Tracker) announce(p *proxy, c *Connection, added news) {
 	if added&newStart != 0 {
+		t.activate(p, c)
 		t.emit(Opened{c})
 	}
 	if added&newStop != 0 {
@@ -180,6 +181,6 @@ func (t *Tracker) late(p *proxy, stone tombstone, ev event.Event, at time.Time) 
 	}
 	stone.seen |= added
 	p.finished.byID[ev.ID] = stone
-	t.announce(c, added)
+	t.announce(p, c, added)
 	t.emit(Late{C: c, Action: ev.Action, At: at})
 }
