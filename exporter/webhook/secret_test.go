@@ -89,7 +89,7 @@ func TestKeptSecretErrors(t *testing.T) {
 			write(t, file, "")
 			return file
 		}},
-		{name: "link to nowhere", usable: true, dir: func(t *testing.T) string {
+		{name: "link to nowhere", dir: func(t *testing.T) string {
 			dir := filepath.Join(t.TempDir(), "link")
 			if err := os.Symlink(filepath.Join(dir, "none"), dir); err != nil {
 				t.Fatal(err)
