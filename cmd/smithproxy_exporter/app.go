@@ -17,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/common/version"
-	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"go.opentelemetry.io/otel"
 
 	"smithproxy_exporter/collector"
@@ -57,6 +56,8 @@ type app struct {
 	flags   flags
 
 	webhookListener net.Listener
+	// webListeners are those that systemd has handed over.
+	webListeners []net.Listener
 	// webhookTLS is nil for plain HTTP.
 	webhookTLS *tls.Config
 	ready      atomic.Bool
@@ -221,33 +222,12 @@ func (a *app) webhookURL(secure bool, secret string) string {
 	return scheme + "://" + net.JoinHostPort(host, port) + "/webhook/" + secret
 }
 
-func (a *app) listen(cfg *config.TLS) error {
-	var secure *tls.Config
-	if cfg != nil {
-		certificate, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
-		if err != nil {
-			return fmt.Errorf("webhook.tls: %w", err)
-		}
-		secure = &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}}
-	}
-	listener, err := net.Listen("tcp", a.flags.webhookAddress)
-	if err != nil {
-		return fmt.Errorf("webhook listener: %w", err)
-	}
-	a.webhookListener, a.webhookTLS = listener, secure
-	return nil
-}
-
 // serve runs until ctx is done or a listener fails, and then stops in order: first what receives,
 // then what is behind it, and last what sends.
 func (a *app) serve(ctx context.Context) error {
 	failed := make(chan error, 2)
 	go func() { failed <- a.serveWebhook() }()
-	go func() {
-		if err := toolkit.ListenAndServe(a.web, a.flags.web, a.logger); !errors.Is(err, http.ErrServerClosed) {
-			failed <- fmt.Errorf("web listener: %w", err)
-		}
-	}()
+	go func() { failed <- a.serveWeb() }()
 	done := make(chan struct{})
 	go func() { defer close(done); a.pipeline.Run(func() { a.ready.Store(true) }) }()
 	a.logger.Info("Receiving webhooks", "address", a.webhookListener.Addr(), "tls", a.webhookTLS != nil)
@@ -260,20 +240,6 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	a.ready.Store(false)
 	return errors.Join(cause, a.shutdown(done))
-}
-
-func (a *app) serveWebhook() error {
-	var err error
-	if a.webhookTLS != nil {
-		a.webhook.TLSConfig = a.webhookTLS
-		err = a.webhook.ServeTLS(a.webhookListener, "", "")
-	} else {
-		err = a.webhook.Serve(a.webhookListener)
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("webhook listener: %w", err)
 }
 
 func (a *app) shutdown(piped <-chan struct{}) error {

@@ -230,3 +230,69 @@ func TestUnusableEntries(t *testing.T) {
 		wantOpen(t, j, 0)
 	})
 }
+
+// slow is a journal whose replay takes until it is let go.
+type slow struct {
+	memory
+	release chan struct{}
+}
+
+func (s *slow) Replay(func([]byte) error) error { <-s.release; return nil }
+
+func TestReadyAfterReplay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &slow{release: make(chan struct{})}
+		p := newPipeline(j, nil)
+		ready, answered, ran := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		go func() { defer close(ran); p.Run(func() { close(ready) }) }()
+		go func() { defer close(answered); take(t, p, start(id)) }()
+		if err := p.Decision(track.Decision{Source: source, Label: label, Received: time.Now()}); err != nil {
+			t.Error(err) // does not wait
+		}
+		synctest.Wait()
+		select {
+		case <-ready:
+			t.Error("ready while it replays")
+		case <-answered:
+			t.Error("an event was answered before it was written down")
+		default:
+		}
+		close(j.release)
+		<-ready
+		<-answered
+		p.Stop()
+		<-ran
+	})
+}
+
+// TestSuspended has the whole process stopped for an hour.
+func TestSuspended(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, s := &memory{}, &facts{}
+		now := time.Now
+		var asleep time.Duration
+		p := newPipeline(j, nil, s)
+		p.Now = func() time.Time { return now().Add(asleep) }
+		ran := make(chan struct{})
+		go func() { defer close(ran); p.Run(func() {}) }()
+		if ask, err := p.Event(start(id), now(), body(start(id))); !ask || err != nil {
+			t.Errorf("ask %v, %v at the first event", ask, err)
+		}
+		if _, err := p.Event(stop(id), now(), body(stop(id))); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		asleep = time.Hour // The pipeline waits for its ticker.
+		time.Sleep(2 * tick)
+		synctest.Wait()
+		if count[track.Finished](s) > 0 {
+			t.Error("finished, though its info could not have been received")
+		}
+		at := now().Add(asleep)
+		if ask, err := p.Event(start(id+"1"), at, body(start(id+"1"))); !ask || err != nil {
+			t.Errorf("ask %v, %v after the gap", ask, err)
+		}
+		p.Stop()
+		<-ran
+	})
+}
