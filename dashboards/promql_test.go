@@ -38,6 +38,7 @@ func ourMetrics() catalog {
 	c := catalog{}
 	collector.New(c, collector.NewLimits(c, 1), nil)
 	collector.NewExporter(c, nil, nil)
+	collector.NewStorage(c, collector.StorageState{})
 	c["smithproxy_exporter_build_info"] = nil // comes from client_golang
 	return c
 }
