@@ -143,7 +143,7 @@ func deliver(address string, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 200 ")) {
+	if !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 20")) {
 		return fmt.Errorf("answered %q", answer[:n])
 	}
 	return nil
