@@ -8,7 +8,7 @@ LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revisio
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 30s
 
-.PHONY: all build run demo test e2e lint fuzz cost dashboards golden clean
+.PHONY: all build run demo test e2e flood lint fuzz cost dashboards docs golden clean
 
 all: lint test build
 
@@ -65,6 +65,10 @@ cost:
 # The JSON of the Grafana dashboards, from their code; make test fails when they differ.
 dashboards:
 	go run ./dashboards/generate
+
+# The tables of docs/metrics.md, from the code; make test fails when they differ.
+docs:
+	go run ./collector/generate
 
 # Write the golden files anew; check them by hand.
 golden:

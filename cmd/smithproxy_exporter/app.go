@@ -77,8 +77,10 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	meter := collector.NewExporter(registry, webhook.Refusals, traces.DropReasons)
 	rules := verdict.New(cfg.Access)
 	recent := web.NewRecent(cfg.API.Finished)
-	limits := collector.NewLimits(registry, cfg.Metrics.MaxValues)
-	sinks := []track.Sink{collector.New(registry, limits, accessRules(rules)), recent}
+	options := cfg.CollectorOptions()
+	options.AccessRules, options.Now = accessRules(rules), c.now
+	families := collector.New(options)
+	sinks := []track.Sink{families, recent, &crowd{logger: logger}}
 	if err := a.openTraces(ctx, cfg, meter); err != nil {
 		return nil, err
 	}
@@ -97,7 +99,7 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	}
 	a.webhook = webhook.NewServer(receiver, logger)
 	handler, err := web.NewHandler(web.Options{
-		MetricsPath: f.telemetryPath, Version: version.Info(), Gatherer: registry, Registerer: registry,
+		MetricsPath: f.telemetryPath, Version: version.Info(), Gatherer: collector.Gatherers{registry, families}, Registerer: registry,
 		API: &web.API{State: a.pipeline, Recent: recent}, Ready: a.ready.Load,
 	})
 	if err != nil {

@@ -25,6 +25,8 @@ type Options struct {
 	NeighborWindow time.Duration
 	// ForgetAfter is how long a proxy that says nothing at all is remembered.
 	ForgetAfter time.Duration
+	// MaxProxies bounds the proxies that are remembered; see Tracker.admit for who gives way.
+	MaxProxies int
 	// MaxConnections bounds the records held for one proxy; beyond it the oldest one is closed as
 	// lost.
 	MaxConnections int
@@ -51,6 +53,7 @@ func DefaultOptions() Options {
 		PingTimeout:      5 * time.Minute,
 		NeighborWindow:   10 * time.Minute,
 		ForgetAfter:      7 * 24 * time.Hour,
+		MaxProxies:       1000,
 		MaxConnections:   100_000,
 		MaxNeighbors:     10_000,
 		Limits:           Limits{TextBytes: 1024, ListItems: 64},

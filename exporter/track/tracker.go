@@ -21,6 +21,11 @@ type Tracker struct {
 	byAge []*proxy
 	// due holds the connections that wait out their linger, in the order in which it ends.
 	due queue[deadline]
+
+	// strangers is how many proxies never pinged, fullUntil when one gives way to another at the
+	// earliest; see admit.
+	strangers int
+	fullUntil time.Time
 }
 
 type deadline struct {
@@ -36,7 +41,10 @@ func New(opts Options, emit func(Fact)) *Tracker {
 // Apply moves the state by one event that was received at the given time. Access-requests come by
 // Decide.
 func (t *Tracker) Apply(ev event.Event, at time.Time) {
-	p := t.proxy(ev.Source, at)
+	p := t.admit(ev.Source, ev.Action, at)
+	if p == nil {
+		return
+	}
 	t.emit(Received{Source: ev.Source, Action: ev.Action})
 	switch m := ev.Payload.(type) {
 	case event.Ping:
@@ -107,20 +115,6 @@ func (t *Tracker) Connection(source, id string) (*Connection, bool) {
 		return nil, false
 	}
 	return p.conns.get(id)
-}
-
-func (t *Tracker) proxy(source string, at time.Time) *proxy {
-	p, ok := t.proxies[source]
-	if !ok {
-		p = newProxy(source, at)
-		t.proxies[source] = p
-		t.byAge = append(t.byAge, p)
-		t.emit(ProxyAppeared{Source: source})
-	}
-	if at.After(p.heardAt) {
-		p.heardAt = at
-	}
-	return p
 }
 
 // connection handles start, stop and info.
