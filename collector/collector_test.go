@@ -241,3 +241,39 @@ func BenchmarkConnection(b *testing.B) {
 		}
 	}
 }
+
+// TestScrapesMeanwhile scrapes while facts come, for the race detector, and looks for scrapes that see half
+// of a fact.
+func TestScrapesMeanwhile(t *testing.T) {
+	sink := New(DefaultOptions())
+	c := &track.Connection{Source: "edge-1", Stop: &event.Stop{SNI: "example.com", BytesUp: 1, BytesDown: 2}}
+	sink.Take(track.Stopped{C: c})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 20_000 {
+			c.Stop.SNI = []string{"example.com", "example.org", "192.0.2.1"}[i%3]
+			sink.Take(track.Stopped{C: c})
+		}
+	}()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		families, err := prometheus.Gatherers{sink}.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums := map[string]float64{}
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				sums[f.GetName()] += m.GetCounter().GetValue()
+			}
+		}
+		if n := sums["smithproxy_sni_connections_total"]; sums["smithproxy_sni_bytes_total"] != 3*n || sums["smithproxy_connection_bytes_total"] != 3*n {
+			t.Fatalf("sums at one scrape: %v", sums)
+		}
+	}
+}

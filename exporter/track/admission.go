@@ -25,6 +25,9 @@ func (t *Tracker) admit(source string, action event.Action, at time.Time) *proxy
 		t.proxies[source] = p
 		t.byAge = append(t.byAge, p)
 		t.strangers++
+		if due := p.givesWayAt(t.opts.PingTimeout); due.Before(t.fullUntil) {
+			t.fullUntil = due
+		}
 		t.emit(ProxyAppeared{Source: source})
 	}
 	if at.After(p.heardAt) {
