@@ -62,6 +62,10 @@ fuzz:
 cost:
 	go test -run '^TestCost$$' -count 1 -v ./cmd/smithproxy_exporter -cost
 
+# A million server names and more against the running exporter: series, scrape times, memory, sums.
+flood:
+	go test -run '^TestFlood$$' -count 1 -timeout 30m -v ./cmd/smithproxy_exporter -flood
+
 # The JSON of the Grafana dashboards, from their code; make test fails when they differ.
 dashboards:
 	go run ./dashboards/generate

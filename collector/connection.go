@@ -1,10 +1,9 @@
 package collector
 
 import (
+	"slices"
 	"strconv"
 	"time"
-
-	dto "github.com/prometheus/client_model/go"
 
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/track"
@@ -45,13 +44,23 @@ func newConnections(d *definitions, b *bounds) *connections {
 // applications would be too many.
 type kind struct{ policy, app string }
 
-// The series of a kind: closed by reason, and bytes up and down.
+// The series of a kind: those of its bytes, and of what it was closed for, in the order of reasons.
+const (
+	bytesUp = iota
+	bytesDown
+	closedFor
+)
+
+// reasons has the one in front that every kind can have. Without a stop there is no application, so that
+// only connections of none end for the others.
 var reasons = []track.Reason{track.ReasonStop, track.ReasonRejected, track.ReasonLost, track.ReasonRestart}
 
-const (
-	bytesUp   = 4 // behind the reasons
-	bytesDown = 5
-)
+func (k kind) reasons() []track.Reason {
+	if k.app == "" || k.app == other {
+		return reasons
+	}
+	return reasons[:1]
+}
 
 type connectionsOf struct {
 	own
@@ -69,12 +78,12 @@ func (f *connections) of(p *proxy, now time.Time) member {
 	m.takenOver = m.series(f.takenOver, now)
 	m.kinds = capLabel(&m.own, f.bounds, f.limit, kind{other, other}, now, func(k kind, now time.Time) []*series {
 		policy, app := pair("policy", k.policy), pair("app", k.app)
-		var list []*series
-		for _, r := range reasons {
-			list = append(list, f.closed.with(now, m.source, policy, app, pair("reason", string(r))))
+		list := []*series{
+			bytesUp:   f.bytes.with(now, m.source, policy, app, upLabel),
+			bytesDown: f.bytes.with(now, m.source, policy, app, downLabel),
 		}
-		for _, direction := range []*dto.LabelPair{upLabel, downLabel} {
-			list = append(list, f.bytes.with(now, m.source, policy, app, direction))
+		for _, r := range k.reasons() {
+			list = append(list, f.closed.with(now, m.source, policy, app, pair("reason", string(r))))
 		}
 		return list
 	})
@@ -106,11 +115,10 @@ func (m *connectionsOf) take(f track.Fact, now time.Time) {
 		list[bytesUp].value += float64(f.C.Stop.BytesUp)
 		list[bytesDown].value += float64(f.C.Stop.BytesDown)
 	case track.Closed:
-		list := m.kinds.of(kindOf(f.C), now)
-		for i, r := range reasons {
-			if r == f.C.Reason {
-				list[i].value++
-			}
+		k := kindOf(f.C)
+		if !slices.Contains(k.reasons(), f.C.Reason) {
+			k.app = ""
 		}
+		m.kinds.of(k, now)[closedFor+slices.Index(reasons, f.C.Reason)].value++
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -137,6 +138,19 @@ func (m *metric) family() *dto.MetricFamily {
 	return f
 }
 
+// names has the few names of labels once, for tens of thousands of series: what scrapes read should be
+// little, and close together.
+var names sync.Map // of *string, by name
+
 func pair(name, value string) *dto.LabelPair {
-	return &dto.LabelPair{Name: proto.String(name), Value: proto.String(value)}
+	known, ok := names.Load(name)
+	if !ok {
+		known, _ = names.LoadOrStore(name, proto.String(name))
+	}
+	p := &struct {
+		dto.LabelPair
+		value string
+	}{value: value}
+	p.Name, p.Value = known.(*string), &p.value
+	return &p.LabelPair
 }

@@ -109,16 +109,21 @@ func TestNegotiation(t *testing.T) {
 		if got := response.Header.Get("Content-Encoding"); got != "gzip" {
 			t.Fatalf("content encoding %q", got)
 		}
-		reader, err := gzip.NewReader(bytes.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		parseMetrics(t, string(text))
+		parseMetrics(t, string(gunzip(t, body)))
 	})
+}
+
+func gunzip(t *testing.T, compressed []byte) []byte {
+	t.Helper()
+	reader, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plain
 }
 
 // TestDocumented holds what is exposed after everything that was captured against docs/metrics.md, and
