@@ -134,3 +134,35 @@ func TestGivingWayEndsConnections(t *testing.T) {
 		t.Errorf("%d proxies forgotten, want 1", n)
 	}
 }
+
+// TestTotals has one proxy flood, and another one not lose anything by it.
+func TestTotals(t *testing.T) {
+	w := newWorld(t, func(o *Options) {
+		o.MaxTotalConnections, o.MaxTotalNeighbors, o.MaxTotalFinished = 100, 100, 100
+	})
+	for i := range 500 {
+		name := fmt.Sprint(i)
+		flood := event.Event{Source: "flood", ID: "Proxy-F1-OID-" + name}
+		flood.Action, flood.Payload = event.ActionStart, event.Start{Session: label}
+		w.tracker.Apply(flood, w.now)
+		w.from("flood", event.ActionNeighbor, event.Neighbor{State: event.NeighborNew, Addresses: []string{name}})
+		if i < 20 {
+			w.start("Proxy-A1-OID-" + name)
+			w.from(source, event.ActionNeighbor, event.Neighbor{State: event.NeighborNew, Addresses: []string{name}})
+		}
+	}
+	w.pass(time.Second)
+	quiet, flooding := w.tracker.proxies[source], w.tracker.proxies["flood"]
+	if n, m := quiet.conns.len(), flooding.conns.len(); n != 20 || m != 80 {
+		t.Errorf("%d and %d connections are left, want 20 and 80", n, m)
+	}
+	if n, m := quiet.neighbors.byAge.Len(), flooding.neighbors.byAge.Len(); n != 20 || m != 80 {
+		t.Errorf("%d and %d addresses are left, want 20 and 80", n, m)
+	}
+	if n := len(flooding.finished.byID); n != 100 {
+		t.Errorf("%d finished connections are remembered, want 100", n)
+	}
+	if _, ok := flooding.conns.get("Proxy-F1-OID-499"); !ok {
+		t.Error("the newest connection is gone")
+	}
+}

@@ -33,7 +33,11 @@ type Options struct {
 	// MaxNeighbors bounds the client addresses held for one proxy; beyond it the one that was silent
 	// longest goes.
 	MaxNeighbors int
-	Limits       Limits
+	// MaxTotalConnections, MaxTotalNeighbors and MaxTotalFinished bound what all proxies together hold:
+	// connections, client addresses, and what is remembered of finished connections. Beyond that the proxy
+	// with the most gives up its oldest.
+	MaxTotalConnections, MaxTotalNeighbors, MaxTotalFinished int
+	Limits                                                   Limits
 }
 
 // Limits bound what a record keeps of what the network chose.
@@ -56,7 +60,12 @@ func DefaultOptions() Options {
 		MaxProxies:       1000,
 		MaxConnections:   100_000,
 		MaxNeighbors:     10_000,
-		Limits:           Limits{TextBytes: 1024, ListItems: 64},
+
+		MaxTotalConnections: 200_000, // about 1 KiB each
+		MaxTotalNeighbors:   200_000,
+		MaxTotalFinished:    500_000,
+
+		Limits: Limits{TextBytes: 1024, ListItems: 64},
 	}
 }
 

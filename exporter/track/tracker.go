@@ -76,6 +76,7 @@ func (t *Tracker) Advance(now time.Time) {
 		t.checkSilence(p, now)
 	}
 	t.forget(now)
+	t.relieve()
 }
 
 // Close finishes what is already over and only waits for what might still come, as at the end of the
@@ -167,7 +168,7 @@ func (t *Tracker) announce(p *proxy, c *Connection, added news) {
 // late handles an event of a connection that is finished: mostly a repeat. What is new is announced
 // by a record of its own that holds nothing else, so that what was counted is not counted again.
 func (t *Tracker) late(p *proxy, stone tombstone, ev event.Event, at time.Time) {
-	c := &Connection{Source: p.source, ID: ev.ID, Instance: event.Instance(ev.ID), Reason: stone.reason}
+	c := &Connection{Source: p.source, ID: ev.ID, Instance: event.Instance(ev.ID), Reason: stone.reason()}
 	added := c.merge(ev.Payload, at, t.opts.Limits) &^ stone.seen
 	if added == 0 {
 		t.emit(Duplicate{Source: p.source, Action: ev.Action})
