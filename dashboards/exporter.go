@@ -14,6 +14,7 @@ func exporter() *board {
 			{panels: exporterNumbers()},
 			{title: "Events", panels: []panel{eventsByAction(), eventsRejected(), eventsDuplicate(), eventsLate(), eventsUntracked(), takenOver()}},
 			{title: "Traces", panels: []panel{spansSent(), spansPending()}},
+			{title: "Storage", panels: []panel{storageSize(), oldestSpan(), storageFaults(), eventsUnjournaled()}},
 			{title: "Series and scrapes", panels: []panel{seriesLimited(), seriesByMetric(), distinctValues(), proxiesRemembered(), scrapeDuration(), scrapeSamples()}},
 			{title: "Process", panels: []panel{cpu(), memory(), goroutines(), collections(), files(), contentShown()}},
 		},
@@ -81,6 +82,27 @@ func spansSent() panel {
 func spansPending() panel {
 	return lines(about{"Spans pending", "Spans that wait to be accepted by the tracing backend. Rises while the backend is away; without a backend it stays 0.", "short", 12, 8},
 		over(`sum by (instance) (smithproxy_exporter_spans_pending{`+thisExporter+`})`, "{{instance}}")).AxisSoftMax(10)
+}
+
+func storageSize() panel {
+	return lines(about{"Storage", "On disk: the events that may be needed to bring the state back (journal), and the spans that wait (outbox).", "bytes", 12, 8},
+		over(`sum by (instance) (smithproxy_exporter_journal_bytes{`+thisExporter+`})`, "{{instance}} journal"),
+		over(`sum by (instance) (smithproxy_exporter_outbox_bytes{`+thisExporter+`})`, "{{instance}} outbox"))
+}
+
+func oldestSpan() panel {
+	return lines(about{"Oldest span that waits", "How long the tracing backend has not taken what was first in line; 0 when nothing waits.", "s", 12, 8},
+		over(`max by (instance) (smithproxy_exporter_spans_oldest_pending_age_seconds{`+thisExporter+`})`, "{{instance}}")).AxisSoftMax(10)
+}
+
+func storageFaults() panel {
+	return lines(about{"Storage faults", "Failures to write or to read, and damaged places, a second.", "cps", 12, 8},
+		over(`sum by (part, fault) (rate(smithproxy_exporter_storage_faults_total{`+thisExporter+`}[$__rate_interval]))`, "{{part}} {{fault}}")).AxisSoftMax(1)
+}
+
+func eventsUnjournaled() panel {
+	return lines(about{"Events not written down", "Events a second that were answered from memory, for the disk did not take them: a crash would lose them.", "eps", 12, 8},
+		over(`sum by (instance) (rate(smithproxy_exporter_events_unjournaled_total{`+thisExporter+`}[$__rate_interval]))`, "{{instance}}")).AxisSoftMax(1)
 }
 
 func seriesLimited() panel {

@@ -266,7 +266,7 @@ func (c *floodClient) answers() error {
 		if _, err := io.Copy(io.Discard, response.Body); err != nil {
 			return err
 		}
-		if response.StatusCode != http.StatusOK {
+		if response.StatusCode/100 != 2 {
 			return fmt.Errorf("answered %s", response.Status)
 		}
 		c.sent.mu.Lock()

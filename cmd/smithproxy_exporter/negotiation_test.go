@@ -47,7 +47,7 @@ func TestNegotiation(t *testing.T) {
 		`{"action":"connection-start","type":"proxy","id":"` + connectionID + `","source":"edge-1","details":{"info":{"session":"ssli_10.0.0.1:40000+ssli_10.0.0.2:443"}}}`,
 		`{"action":"connection-stop","type":"proxy","id":"` + connectionID + `","source":"edge-1","details":{"info":{"session":"ssli_10.0.0.1:40000+ssli_10.0.0.2:443","bytes_up":10,"bytes_down":20,"policy":1,"l7":{"app":"http2"},"tls":{"sni":"example.com"}}}}`,
 	} {
-		if status, answer := e.post([]byte(body)); status != http.StatusOK {
+		if status, answer := e.post([]byte(body)); status/100 != 2 {
 			t.Fatalf("answered %d, %s", status, answer)
 		}
 	}

@@ -2,6 +2,7 @@ package traces
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func (c *collected) UploadTraces(_ context.Context, batches []*tracepb.ResourceS
 // TestDecisionIsInsideItsConnection has a connection stop before the time of its answer was taken.
 func TestDecisionIsInsideItsConnection(t *testing.T) {
 	client := &collected{spans: map[string]*tracepb.Span{}}
-	sink, err := NewSink(t.Context(), client, 10)
+	sink, err := NewSink(t.Context(), client, 10, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +51,9 @@ func TestDecisionIsInsideItsConnection(t *testing.T) {
 			Source: "a", Verdict: event.Accept, Received: epoch, Answered: epoch.Add(5 * time.Microsecond),
 		},
 	}})
+	if len(sink.Commit()) != 2*8 {
+		t.Error("the receipt is not for two spans")
+	}
 	if err := sink.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}

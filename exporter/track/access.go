@@ -107,7 +107,14 @@ func (t *Tracker) attach(p *proxy, c *Connection, d *Decision) {
 func (t *Tracker) expireDecisions(p *proxy, now time.Time) {
 	for {
 		d, ok := p.pending.queue.peek()
-		if !ok || d.Received.Add(t.opts.Linger).After(now) {
+		if !ok {
+			return
+		}
+		since := d.Received
+		if since.Before(t.resumedAt) {
+			since = t.resumedAt
+		}
+		if since.Add(t.opts.Linger).After(now) {
 			return
 		}
 		p.pending.queue.pop()

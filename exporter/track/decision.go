@@ -16,7 +16,7 @@ type Decision struct {
 	// ConnectionID is the OID id when the request had one, as in the HOWTO; else "".
 	ConnectionID string
 	Label        string
-	Session      event.Session
+	Session      event.Session `json:"-"`
 	Policy       int
 	Verdict      event.Verdict
 	Rule         string
@@ -56,6 +56,7 @@ type pendingDecisions struct {
 	byClient map[client][]*Decision
 	queue    queue[*Decision] // by Received
 
+	// settled are those whose connection is finished; settledQueue is in the order of that.
 	settled      map[client]*Decision
 	settledQueue queue[settlement]
 }

@@ -15,8 +15,9 @@ type tombstone struct {
 
 var reasons = [...]Reason{"", ReasonStop, ReasonRejected, ReasonLost, ReasonRestart}
 
+// newTombstone takes a reason that there is none of, as from a damaged snapshot, for "".
 func newTombstone(seen news, reason Reason) tombstone {
-	return tombstone{seen: seen, code: uint8(slices.Index(reasons[:], reason))}
+	return tombstone{seen: seen, code: uint8(max(0, slices.Index(reasons[:], reason)))}
 }
 
 func (s tombstone) reason() Reason { return reasons[s.code] }
