@@ -166,3 +166,28 @@ func TestTotals(t *testing.T) {
 		t.Error("the newest connection is gone")
 	}
 }
+
+// TestRestoredProxyKeepsItsPlace: how long a proxy pinged is remembered over a restart of the exporter.
+func TestRestoredProxyKeepsItsPlace(t *testing.T) {
+	w := newWorld(t, room(1))
+	for range 60 {
+		w.pingFrom("real")
+		w.pass(time.Minute)
+	}
+	next := newWorld(t, room(1))
+	next.now = w.now
+	for part := range w.tracker.Snapshot() {
+		if err := next.tracker.Restore(part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next.pass(30 * time.Minute)
+	next.pingFrom("invented")
+	next.expectTracked("real")
+	next.pass(time.Hour)
+	next.pingFrom("invented")
+	next.expectTracked("invented")
+	if n := next.tracker.strangers; n != 0 {
+		t.Errorf("%d proxies that never pinged, want 0", n)
+	}
+}
