@@ -8,7 +8,7 @@ LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revisio
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 30s
 
-.PHONY: all build run demo test e2e lint fuzz crashtest cost dashboards golden clean
+.PHONY: all build run demo test e2e flood lint fuzz crashtest cost dashboards docs golden clean
 
 all: lint test build
 
@@ -59,6 +59,7 @@ fuzz:
 	go test -run '^$$' -fuzz '^FuzzRestore$$' -fuzztime $(FUZZTIME) ./exporter/track
 	go test -run '^$$' -fuzz '^FuzzScan$$' -fuzztime $(FUZZTIME) ./exporter/journal
 	go test -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME) ./exporter/webhook
+	go test -run '^$$' -fuzz '^FuzzServerName$$' -fuzztime $(FUZZTIME) ./collector
 
 # Kills the exporter 25 times under full load, with a backend that answers and with one that fails.
 crashtest:
@@ -68,9 +69,17 @@ crashtest:
 cost:
 	go test -run '^TestCost$$' -count 1 -v ./cmd/smithproxy_exporter -cost
 
+# A million server names and more against the running exporter: series, scrape times, memory, sums.
+flood:
+	go test -run '^TestFlood$$' -count 1 -timeout 30m -v ./cmd/smithproxy_exporter -flood
+
 # The JSON of the Grafana dashboards, from their code; make test fails when they differ.
 dashboards:
 	go run ./dashboards/generate
+
+# The tables of docs/metrics.md, from the code; make test fails when they differ.
+docs:
+	go run ./collector/generate
 
 # Write the golden files anew; check them by hand.
 golden:

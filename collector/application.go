@@ -1,50 +1,83 @@
 package collector
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"time"
 
+	"smithproxy_exporter/exporter/traceid"
 	"smithproxy_exporter/exporter/track"
 )
 
-// Directions of payload: up is what the client sent.
-const (
-	up   = "up"
-	down = "down"
-)
-
-// applications counts what connections carried, by what they carried it for.
+// applications is what connections of an L7 application were like.
 type applications struct {
-	bytes, requests *prometheus.CounterVec
-	apps, policies  *quota
+	duration, requests *metric
+	bounds             *bounds
+	limit              *limit
 }
 
-func newApplications(limits *Limits) *applications {
-	const bytes = "smithproxy_connection_bytes_total"
-	return &applications{
-		bytes: counter(bytes,
-			"Payload bytes of stopped connections; decrypted where TLS is inspected.",
-			"source", "policy", "app", "direction"),
-		requests: counter("smithproxy_l7_requests_total",
+// durationBuckets, in seconds, reach from a refused connection (around 1 ms) over requests and idle
+// time-outs (DNS 20 s, UDP 1 h) to sessions of a day.
+var durationBuckets = []float64{
+	.001, .005, .025, .1, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600,
+}
+
+func newApplications(d *definitions, b *bounds) *applications {
+	f := &applications{
+		duration: d.histogram("smithproxy_connection_duration_seconds", "seconds",
+			"How long connections lasted whose start and end were received.", durationBuckets, "source", "app"),
+		requests: d.counter("smithproxy_l7_requests_total", "requests",
 			"Requests that the L7 engine listed at the stop of connections; it does not list all.", "source", "app"),
-		apps: limits.quota(bytes), policies: limits.quota(bytes),
+		bounds: b,
+	}
+	f.limit = b.limit(f.duration, b.options.MaxApps)
+	return f
+}
+
+// The series of an application; there are no requests without one.
+const (
+	appDuration = iota
+	appRequests
+)
+
+type applicationsOf struct {
+	own
+	apps *capped[string]
+}
+
+func (f *applications) of(p *proxy, now time.Time) member {
+	m := &applicationsOf{own: ownOf(p)}
+	m.apps = capLabel(&m.own, f.bounds, f.limit, other, now, func(app string, now time.Time) []*series {
+		name := pair("app", app)
+		list := []*series{f.duration.with(now, m.source, name)}
+		if app != "" {
+			list = append(list, f.requests.with(now, m.source, name))
+		}
+		return list
+	})
+	m.apps.pin("", now)
+	m.apps.pin(other, now)
+	return m
+}
+
+func (m *applicationsOf) take(f track.Fact, now time.Time) {
+	switch f := f.(type) {
+	case track.Stopped:
+		if app := label(f.C.App()); app != "" && f.C.DetailsListed > 0 {
+			m.apps.of(app, now)[appRequests].value += float64(f.C.DetailsListed)
+		}
+	case track.Opened:
+		if f.C.Reason != "" {
+			m.lasted(f.C, now)
+		}
+	case track.Closed:
+		if !f.C.StartedAt.IsZero() {
+			m.lasted(f.C, now)
+		}
 	}
 }
 
-func (m *applications) vectors() []vector { return []vector{m.bytes, m.requests} }
-
-func (m *applications) take(f track.Fact) {
-	switch f := f.(type) {
-	case track.Stopped:
-		source := label(f.C.Source)
-		app := m.apps.admit(source, label(f.C.App()))
-		policy := m.policies.admit(source, policy(f.C))
-		m.bytes.WithLabelValues(source, policy, app, up).Add(float64(f.C.Stop.BytesUp))
-		m.bytes.WithLabelValues(source, policy, app, down).Add(float64(f.C.Stop.BytesDown))
-		if app != "" {
-			m.requests.WithLabelValues(source, app).Add(float64(f.C.DetailsListed))
-		}
-	case track.ProxyForgotten:
-		m.apps.forget(label(f.Source))
-		m.policies.forget(label(f.Source))
+// lasted is called when the later one of start and end has come.
+func (m *applicationsOf) lasted(c *track.Connection, now time.Time) {
+	if d, known := c.Duration(); known {
+		m.apps.of(label(c.App()), now)[appDuration].histogram.trace(d.Seconds(), traceid.Of(c.Source, c.ID), now)
 	}
 }

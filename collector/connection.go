@@ -1,86 +1,124 @@
 package collector
 
 import (
+	"slices"
 	"strconv"
-
-	"github.com/prometheus/client_golang/prometheus"
+	"time"
 
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/track"
 )
 
-// connections counts connections, each once, and how long they lasted.
+// Directions of payload: up is what the client sent.
+const (
+	up   = "up"
+	down = "down"
+)
+
+var upLabel, downLabel = pair("direction", up), pair("direction", down)
+
+// connections counts connections, each once, and what they carried.
 type connections struct {
-	started, closed *prometheus.CounterVec
-	active          *prometheus.GaugeVec
-	duration        *prometheus.HistogramVec
-	apps, policies  *quota
+	started, takenOver, closed, bytes *metric
+	bounds                            *bounds
+	limit                             *limit
 }
 
-// durationBuckets, in seconds, reach from a refused connection (around 1 ms) over requests and idle
-// time-outs (DNS 20 s, UDP 1 h) to sessions of a day.
-var durationBuckets = []float64{
-	.001, .005, .025, .1, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600,
-}
-
-func newConnections(limits *Limits) *connections {
-	const closed = "smithproxy_connections_closed_total"
-	return &connections{
-		started: counter("smithproxy_connections_started_total",
+func newConnections(d *definitions, b *bounds) *connections {
+	f := &connections{
+		started: d.counter("smithproxy_connections_started_total", "connections",
 			"Connections whose start was received.", "source", "transport"),
-		closed: counter(closed,
-			"Connections that are over, by what ended them: stop, rejected, lost or restart.",
-			"source", "policy", "app", "reason"),
-		active: gauge("smithproxy_connections_active",
-			"Connections that are open: started or listed by the proxy, and not known to be over.", "source"),
-		duration: nativeHistogram("smithproxy_connection_duration_seconds",
-			"How long connections lasted whose start and end were received.",
-			durationBuckets, "source", "app"),
-		apps: limits.quota(closed), policies: limits.quota(closed),
+		takenOver: d.counter("smithproxy_connections_taken_over_total", "connections",
+			"Connections that a ping named as open, and of which nothing had been received.", "source"),
+		closed: d.counter("smithproxy_connections_closed_total", "connections",
+			"Connections that are over, by what ended them: stop, rejected, lost or restart.", "source", "policy", "app", "reason"),
+		bytes: d.counter("smithproxy_connection_bytes_total", "bytes",
+			"Payload bytes of stopped connections; decrypted where TLS is inspected.", "source", "policy", "app", "direction"),
+		bounds: b,
 	}
+	f.limit = b.limit(f.closed, b.options.MaxValues)
+	return f
 }
 
-func (m *connections) vectors() []vector {
-	return []vector{m.started, m.closed, m.active, m.duration}
+// kind is what connections are told apart by. The pair is one value: so many policies times so many
+// applications would be too many.
+type kind struct{ policy, app string }
+
+// The series of a kind: those of its bytes, and of what it was closed for, in the order of reasons.
+const (
+	bytesUp = iota
+	bytesDown
+	closedFor
+)
+
+// reasons has the one in front that every kind can have. Without a stop there is no application, so that
+// only connections of none end for the others.
+var reasons = []track.Reason{track.ReasonStop, track.ReasonRejected, track.ReasonLost, track.ReasonRestart}
+
+func (k kind) reasons() []track.Reason {
+	if k.app == "" || k.app == other {
+		return reasons
+	}
+	return reasons[:1]
 }
 
-func (m *connections) take(f track.Fact) {
+type connectionsOf struct {
+	own
+	family    *connections
+	started   map[event.Transport]*series
+	takenOver *series
+	kinds     *capped[kind]
+}
+
+func (f *connections) of(p *proxy, now time.Time) member {
+	m := &connectionsOf{own: ownOf(p), family: f, started: map[event.Transport]*series{}}
+	for _, t := range []event.Transport{event.TCP, event.TLS, event.UDP, event.Unix} {
+		m.startedBy(t, now)
+	}
+	m.takenOver = m.series(f.takenOver, now)
+	m.kinds = capLabel(&m.own, f.bounds, f.limit, kind{other, other}, now, func(k kind, now time.Time) []*series {
+		policy, app := pair("policy", k.policy), pair("app", k.app)
+		list := []*series{
+			bytesUp:   f.bytes.with(now, m.source, policy, app, upLabel),
+			bytesDown: f.bytes.with(now, m.source, policy, app, downLabel),
+		}
+		for _, r := range k.reasons() {
+			list = append(list, f.closed.with(now, m.source, policy, app, pair("reason", string(r))))
+		}
+		return list
+	})
+	m.kinds.pin(kind{"-1", ""}, now)
+	m.kinds.pin(m.kinds.rest, now)
+	return m
+}
+
+// startedBy returns the series of a transport; that of event.TransportUnknown is made when it comes.
+func (m *connectionsOf) startedBy(t event.Transport, now time.Time) *series {
+	s, ok := m.started[t]
+	if !ok {
+		s = m.series(m.family.started, now, pair("transport", string(t)))
+		m.started[t] = s
+	}
+	return s
+}
+
+func kindOf(c *track.Connection) kind { return kind{strconv.Itoa(c.Policy()), label(c.App())} }
+
+func (m *connectionsOf) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {
-	case track.ProxyAppeared:
-		source := label(f.Source)
-		for _, t := range []event.Transport{event.TCP, event.TLS, event.UDP, event.Unix} {
-			m.started.WithLabelValues(source, string(t))
-		}
-		m.active.WithLabelValues(source)
 	case track.Opened:
-		source := label(f.C.Source)
-		m.started.WithLabelValues(source, string(f.C.Transport)).Inc()
-		if f.C.Reason != "" {
-			m.lasted(f.C)
-		}
-	case track.ConnectionsActive:
-		m.active.WithLabelValues(label(f.Source)).Set(float64(f.Count))
+		m.startedBy(f.C.Transport, now).value++
+	case track.TakenOver:
+		m.takenOver.value++
+	case track.Stopped:
+		list := m.kinds.of(kindOf(f.C), now)
+		list[bytesUp].value += float64(f.C.Stop.BytesUp)
+		list[bytesDown].value += float64(f.C.Stop.BytesDown)
 	case track.Closed:
-		source := label(f.C.Source)
-		m.closed.WithLabelValues(source, m.policies.admit(source, policy(f.C)),
-			m.apps.admit(source, label(f.C.App())), string(f.C.Reason)).Inc()
-		if !f.C.StartedAt.IsZero() {
-			m.lasted(f.C)
+		k := kindOf(f.C)
+		if !slices.Contains(k.reasons(), f.C.Reason) {
+			k.app = ""
 		}
-	case track.ProxyForgotten:
-		m.apps.forget(label(f.Source))
-		m.policies.forget(label(f.Source))
+		m.kinds.of(k, now)[closedFor+slices.Index(reasons, f.C.Reason)].value++
 	}
 }
-
-// lasted is called when the later one of start and end has come.
-func (m *connections) lasted(c *track.Connection) {
-	d, known := c.Duration()
-	if !known {
-		return
-	}
-	source := label(c.Source)
-	observe(m.duration.WithLabelValues(source, m.apps.admit(source, label(c.App()))), d.Seconds(), c)
-}
-
-func policy(c *track.Connection) string { return strconv.Itoa(c.Policy()) }

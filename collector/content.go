@@ -1,31 +1,39 @@
 package collector
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"time"
 
 	"smithproxy_exporter/exporter/track"
 )
 
 // content counts the payload that a content profile shows to the exporter. Nothing else of it is kept.
-type content struct{ bytes *prometheus.CounterVec }
+type content struct{ bytes *metric }
 
-func newContent() *content {
-	return &content{counter("smithproxy_content_bytes_total",
+func newContent(d *definitions) *content {
+	return &content{d.counter("smithproxy_content_bytes_total", "bytes",
 		"Decrypted payload that connection-content events carried, in bytes.", "source", "direction")}
 }
 
-func (m *content) vectors() []vector { return []vector{m.bytes} }
+type contentOf struct {
+	own
+	up, down *series
+}
 
-func (m *content) take(f track.Fact) {
-	switch f := f.(type) {
-	case track.ProxyAppeared:
-		m.bytes.WithLabelValues(label(f.Source), up)
-		m.bytes.WithLabelValues(label(f.Source), down)
-	case track.ContentSeen:
-		direction := up
-		if f.Side == "R" {
-			direction = down
-		}
-		m.bytes.WithLabelValues(label(f.Source), direction).Add(float64(f.Bytes))
+func (f *content) of(p *proxy, now time.Time) member {
+	m := &contentOf{own: ownOf(p)}
+	m.up = m.series(f.bytes, now, upLabel)
+	m.down = m.series(f.bytes, now, downLabel)
+	return m
+}
+
+func (m *contentOf) take(f track.Fact, _ time.Time) {
+	seen, ok := f.(track.ContentSeen)
+	if !ok {
+		return
 	}
+	direction := m.up
+	if seen.Side == "R" {
+		direction = m.down
+	}
+	direction.value += float64(seen.Bytes)
 }

@@ -1,17 +1,19 @@
 package collector
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/traceid"
 	"smithproxy_exporter/exporter/track"
 )
 
 // entropy is what the statistics feature measured of payloads: only where there was any.
 type entropy struct {
-	bits *prometheus.HistogramVec
-	last *prometheus.GaugeVec
-	skew *prometheus.HistogramVec
+	bits, last, skew *metric
+	expiry           time.Duration
 }
 
 // entropyBuckets, in bits per byte: text is around 5, compressed and encrypted data above 7.5, random
@@ -21,44 +23,82 @@ var entropyBuckets = []float64{.5, 1, 2, 3, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 7.8,
 // skewBuckets split a ratio that is -1 for uploads only and 1 for downloads only.
 var skewBuckets = []float64{-.99, -.9, -.75, -.5, -.25, 0, .25, .5, .75, .9, .99, 1}
 
-func newEntropy() *entropy {
+func newEntropy(d *definitions, expiry time.Duration) *entropy {
 	return &entropy{
-		bits: nativeHistogram("smithproxy_payload_entropy_bits",
-			"Entropy of the payload of connections, in bits per byte.",
-			entropyBuckets, "source", "direction"),
-		last: gauge("smithproxy_payload_entropy_last_bits",
-			"Entropy of the payload of the connection that was measured last, in bits per byte.",
-			"source", "direction"),
-		skew: histogram("smithproxy_flow_skew_ratio",
-			"(down - up) / (down + up) of the payload bytes of connections.",
-			skewBuckets, "source"),
+		bits: d.histogram("smithproxy_payload_entropy_bits", "bits",
+			"Entropy of the payload of connections, in bits per byte.", entropyBuckets, "source", "direction"),
+		last: d.gauge("smithproxy_payload_entropy_last_bits", "bits",
+			"Entropy of the payload of the connection that was measured last, in bits per byte.", "source", "direction"),
+		skew: d.histogram("smithproxy_flow_skew_ratio", "ratio",
+			"(down - up) / (down + up) of the payload bytes of connections.", skewBuckets, "source"),
+		expiry: expiry,
 	}
 }
 
-func (m *entropy) vectors() []vector { return []vector{m.bits, m.last, m.skew} }
+type entropyOf struct {
+	own
+	family   *entropy
+	up, down direction
+	skew     *series
+}
 
-func (m *entropy) take(f track.Fact) {
-	switch f := f.(type) {
-	case track.ProxyAppeared:
-		source := label(f.Source)
-		m.bits.WithLabelValues(source, up)
-		m.bits.WithLabelValues(source, down)
-		m.skew.WithLabelValues(source)
-	case track.Profiled:
-		source := label(f.C.Source)
-		st := f.C.Statistics
-		m.measured(source, up, st.Up, f.C)
-		m.measured(source, down, st.Down, f.C)
-		if st.Skew != nil {
-			m.skew.WithLabelValues(source).Observe(*st.Skew)
-		}
+// direction is what was measured one way.
+type direction struct {
+	label *dto.LabelPair
+	bits  *series
+	last  *series // nil when nothing was measured for the expiry
+	at    time.Time
+}
+
+func (f *entropy) of(p *proxy, now time.Time) member {
+	m := &entropyOf{own: ownOf(p), family: f}
+	m.up = direction{label: upLabel, bits: m.series(f.bits, now, upLabel)}
+	m.down = direction{label: downLabel, bits: m.series(f.bits, now, downLabel)}
+	m.skew = m.series(f.skew, now)
+	return m
+}
+
+func (m *entropyOf) take(f track.Fact, now time.Time) {
+	profiled, ok := f.(track.Profiled)
+	if !ok {
+		return
+	}
+	c := profiled.C
+	st := c.Statistics
+	id := traceid.Of(c.Source, c.ID)
+	m.measured(&m.up, st.Up, id, now)
+	m.measured(&m.down, st.Down, id, now)
+	if st.Skew != nil {
+		m.skew.histogram.Observe(*st.Skew)
 	}
 }
 
-func (m *entropy) measured(source, direction string, e *event.Entropy, c *track.Connection) {
+func (m *entropyOf) measured(d *direction, e *event.Entropy, id traceid.ID, now time.Time) {
 	if e == nil {
 		return
 	}
-	observe(m.bits.WithLabelValues(source, direction), e.Bits, c)
-	m.last.WithLabelValues(source, direction).Set(e.Bits)
+	d.bits.histogram.trace(e.Bits, id, now)
+	if d.last == nil {
+		d.last = m.family.last.with(now, m.source, d.label)
+	}
+	d.last.value, d.at = e.Bits, now
+}
+
+func (m *entropyOf) sweep(now time.Time) {
+	for _, d := range []*direction{&m.up, &m.down} {
+		if d.last != nil && now.Sub(d.at) >= m.family.expiry {
+			d.last.drop()
+			d.last = nil
+		}
+	}
+	m.own.sweep(now)
+}
+
+func (m *entropyOf) drop() {
+	for _, d := range []direction{m.up, m.down} {
+		if d.last != nil {
+			d.last.drop()
+		}
+	}
+	m.own.drop()
 }

@@ -1,52 +1,58 @@
 package collector
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"time"
 
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/track"
 )
 
 // events counts what was received, before any of it means anything.
-type events struct {
-	received, duplicate, late *prometheus.CounterVec
-}
+type events struct{ received, duplicate, late *metric }
 
 var actions = []event.Action{
 	event.ActionPing, event.ActionNeighbor, event.ActionStart, event.ActionStop, event.ActionInfo,
 	event.ActionAccess, event.ActionContent, event.ActionUnknown,
 }
 
-func newEvents() *events {
+func newEvents(d *definitions) *events {
 	return &events{
-		received: counter("smithproxy_events_total",
+		received: d.counter("smithproxy_events_total", "events",
 			"Events that were accepted, repeated deliveries included.", "source", "action"),
-		duplicate: counter("smithproxy_exporter_events_duplicate_total",
+		duplicate: d.counter("smithproxy_exporter_events_duplicate_total", "events",
 			"Events that said nothing new: deliveries that the proxy repeated.", "source", "action"),
-		late: counter("smithproxy_exporter_events_late_total",
+		late: d.counter("smithproxy_exporter_events_late_total", "events",
 			"Events with something new about a connection whose trace had been sent already.", "source", "action"),
 	}
 }
 
-func (m *events) vectors() []vector { return []vector{m.received, m.duplicate, m.late} }
+type eventsOf struct {
+	own
+	received, duplicate, late map[event.Action]*series
+}
 
-func (m *events) take(f track.Fact) {
-	switch f := f.(type) {
-	case track.ProxyAppeared:
-		source := label(f.Source)
+func (f *events) of(p *proxy, now time.Time) member {
+	m := &eventsOf{own: ownOf(p)}
+	of := func(each *metric, actions ...event.Action) map[event.Action]*series {
+		byAction := map[event.Action]*series{}
 		for _, action := range actions {
-			m.received.WithLabelValues(source, string(action))
+			byAction[action] = m.series(each, now, pair("action", string(action)))
 		}
-		for _, action := range []event.Action{event.ActionStart, event.ActionStop, event.ActionInfo} {
-			m.duplicate.WithLabelValues(source, string(action))
-			m.late.WithLabelValues(source, string(action))
-		}
-		m.duplicate.WithLabelValues(source, string(event.ActionAccess))
+		return byAction
+	}
+	m.received = of(f.received, actions...)
+	m.duplicate = of(f.duplicate, event.ActionStart, event.ActionStop, event.ActionInfo, event.ActionAccess)
+	m.late = of(f.late, event.ActionStart, event.ActionStop, event.ActionInfo)
+	return m
+}
+
+func (m *eventsOf) take(f track.Fact, _ time.Time) {
+	switch f := f.(type) {
 	case track.Received:
-		m.received.WithLabelValues(label(f.Source), string(f.Action)).Inc()
+		m.received[f.Action].value++
 	case track.Duplicate:
-		m.duplicate.WithLabelValues(label(f.Source), string(f.Action)).Inc()
+		m.duplicate[f.Action].value++
 	case track.Late:
-		m.late.WithLabelValues(label(f.C.Source), string(f.Action)).Inc()
+		m.late[f.Action].value++
 	}
 }

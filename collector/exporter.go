@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"smithproxy_exporter/exporter/track"
 )
 
 // Exporter is what the exporter says of itself. Its methods are safe for use by many goroutines.
@@ -65,4 +63,6 @@ func (e *Exporter) Loaded(at time.Time) {
 	e.reloadAt.Set(float64(at.UnixNano()) / 1e9)
 }
 
-var _ track.Sink = (*Sink)(nil)
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}

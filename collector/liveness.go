@@ -1,67 +1,66 @@
 package collector
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"time"
 
 	"smithproxy_exporter/exporter/track"
 )
 
 // liveness says which proxies are there. Its series stay for as long as a proxy is remembered: one
 // that went away would resolve the alert about it.
-type liveness struct {
-	up, lastPing, instance *prometheus.GaugeVec
-	pings, restarts        *prometheus.CounterVec
-}
+type liveness struct{ up, lastPing, instance, pings, restarts *metric }
 
-func newLiveness() *liveness {
+func newLiveness(d *definitions) *liveness {
 	return &liveness{
-		up: gauge("smithproxy_up",
+		up: d.gauge("smithproxy_up", "0 or 1",
 			"Whether the proxy sent a ping within the ping timeout (1) or not (0).", "source"),
-		lastPing: gauge("smithproxy_last_ping_timestamp_seconds",
+		lastPing: d.gauge("smithproxy_last_ping_timestamp_seconds", "seconds",
 			"Unix time at which the last ping of the proxy was received.", "source"),
-		instance: gauge("smithproxy_instance_info",
+		instance: d.gauge("smithproxy_instance_info", "1",
 			"The boot id of the proxy that is running; always 1.", "source", "instance"),
-		pings: counter("smithproxy_pings_total",
+		pings: d.counter("smithproxy_pings_total", "pings",
 			"Pings received from the proxy.", "source"),
-		restarts: counter("smithproxy_restarts_total",
+		restarts: d.counter("smithproxy_restarts_total", "restarts",
 			"Times that the proxy came back with another boot id.", "source"),
 	}
 }
 
-func (m *liveness) vectors() []vector {
-	return []vector{m.up, m.lastPing, m.instance, m.pings, m.restarts}
+type livenessOf struct {
+	own
+	family          *liveness
+	pings, restarts *series
+	// up and lastPing are nil until the proxy pinged or was missed, instance until it is known.
+	up, lastPing, instance *series
 }
 
-func (m *liveness) take(f track.Fact) {
+func (f *liveness) of(p *proxy, now time.Time) member {
+	m := &livenessOf{own: ownOf(p), family: f}
+	m.pings = m.series(f.pings, now)
+	m.restarts = m.series(f.restarts, now)
+	return m
+}
+
+func (m *livenessOf) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {
-	case track.ProxyAppeared:
-		source := label(f.Source)
-		m.pings.WithLabelValues(source)
-		m.restarts.WithLabelValues(source)
 	case track.Restored:
-		m.restore(f)
+		m.restore(f, now)
 	case track.Pinged:
-		source := label(f.Source)
-		m.up.WithLabelValues(source).Set(1)
-		m.lastPing.WithLabelValues(source).Set(float64(f.At.UnixNano()) / 1e9)
-		m.pings.WithLabelValues(source).Inc()
+		m.pinged(1, f.At, now)
+		m.pings.value++
 	case track.ProxySilent:
-		m.up.WithLabelValues(label(f.Source)).Set(0)
+		m.show(0, now)
 	case track.InstanceChanged:
-		source := label(f.Source)
 		if f.Old != "" {
-			m.restarts.WithLabelValues(source).Inc()
-			m.instance.DeleteLabelValues(source, label(f.Old))
+			m.restarts.value++
 		}
-		m.instance.WithLabelValues(source, label(f.New)).Set(1)
+		m.runs(f.New, now)
 	}
 }
 
 // restore shows a proxy as it was before the exporter was started anew.
-func (m *liveness) restore(r track.Restored) {
-	source := label(r.Source)
+func (m *livenessOf) restore(r track.Restored, now time.Time) {
 	if r.Instance != "" {
-		m.instance.WithLabelValues(source, label(r.Instance)).Set(1)
+		m.runs(r.Instance, now)
 	}
 	if r.PingedAt.IsZero() {
 		return
@@ -70,6 +69,38 @@ func (m *liveness) restore(r track.Restored) {
 	if r.Silent {
 		up = 0
 	}
-	m.up.WithLabelValues(source).Set(up)
-	m.lastPing.WithLabelValues(source).Set(float64(r.PingedAt.UnixNano()) / 1e9)
+	m.pinged(up, r.PingedAt, now)
 }
+
+func (m *livenessOf) show(up float64, now time.Time) {
+	if m.up == nil {
+		m.up = m.series(m.family.up, now)
+	}
+	m.up.value = up
+}
+
+func (m *livenessOf) pinged(up float64, at, now time.Time) {
+	m.show(up, now)
+	if m.lastPing == nil {
+		m.lastPing = m.series(m.family.lastPing, now)
+	}
+	m.lastPing.value = unixSeconds(at)
+}
+
+// runs shows the boot id in force, and none beside it.
+func (m *livenessOf) runs(instance string, now time.Time) {
+	if m.instance != nil {
+		m.instance.drop()
+	}
+	m.instance = m.family.instance.with(now, m.source, pair("instance", label(instance)))
+	m.instance.value = 1
+}
+
+func (m *livenessOf) drop() {
+	m.own.drop()
+	if m.instance != nil {
+		m.instance.drop()
+	}
+}
+
+func unixSeconds(at time.Time) float64 { return float64(at.UnixNano()) / 1e9 }

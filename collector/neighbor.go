@@ -1,49 +1,53 @@
 package collector
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"time"
 
 	"smithproxy_exporter/exporter/track"
 )
 
 // neighbors are the client addresses that the proxies see.
 type neighbors struct {
-	alive, lastSeen *prometheus.GaugeVec
-	discovered      *prometheus.CounterVec
-	addresses       *quota
+	lastSeen, discovered *metric
+	bounds               *bounds
+	limit                *limit
 }
 
-func newNeighbors(limits *Limits) *neighbors {
-	const lastSeen = "smithproxy_neighbor_last_seen_timestamp_seconds"
-	return &neighbors{
-		alive: gauge("smithproxy_neighbors",
-			"Client addresses of which the proxy saw traffic within the neighbor window.", "source"),
-		lastSeen: gauge(lastSeen,
+func newNeighbors(d *definitions, b *bounds) *neighbors {
+	f := &neighbors{
+		lastSeen: d.gauge("smithproxy_neighbor_last_seen_timestamp_seconds", "seconds",
 			"Unix time at which the proxy last named the client address.", "source", "address"),
-		discovered: counter("smithproxy_neighbors_discovered_total",
+		discovered: d.counter("smithproxy_neighbors_discovered_total", "addresses",
 			"Client addresses whose traffic the proxy saw for the first time.", "source"),
-		addresses: limits.quota(lastSeen),
+		bounds: b,
 	}
+	f.limit = b.limit(f.lastSeen, b.options.MaxValues)
+	return f
 }
 
-func (m *neighbors) vectors() []vector { return []vector{m.alive, m.lastSeen, m.discovered} }
+type neighborsOf struct {
+	own
+	discovered *series
+	addresses  *capped[string]
+}
 
-func (m *neighbors) take(f track.Fact) {
-	switch f := f.(type) {
-	case track.ProxyAppeared:
-		source := label(f.Source)
-		m.alive.WithLabelValues(source)
-		m.discovered.WithLabelValues(source)
-	case track.NeighborsAlive:
-		m.alive.WithLabelValues(label(f.Source)).Set(float64(f.Count))
-	case track.NeighborSeen:
-		source := label(f.Source)
-		address := m.addresses.admit(source, label(f.Address))
-		m.lastSeen.WithLabelValues(source, address).Set(float64(f.At.UnixNano()) / 1e9)
-		if f.Discovered {
-			m.discovered.WithLabelValues(source).Inc()
-		}
-	case track.ProxyForgotten:
-		m.addresses.forget(label(f.Source))
+func (f *neighbors) of(p *proxy, now time.Time) member {
+	m := &neighborsOf{own: ownOf(p)}
+	m.discovered = m.series(f.discovered, now)
+	// A time has no 0 to begin with, so that _other comes with the first address that needs it.
+	m.addresses = capLabel(&m.own, f.bounds, f.limit, other, now, func(address string, now time.Time) []*series {
+		return []*series{f.lastSeen.with(now, m.source, pair("address", address))}
+	})
+	return m
+}
+
+func (m *neighborsOf) take(f track.Fact, now time.Time) {
+	seen, ok := f.(track.NeighborSeen)
+	if !ok {
+		return
+	}
+	m.addresses.of(label(seen.Address), now)[0].value = unixSeconds(seen.At)
+	if seen.Discovered {
+		m.discovered.value++
 	}
 }

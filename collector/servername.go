@@ -1,44 +1,71 @@
 package collector
 
 import (
-	"strings"
-
-	"github.com/prometheus/client_golang/prometheus"
+	"time"
 
 	"smithproxy_exporter/exporter/track"
 )
 
 // serverNames counts connections by the name that the TLS client asked for.
 type serverNames struct {
-	connections, bytes *prometheus.CounterVec
-	names              *quota
+	connections, bytes *metric
+	registered         bool
+	bounds             *bounds
+	limit              *limit
 }
 
-func newServerNames(limits *Limits) *serverNames {
-	const connections = "smithproxy_sni_connections_total"
-	return &serverNames{
-		connections: counter(connections,
+func newServerNames(d *definitions, b *bounds, registered bool) *serverNames {
+	f := &serverNames{
+		connections: d.counter("smithproxy_sni_connections_total", "connections",
 			"Stopped connections by TLS server name.", "source", "sni"),
-		bytes: counter("smithproxy_sni_bytes_total",
+		bytes: d.counter("smithproxy_sni_bytes_total", "bytes",
 			"Payload bytes of stopped connections by TLS server name.", "source", "sni", "direction"),
-		names: limits.quota(connections),
+		registered: registered, bounds: b,
 	}
+	f.limit = b.limit(f.connections, b.options.MaxValues)
+	return f
 }
 
-func (m *serverNames) vectors() []vector { return []vector{m.connections, m.bytes} }
+// The series of a name.
+const (
+	nameConnections = iota
+	nameUp
+	nameDown
+)
 
-func (m *serverNames) take(f track.Fact) {
-	switch f := f.(type) {
-	case track.Stopped:
-		if f.C.Stop.SNI == "" {
-			return
+type serverNamesOf struct {
+	own
+	family *serverNames
+	names  *capped[string]
+}
+
+func (f *serverNames) of(p *proxy, now time.Time) member {
+	m := &serverNamesOf{own: ownOf(p), family: f}
+	m.names = capLabel(&m.own, f.bounds, f.limit, other, now, func(name string, now time.Time) []*series {
+		sni := pair("sni", name)
+		return []*series{
+			nameConnections: f.connections.with(now, m.source, sni),
+			nameUp:          f.bytes.with(now, m.source, sni, upLabel),
+			nameDown:        f.bytes.with(now, m.source, sni, downLabel),
 		}
-		source := label(f.C.Source)
-		name := m.names.admit(source, label(strings.ToLower(strings.TrimSuffix(f.C.Stop.SNI, "."))))
-		m.connections.WithLabelValues(source, name).Inc()
-		m.bytes.WithLabelValues(source, name, up).Add(float64(f.C.Stop.BytesUp))
-		m.bytes.WithLabelValues(source, name, down).Add(float64(f.C.Stop.BytesDown))
-	case track.ProxyForgotten:
-		m.names.forget(label(f.Source))
+	})
+	m.names.pin(other, now)
+	m.names.pin(invalid, now)
+	return m
+}
+
+func (m *serverNamesOf) take(f track.Fact, now time.Time) {
+	stopped, ok := f.(track.Stopped)
+	if !ok || stopped.C.Stop.SNI == "" {
+		return
 	}
+	stop := stopped.C.Stop
+	name := serverName(stop.SNI)
+	if m.family.registered {
+		name = registeredDomain(name)
+	}
+	list := m.names.of(name, now)
+	list[nameConnections].value++
+	list[nameUp].value += float64(stop.BytesUp)
+	list[nameDown].value += float64(stop.BytesDown)
 }

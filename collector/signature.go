@@ -1,35 +1,45 @@
 package collector
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"time"
 
 	"smithproxy_exporter/exporter/track"
 )
 
 // signatures counts what the content of connections matched.
 type signatures struct {
-	matched *prometheus.CounterVec
-	names   *quota
+	matched *metric
+	bounds  *bounds
+	limit   *limit
 }
 
-func newSignatures(limits *Limits) *signatures {
-	const matched = "smithproxy_signatures_total"
-	return &signatures{
-		matched: counter(matched, "Signatures that stopped connections matched.", "source", "signature"),
-		names:   limits.quota(matched),
+func newSignatures(d *definitions, b *bounds) *signatures {
+	f := &signatures{bounds: b, matched: d.counter("smithproxy_signatures_total", "matches",
+		"Signatures that stopped connections matched.", "source", "signature")}
+	f.limit = b.limit(f.matched, b.options.MaxValues)
+	return f
+}
+
+type signaturesOf struct {
+	own
+	names *capped[string]
+}
+
+func (f *signatures) of(p *proxy, now time.Time) member {
+	m := &signaturesOf{own: ownOf(p)}
+	m.names = capLabel(&m.own, f.bounds, f.limit, other, now, func(name string, now time.Time) []*series {
+		return []*series{f.matched.with(now, m.source, pair("signature", name))}
+	})
+	m.names.pin(other, now)
+	return m
+}
+
+func (m *signaturesOf) take(f track.Fact, now time.Time) {
+	stopped, ok := f.(track.Stopped)
+	if !ok {
+		return
 	}
-}
-
-func (m *signatures) vectors() []vector { return []vector{m.matched} }
-
-func (m *signatures) take(f track.Fact) {
-	switch f := f.(type) {
-	case track.Stopped:
-		source := label(f.C.Source)
-		for _, s := range f.C.Stop.Signatures {
-			m.matched.WithLabelValues(source, m.names.admit(source, label(s))).Inc()
-		}
-	case track.ProxyForgotten:
-		m.names.forget(label(f.Source))
+	for _, name := range stopped.C.Stop.Signatures {
+		m.names.of(label(name), now)[0].value++
 	}
 }

@@ -12,12 +12,12 @@ func exporter() *board {
 		},
 		rows: []row{
 			{panels: exporterNumbers()},
-			{title: "Events", panels: []panel{eventsByAction(), eventsRejected(), eventsDuplicate(), eventsLate()}},
+			{title: "Events", panels: []panel{eventsByAction(), eventsRejected(), eventsDuplicate(), eventsLate(), eventsUntracked(), takenOver()}},
 			{title: "Traces", panels: []panel{spansSent(), spansPending(), spansOldest()}},
 			{title: "Storage", panels: []panel{
 				storageSize(), storageFaults(), eventsUnjournaled(), replayDuration(), replayEntries(),
 			}},
-			{title: "Series and scrapes", panels: []panel{seriesLimited(), seriesByMetric(), scrapeDuration(), scrapeSamples()}},
+			{title: "Series and scrapes", panels: []panel{seriesLimited(), seriesByMetric(), distinctValues(), proxiesRemembered(), scrapeDuration(), scrapeSamples()}},
 			{title: "Process", panels: []panel{cpu(), memory(), goroutines(), collections(), files(), contentShown()}},
 		},
 	}
@@ -66,6 +66,16 @@ func eventsLate() panel {
 		over(`sum by (action) (rate(smithproxy_exporter_events_late_total{`+thisExporter+`, source=~"$source"}[$__rate_interval]))`, "{{action}}")).AxisSoftMax(1)
 }
 
+func eventsUntracked() panel {
+	return lines(about{"Untracked events", "Events a second of sources for which there is no room: proxies.max is reached. They are answered and lead to nothing else. Somebody makes up sources, or there are too many proxies.", "eps", 12, 8},
+		over(`sum by (action) (rate(smithproxy_exporter_events_untracked_total{`+thisExporter+`}[$__rate_interval]))`, "{{action}}")).AxisSoftMax(1)
+}
+
+func takenOver() panel {
+	return lines(about{"Connections taken over", "Connections a second that a ping named as open, and of which nothing had been received: they began while the exporter was away.", connectionsPerSecond, 12, 8},
+		over(`sum by (source) (rate(smithproxy_connections_taken_over_total{`+thisExporter+`, source=~"$source"}[$__rate_interval]))`, "{{source}}")).AxisSoftMax(1)
+}
+
 func spansSent() panel {
 	rate := func(outcome string) string {
 		return `sum(rate(smithproxy_exporter_spans_` + outcome + `_total{` + thisExporter + `}[$__rate_interval]))`
@@ -112,8 +122,18 @@ func replayEntries() panel {
 }
 
 func seriesLimited() panel {
-	return lines(about{"Series limited", "Increments a second that went to a series of _other, by metric: more values than metrics.max_values allows.", "cps", 12, 8},
+	return lines(about{"Series limited", "Increments a second that went to a series of _other, by metric: other values are seen more often, and metrics.max_values allows no more.", "cps", 12, 8},
 		over(`sum by (metric) (rate(smithproxy_exporter_series_limited_total{`+thisExporter+`}[$__rate_interval]))`, "{{metric}}"))
+}
+
+func distinctValues() panel {
+	return lines(about{"Distinct values", "How many values of the capped labels of a metric the proxy with the most of them has sent, by estimate. What is over metrics.max_values is in _other.", "short", 12, 8},
+		over(`max by (metric) (smithproxy_exporter_distinct_values{`+thisExporter+`, source=~"$source"})`, "{{metric}}"))
+}
+
+func proxiesRemembered() panel {
+	return lines(about{"Proxies remembered", "Proxies that the exporter has series and connections of; proxies.max at the most.", "short", 12, 8},
+		over(`sum by (instance) (smithproxy_exporter_proxies{`+thisExporter+`})`, "{{instance}}"))
 }
 
 func seriesByMetric() panel {

@@ -65,17 +65,19 @@ func hostsDiscovered() panel {
 }
 
 func hostTable() panel {
-	return records(about{"Hosts lately seen", "The hundred client addresses of each proxy that were named last. An address leads to its connections. What has no series of its own is in \"" + others + "\".", "none", 16, 10}, "Last seen", true, []column{
+	return records(about{"Hosts lately seen", "The hundred client addresses of each proxy that were named last, in the time range. An address leads to its connections. What has no series of its own is in \"" + others + "\".", "none", 16, 10}, "Last seen", true, []column{
 		{field: "address", title: "Address", links: cellLink("Connections of ${__value.raw}", searchURL+"&${source:queryparam}&var-client=${__value.raw}")},
 		{field: "source", title: "Proxy"},
 		{field: "Value", title: "Last seen", unit: "dateTimeFromNow"},
 	},
-		rows(`topk by (source) (100, `+relabel(`max by (source, address) (smithproxy_neighbor_last_seen_timestamp_seconds{source=~"$source", address=~"$address"})`, "address", others, "_other")+` * 1000)`))
+		rows(`topk by (source) (100, `+relabel(`max by (source, address) (max_over_time(smithproxy_neighbor_last_seen_timestamp_seconds{source=~"$source", address=~"$address"}[$__range]))`, "address", others, "_other")+` * 1000)`))
 }
 
 func hostsSeenWithin() panel {
+	// The series of an address goes a while after it was named last (metrics.expiry), so that the past is
+	// looked at.
 	within := func(seconds string) string {
-		return orZero(`count(time() - smithproxy_neighbor_last_seen_timestamp_seconds{source=~"$source", address=~"$address", address!="_other"} < ` + seconds + `)`)
+		return orZero(`count(time() - max by (source, address) (max_over_time(smithproxy_neighbor_last_seen_timestamp_seconds{source=~"$source", address=~"$address", address!="_other"}[` + seconds + `s])) < ` + seconds + `)`)
 	}
 	return ranking(about{"Hosts by last seen", "Client addresses with a series of their own that were named within the last while.", "short", 8, 10}, neutral,
 		now(within("300"), "5 minutes"), now(within("3600"), "1 hour"), now(within("86400"), "1 day"), now(within("604800"), "1 week")).

@@ -90,14 +90,16 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	a.storage.meter = collector.NewStorage(registry, a.storage.state(a.pending))
 	rules := verdict.New(cfg.Access)
 	recent := web.NewRecent(cfg.API.Finished)
-	limits := collector.NewLimits(registry, cfg.Metrics.MaxValues)
+	options := cfg.CollectorOptions()
+	options.AccessRules, options.Now = accessRules(rules), c.now
+	families := collector.New(options)
 	if err := a.openTraces(ctx, cfg, meter); err != nil {
 		return nil, err
 	}
 	a.pipeline = pipeline.New(pipeline.Config{
 		Track: cfg.TrackOptions(), Now: c.now, Tick: c.tick,
 		Journal: events{a.storage}, RewriteBytes: a.storage.rewriteBytes(), Keeper: a.keeper(),
-		Sinks: []track.Sink{collector.New(registry, limits, accessRules(rules)), recent},
+		Sinks: []track.Sink{families, recent, &crowd{logger: logger}},
 		Meter: a.storage.meter, Logger: logger,
 	})
 
@@ -111,7 +113,7 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	}
 	a.webhook = webhook.NewServer(receiver, logger)
 	handler, err := web.NewHandler(web.Options{
-		MetricsPath: f.telemetryPath, Version: version.Info(), Gatherer: registry, Registerer: registry,
+		MetricsPath: f.telemetryPath, Version: version.Info(), Gatherer: collector.Gatherers{registry, families}, Registerer: registry,
 		API: &web.API{State: a.pipeline, Recent: recent}, Ready: a.ready.Load,
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 
+	"smithproxy_exporter/collector"
 	"smithproxy_exporter/exporter/track"
 	"smithproxy_exporter/exporter/verdict"
 )
@@ -89,13 +90,27 @@ type Proxies struct {
 	PingTimeout    model.Duration `yaml:"ping_timeout"`
 	NeighborWindow model.Duration `yaml:"neighbor_window"`
 	ForgetAfter    model.Duration `yaml:"forget_after"`
+	// Max is how many proxies are remembered.
+	Max int `yaml:"max"`
 }
 
-// Metrics bound the exposition.
+// Metrics bound the exposition; see collector.Options.
 type Metrics struct {
-	// MaxValues is how many values of one label have series of their own, for each proxy.
-	MaxValues int `yaml:"max_values"`
+	MaxValues   int            `yaml:"max_values"`
+	MaxApps     int            `yaml:"max_apps"`
+	Grace       model.Duration `yaml:"grace"`
+	Expiry      model.Duration `yaml:"expiry"`
+	SNIGrouping SNIGrouping    `yaml:"sni_grouping"`
 }
+
+// SNIGrouping is by what TLS server names are counted.
+type SNIGrouping string
+
+// The groupings.
+const (
+	SNIExact            SNIGrouping = "exact"
+	SNIRegisteredDomain SNIGrouping = "registered_domain"
+)
 
 // API bounds what the JSON API remembers.
 type API struct {
@@ -105,7 +120,7 @@ type API struct {
 
 // Default is the configuration of an empty file.
 func Default() Config {
-	o := track.DefaultOptions()
+	o, m := track.DefaultOptions(), collector.DefaultOptions()
 	return Config{
 		Webhook: Webhook{MaxBodySize: 4 * units.MiB},
 		OTLP:    OTLP{FlushTimeout: model.Duration(5 * time.Second)},
@@ -118,10 +133,13 @@ func Default() Config {
 		},
 		Proxies: Proxies{
 			PingTimeout: model.Duration(o.PingTimeout), NeighborWindow: model.Duration(o.NeighborWindow),
-			ForgetAfter: model.Duration(o.ForgetAfter),
+			ForgetAfter: model.Duration(o.ForgetAfter), Max: o.MaxProxies,
 		},
-		Metrics: Metrics{MaxValues: 100},
-		API:     API{Finished: 1000},
+		Metrics: Metrics{
+			MaxValues: m.MaxValues, MaxApps: m.MaxApps, Grace: model.Duration(m.Grace), Expiry: model.Duration(m.Expiry),
+			SNIGrouping: SNIExact,
+		},
+		API: API{Finished: 1000},
 	}
 }
 
@@ -163,6 +181,16 @@ func (c Config) TrackOptions() track.Options {
 	o.PingTimeout = time.Duration(c.Proxies.PingTimeout)
 	o.NeighborWindow = time.Duration(c.Proxies.NeighborWindow)
 	o.ForgetAfter = time.Duration(c.Proxies.ForgetAfter)
+	o.MaxProxies = c.Proxies.Max
+	return o
+}
+
+// CollectorOptions are the options of the metrics that the configuration asks for.
+func (c Config) CollectorOptions() collector.Options {
+	o := collector.DefaultOptions()
+	o.MaxValues, o.MaxApps = c.Metrics.MaxValues, c.Metrics.MaxApps
+	o.Grace, o.Expiry = time.Duration(c.Metrics.Grace), time.Duration(c.Metrics.Expiry)
+	o.RegisteredDomain = c.Metrics.SNIGrouping == SNIRegisteredDomain
 	return o
 }
 
@@ -196,6 +224,9 @@ func (c *Config) validate() error {
 	if err := c.Access.Validate(); err != nil {
 		return fmt.Errorf("access.%w", err)
 	}
+	if g := c.Metrics.SNIGrouping; g != SNIExact && g != SNIRegisteredDomain {
+		return fmt.Errorf("metrics.sni_grouping: %q is neither %s nor %s", g, SNIExact, SNIRegisteredDomain)
+	}
 	if c.Storage.MaxSize < minStorage {
 		return fmt.Errorf("storage.max_size: must be %v at least", units.Base2Bytes(minStorage))
 	}
@@ -214,7 +245,11 @@ func (c *Config) validate() error {
 		{"proxies.ping_timeout", int64(c.Proxies.PingTimeout)},
 		{"proxies.neighbor_window", int64(c.Proxies.NeighborWindow)},
 		{"proxies.forget_after", int64(c.Proxies.ForgetAfter)},
+		{"proxies.max", int64(c.Proxies.Max)},
 		{"metrics.max_values", int64(c.Metrics.MaxValues)},
+		{"metrics.max_apps", int64(c.Metrics.MaxApps)},
+		{"metrics.grace", int64(c.Metrics.Grace)},
+		{"metrics.expiry", int64(c.Metrics.Expiry)},
 		{"api.finished_connections", int64(c.API.Finished)},
 	} {
 		if positive.value <= 0 {

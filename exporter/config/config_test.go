@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
 
+	"smithproxy_exporter/collector"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/track"
@@ -44,10 +45,13 @@ func TestLoadValid(t *testing.T) {
 		},
 		Proxies: config.Proxies{
 			PingTimeout: model.Duration(6 * time.Minute), NeighborWindow: model.Duration(time.Hour),
-			ForgetAfter: model.Duration(30 * 24 * time.Hour),
+			ForgetAfter: model.Duration(30 * 24 * time.Hour), Max: 20,
 		},
-		Metrics: config.Metrics{MaxValues: 50},
-		API:     config.API{Finished: 200},
+		Metrics: config.Metrics{
+			MaxValues: 50, MaxApps: 10, Grace: model.Duration(10 * time.Minute), Expiry: model.Duration(30 * time.Minute),
+			SNIGrouping: config.SNIRegisteredDomain,
+		},
+		API: config.API{Finished: 200},
 	}
 	got, err := config.Load(filepath.Join("testdata", "valid.yml"))
 	if err != nil {
@@ -60,10 +64,19 @@ func TestLoadValid(t *testing.T) {
 	options := track.DefaultOptions()
 	options.Linger, options.PingGrace, options.NegotiationGrace = 40*time.Second, 15*time.Second, 2*time.Minute
 	options.PingTimeout, options.NeighborWindow, options.ForgetAfter = 6*time.Minute, time.Hour, 30*24*time.Hour
+	options.MaxProxies = 20
 	options.OpenAge = time.Minute
 	options.MaxConnections, options.Limits = 5000, track.Limits{TextBytes: 2048, ListItems: 16}
 	if diff := cmp.Diff(options, got.TrackOptions()); diff != "" {
 		t.Errorf("TrackOptions(), -want +got:\n%s", diff)
+	}
+	metrics := collector.Options{
+		MaxValues: 50, MaxApps: 10, Grace: 10 * time.Minute, Expiry: 30 * time.Minute, RegisteredDomain: true,
+	}
+	chosen := got.CollectorOptions()
+	chosen.Now = nil
+	if diff := cmp.Diff(metrics, chosen); diff != "" {
+		t.Errorf("CollectorOptions(), -want +got:\n%s", diff)
 	}
 }
 
@@ -164,6 +177,11 @@ func TestLoadInvalid(t *testing.T) {
 		{"zero-ping-timeout", "proxies.ping_timeout: must be more than 0"},
 		{"zero-neighbor-window", "proxies.neighbor_window: must be more than 0"},
 		{"zero-forget-after", "proxies.forget_after: must be more than 0"},
+		{"zero-max-proxies", "proxies.max: must be more than 0"},
+		{"zero-max-apps", "metrics.max_apps: must be more than 0"},
+		{"zero-grace", "metrics.grace: must be more than 0"},
+		{"zero-expiry", "metrics.expiry: must be more than 0"},
+		{"sni-grouping", "metrics.sni_grouping: \"tld\" is neither exact nor registered_domain"},
 		{"zero-max-values", "metrics.max_values: must be more than 0"},
 		{"negative-finished-connections", "api.finished_connections: must be more than 0"},
 	}

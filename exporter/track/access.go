@@ -9,7 +9,10 @@ import (
 // Decide records an access-request that has been answered. The label, the session and the request
 // count are filled in here.
 func (t *Tracker) Decide(d Decision) {
-	p := t.proxy(d.Source, d.Received)
+	p := t.admit(d.Source, event.ActionAccess, d.Received)
+	if p == nil {
+		return
+	}
 	t.emit(Received{Source: d.Source, Action: event.ActionAccess})
 	d.Label = event.Cut(d.Label, t.opts.Limits.TextBytes)
 	d.Session = event.ParseSession(d.Label)

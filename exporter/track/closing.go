@@ -105,7 +105,7 @@ func (t *Tracker) activate(p *proxy, c *Connection) {
 
 func (t *Tracker) finish(p *proxy, c *Connection) {
 	p.conns.remove(c)
-	p.finished.add(c.ID, tombstone{seen: c.seen(), reason: c.Reason}, p.heardAt)
+	p.finished.add(c.ID, newTombstone(c.seen(), c.Reason), p.heardAt)
 	if c.Decision != nil {
 		p.pending.settle(c.Decision, p.heardAt)
 	}

@@ -31,6 +31,13 @@ type ProxyAppeared struct{ Source string }
 // ProxyForgotten is a proxy that said nothing for so long that it is not expected back.
 type ProxyForgotten struct{ Source string }
 
+// Untracked is an event that nothing else comes of: there are as many proxies as there may be, and its
+// source is none of them.
+type Untracked struct {
+	Source string
+	Action event.Action
+}
+
 // Restored is a proxy that is remembered from before the exporter was started anew: its last ping, its
 // boot id ("" if none was seen) and whether it was silent. It follows its ProxyAppeared, and what it says
 // was counted then: it moves gauges, and no counter.
@@ -126,6 +133,7 @@ func (Received) fact()          {}
 func (Duplicate) fact()         {}
 func (ProxyAppeared) fact()     {}
 func (ProxyForgotten) fact()    {}
+func (Untracked) fact()         {}
 func (Restored) fact()          {}
 func (Pinged) fact()            {}
 func (ProxySilent) fact()       {}

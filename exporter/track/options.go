@@ -28,13 +28,19 @@ type Options struct {
 	OpenAge time.Duration
 	// ForgetAfter is how long a proxy that says nothing at all is remembered.
 	ForgetAfter time.Duration
+	// MaxProxies bounds the proxies that are remembered; see Tracker.admit for who gives way.
+	MaxProxies int
 	// MaxConnections bounds the records held for one proxy; beyond it the oldest one is closed as
 	// lost.
 	MaxConnections int
 	// MaxNeighbors bounds the client addresses held for one proxy; beyond it the one that was silent
 	// longest goes.
 	MaxNeighbors int
-	Limits       Limits
+	// MaxTotalConnections, MaxTotalNeighbors and MaxTotalFinished bound what all proxies together hold:
+	// connections, client addresses, and what is remembered of finished connections. Beyond that the proxy
+	// with the most gives up its oldest.
+	MaxTotalConnections, MaxTotalNeighbors, MaxTotalFinished int
+	Limits                                                   Limits
 }
 
 // Limits bound what a record keeps of what the network chose.
@@ -55,9 +61,15 @@ func DefaultOptions() Options {
 		NeighborWindow:   10 * time.Minute,
 		OpenAge:          5 * time.Minute,
 		ForgetAfter:      7 * 24 * time.Hour,
+		MaxProxies:       1000,
 		MaxConnections:   100_000,
 		MaxNeighbors:     10_000,
-		Limits:           Limits{TextBytes: 1024, ListItems: 64},
+
+		MaxTotalConnections: 200_000, // about 1 KiB each
+		MaxTotalNeighbors:   200_000,
+		MaxTotalFinished:    500_000,
+
+		Limits: Limits{TextBytes: 1024, ListItems: 64},
 	}
 }
 

@@ -9,14 +9,25 @@ import (
 
 func (t *Tracker) ping(p *proxy, m event.Ping, at time.Time) {
 	t.seeInstance(p, m.Instance, at)
-	if at.After(p.pingedAt) {
-		p.pingedAt = at
-	}
+	t.pinged(p, at)
 	p.silent = false
 	t.emit(Pinged{Source: p.source, At: p.pingedAt})
 	if m.Listed && m.Instance != "" && m.Instance == p.instance {
 		t.compare(p, m, at)
 		t.takeOver(p, m, at)
+	}
+}
+
+// pinged notes a sign of life.
+func (t *Tracker) pinged(p *proxy, at time.Time) {
+	if p.pingedAt.IsZero() {
+		t.strangers--
+	}
+	if p.pingedAt.IsZero() || at.After(p.givesWayAt(t.opts.PingTimeout)) {
+		p.firstPingAt = at
+	}
+	if at.After(p.pingedAt) {
+		p.pingedAt = at
 	}
 }
 
@@ -110,14 +121,9 @@ func (t *Tracker) checkSilence(p *proxy, now time.Time) {
 func (t *Tracker) forget(now time.Time) {
 	gone := func(p *proxy) bool { return now.Sub(p.heardAt) > t.opts.ForgetAfter }
 	for _, p := range t.byAge {
-		if !gone(p) {
-			continue
+		if gone(p) {
+			t.drop(p)
 		}
-		for c := range p.conns.all() {
-			t.evict(p, c)
-		}
-		delete(t.proxies, p.source)
-		t.emit(ProxyForgotten{Source: p.source})
 	}
 	t.byAge = slices.DeleteFunc(t.byAge, gone)
 }

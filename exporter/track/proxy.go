@@ -17,7 +17,10 @@ type proxy struct {
 	appearedAt time.Time // when the first event was received
 	heardAt    time.Time // when the last one was
 	pingedAt   time.Time
-	silent     bool
+	// firstPingAt is when it pinged first, or first again after it was silent for longer than it had
+	// pinged.
+	firstPingAt time.Time
+	silent      bool
 
 	question question
 

@@ -38,6 +38,7 @@ type proxyState struct {
 	AppearedAt       time.Time
 	HeardAt          time.Time
 	PingedAt         time.Time
+	FirstPingAt      time.Time
 	Silent           bool
 	SendsInfo        bool
 	InVain           int
@@ -145,12 +146,17 @@ func (t *Tracker) restored(source string, at time.Time) *proxy {
 		p = newProxy(source, at)
 		t.proxies[source] = p
 		t.byAge = append(t.byAge, p)
+		t.strangers++
 	}
 	return p
 }
 
 func (t *Tracker) restoreProxy(s *proxyState) {
 	p := t.restored(s.Source, s.AppearedAt)
+	if p.pingedAt.IsZero() && !s.PingedAt.IsZero() {
+		t.strangers--
+	}
+	p.firstPingAt = s.FirstPingAt
 	p.instance, p.retired = s.Instance, s.Retired
 	p.appearedAt, p.heardAt, p.pingedAt, p.silent = s.AppearedAt, s.HeardAt, s.PingedAt, s.Silent
 	p.sendsInfo, p.inVain = s.SendsInfo, s.InVain
@@ -161,7 +167,7 @@ func (p *proxy) parts() iter.Seq[part] {
 	return func(yield func(part) bool) {
 		ok := yield(part{Proxy: &proxyState{
 			Source: p.source, Instance: p.instance, Retired: p.retired,
-			AppearedAt: p.appearedAt, HeardAt: p.heardAt, PingedAt: p.pingedAt, Silent: p.silent,
+			AppearedAt: p.appearedAt, HeardAt: p.heardAt, PingedAt: p.pingedAt, FirstPingAt: p.firstPingAt, Silent: p.silent,
 			SendsInfo: p.sendsInfo, InVain: p.inVain, AskDue: p.question.due, AskedAt: p.question.askedAt,
 		}})
 		for c := range p.conns.all() {
@@ -212,7 +218,7 @@ func (p *proxy) restore(s part) {
 	}
 	p.neighbors.reported = p.neighbors.byAge.Len()
 	for _, f := range s.Finished {
-		p.finished.add(f.ID, tombstone{seen: f.Seen, reason: f.Reason}, f.At)
+		p.finished.add(f.ID, newTombstone(f.Seen, f.Reason), f.At)
 	}
 	for _, d := range s.Pending {
 		d.restore()
@@ -239,7 +245,7 @@ func (t *tombstones) states() []finishedState {
 	states := make([]finishedState, 0, t.queue.len())
 	for b := range t.queue.all() {
 		stone := t.byID[b.id]
-		states = append(states, finishedState{b.id, stone.seen, stone.reason, b.at})
+		states = append(states, finishedState{b.id, stone.seen, stone.reason(), time.Unix(0, b.at)})
 	}
 	return states
 }

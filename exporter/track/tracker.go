@@ -21,6 +21,11 @@ type Tracker struct {
 	byAge []*proxy
 	// due holds the connections that wait out their linger, in the order in which it ends.
 	due queue[deadline]
+
+	// strangers is how many proxies never pinged, fullUntil when one gives way to another at the
+	// earliest; see admit.
+	strangers int
+	fullUntil time.Time
 	// resumedAt is since when events could be received without a break, zero before the first Resume.
 	resumedAt time.Time
 	// looked is when the ages of open connections were looked at last.
@@ -41,7 +46,10 @@ func New(opts Options, emit func(Fact)) *Tracker {
 // proxy shall be asked, by the answer to this event, for all that is open. Access-requests come by
 // Decide.
 func (t *Tracker) Apply(ev event.Event, at time.Time) (ask bool) {
-	p := t.proxy(ev.Source, at)
+	p := t.admit(ev.Source, ev.Action, at)
+	if p == nil {
+		return false
+	}
 	t.emit(Received{Source: ev.Source, Action: ev.Action})
 	switch m := ev.Payload.(type) {
 	case event.Ping:
@@ -76,6 +84,7 @@ func (t *Tracker) Advance(now time.Time) {
 	}
 	t.showOpen(now)
 	t.forget(now)
+	t.relieve()
 }
 
 // Close finishes what is already over and only waits for what might still come, as at the end of the
@@ -115,20 +124,6 @@ func (t *Tracker) Connection(source, id string) (*Connection, bool) {
 		return nil, false
 	}
 	return p.conns.get(id)
-}
-
-func (t *Tracker) proxy(source string, at time.Time) *proxy {
-	p, ok := t.proxies[source]
-	if !ok {
-		p = newProxy(source, at)
-		t.proxies[source] = p
-		t.byAge = append(t.byAge, p)
-		t.emit(ProxyAppeared{Source: source})
-	}
-	if at.After(p.heardAt) {
-		p.heardAt = at
-	}
-	return p
 }
 
 // connection handles start, stop and info.
@@ -181,7 +176,7 @@ func (t *Tracker) announce(p *proxy, c *Connection, added news) {
 // late handles an event of a connection that is finished: mostly a repeat. What is new is announced
 // by a record of its own that holds nothing else, so that what was counted is not counted again.
 func (t *Tracker) late(p *proxy, stone tombstone, ev event.Event, at time.Time) {
-	c := &Connection{Source: p.source, ID: ev.ID, Instance: event.Instance(ev.ID), Reason: stone.reason}
+	c := &Connection{Source: p.source, ID: ev.ID, Instance: event.Instance(ev.ID), Reason: stone.reason()}
 	added := c.merge(ev.Payload, at, t.opts.Limits) &^ stone.seen
 	if added == 0 {
 		t.emit(Duplicate{Source: p.source, Action: ev.Action})

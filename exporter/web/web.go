@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/klauspost/compress/gzhttp"
+	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
@@ -39,9 +41,15 @@ func NewHandler(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("landing page: %w", err)
 	}
+	// promhttp's own compression takes more than three times as long, for 7 % fewer bytes.
+	compressed, err := gzhttp.NewWrapper(gzhttp.CompressionLevel(gzip.BestSpeed), gzhttp.EnableZstd(false),
+		gzhttp.ContentTypeFilter(gzhttp.CompressAllContentTypeFilter))
+	if err != nil {
+		return nil, fmt.Errorf("compression: %w", err)
+	}
 	mux := http.NewServeMux()
-	mux.Handle("GET "+o.MetricsPath, promhttp.InstrumentMetricHandler(o.Registerer,
-		promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: o.Registerer})))
+	mux.Handle("GET "+o.MetricsPath, promhttp.InstrumentMetricHandler(o.Registerer, compressed(
+		promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true, DisableCompression: true, Registry: o.Registerer}))))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "smithproxy_exporter is healthy.")
 	})

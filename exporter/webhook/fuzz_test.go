@@ -48,7 +48,7 @@ func (c *collected) UploadTraces(_ context.Context, batches []*tracepb.ResourceS
 // made anew for each input, so that one that fails does so on its own as well.
 type exporter struct {
 	handler  http.Handler
-	registry *prometheus.Registry
+	gatherer prometheus.Gatherer
 	pipeline *pipeline.Pipeline
 	traces   *traces.Sink
 	spans    *collected
@@ -64,7 +64,8 @@ const fuzzBody = 16 << 10
 // startExporter must be called in a bubble of synctest, whose clock the exporter then runs by.
 func startExporter(t *testing.T) *exporter {
 	t.Helper()
-	x := &exporter{registry: prometheus.NewPedanticRegistry(), spans: &collected{}, ran: make(chan struct{})}
+	registry := prometheus.NewPedanticRegistry()
+	x := &exporter{spans: &collected{}, ran: make(chan struct{})}
 	options := track.DefaultOptions()
 	sink, err := traces.NewSink(t.Context(), x.spans, options.Limits.ListItems, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -72,8 +73,11 @@ func startExporter(t *testing.T) *exporter {
 	}
 	x.traces = sink
 	rules := []collector.AccessRule{{Verdict: string(event.Accept), Rule: verdict.RuleDefault}}
-	metrics := collector.New(x.registry, collector.NewLimits(x.registry, 100), rules)
-	meter := collector.NewExporter(x.registry, webhook.Refusals, traces.DropReasons)
+	metricOptions := collector.DefaultOptions()
+	metricOptions.AccessRules = rules
+	metrics := collector.New(metricOptions)
+	meter := collector.NewExporter(registry, webhook.Refusals, traces.DropReasons)
+	x.gatherer = prometheus.Gatherers{registry, metrics}
 	x.pipeline = pipeline.New(pipeline.Config{
 		Track: options, Now: time.Now, Tick: grain, Journal: noJournal{}, Keeper: sink,
 		Sinks: []track.Sink{metrics}, Meter: noMeter{}, Logger: slog.New(slog.DiscardHandler),
@@ -183,9 +187,9 @@ func wholeWay(t *testing.T, body []byte) {
 	synctest.Wait()
 	checkStatus(t, x.post(body), body)
 	time.Sleep(over)
-	checkMetrics(t, x.registry)
+	checkMetrics(t, x.gatherer)
 	x.stop(t)
-	checkMetrics(t, x.registry)
+	checkMetrics(t, x.gatherer)
 	for _, span := range x.spans.spans {
 		if err := checkSpan(span); err != nil {
 			t.Errorf("%v: %v", err, span)
@@ -205,9 +209,9 @@ func checkStatus(t *testing.T, status int, body []byte) {
 	}
 }
 
-func checkMetrics(t *testing.T, registry *prometheus.Registry) {
+func checkMetrics(t *testing.T, gatherer prometheus.Gatherer) {
 	t.Helper()
-	families, err := registry.Gather()
+	families, err := gatherer.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,9 +4,7 @@ package e2e
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
-	"strconv"
 	"testing"
 	"time"
 )
@@ -78,30 +76,9 @@ func (s *servers) spanMetrics(t *testing.T) {
 
 // exemplars fails unless a metric has exemplars with the id of a trace.
 func (s *servers) exemplars(metric string) error {
-	var reply struct {
-		Data []struct {
-			Exemplars []struct {
-				Labels map[string]string `json:"labels"`
-			} `json:"exemplars"`
-		} `json:"data"`
+	found, err := s.exemplarsOf(metric)
+	if err == nil && len(found) == 0 {
+		err = errors.New("none")
 	}
-	now := time.Now()
-	err := get("http://"+s.prometheus+"/api/v1/query_exemplars?"+url.Values{
-		"query": {metric},
-		"start": {strconv.FormatInt(now.Add(-time.Hour).Unix(), 10)},
-		"end":   {strconv.FormatInt(now.Unix(), 10)},
-	}.Encode(), &reply)
-	if err != nil {
-		return err
-	}
-	for _, of := range reply.Data {
-		if len(of.Exemplars) == 0 {
-			continue
-		}
-		if labels := of.Exemplars[0].Labels; len(labels["trace_id"]) != 32 {
-			return fmt.Errorf("an exemplar has the labels %v", labels)
-		}
-		return nil
-	}
-	return errors.New("none")
+	return err
 }

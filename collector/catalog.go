@@ -1,0 +1,92 @@
+package collector
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// Entry is what users have to know of a metric.
+type Entry struct {
+	Name, Type, Unit, Help string
+	Labels                 []string
+	Buckets                []float64 // upper bounds of a histogram's classic buckets, but +Inf
+}
+
+// Catalog is every metric that this package makes, by name.
+func Catalog() []Entry {
+	var entries []Entry
+	for _, m := range New(DefaultOptions()).metrics {
+		entries = append(entries, Entry{
+			Name: m.name, Type: strings.ToLower(m.kind.String()), Unit: m.unit, Help: m.help, Labels: m.labels, Buckets: m.buckets,
+		})
+	}
+	NewExporter((*registrar)(&entries), nil, nil)
+	NewStorage((*registrar)(&entries), StorageState{})
+	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	return entries
+}
+
+// registrar notes what client_golang's metrics say of themselves.
+type registrar []Entry
+
+var descriptor = regexp.MustCompile(`fqName: "([^"]+)", help: "([^"]*)".* variableLabels: {([^}]*)}`)
+
+// Register adds the metrics of a collector that has one.
+func (r *registrar) Register(c prometheus.Collector) error {
+	descriptions := make(chan *prometheus.Desc, 1)
+	c.Describe(descriptions)
+	match := descriptor.FindStringSubmatch((<-descriptions).String())
+	e := Entry{Name: match[1], Help: match[2], Type: typeOf(match[1], c), Unit: unitOf(match[1])}
+	if match[3] != "" {
+		e.Labels = strings.Split(match[3], ",")
+	}
+	*r = append(*r, e)
+	return nil
+}
+
+// MustRegister registers all.
+func (r *registrar) MustRegister(list ...prometheus.Collector) {
+	for _, c := range list {
+		_ = r.Register(c) // never fails
+	}
+}
+
+// Unregister does nothing.
+func (r *registrar) Unregister(prometheus.Collector) bool { return false }
+
+// typeOf goes by the naming rules, too, for a description does not tell.
+func typeOf(name string, c prometheus.Collector) string {
+	kind := dto.MetricType_GAUGE
+	if strings.HasSuffix(name, "_total") {
+		kind = dto.MetricType_COUNTER
+	}
+	switch c.(type) {
+	case prometheus.Histogram, *prometheus.HistogramVec:
+		kind = dto.MetricType_HISTOGRAM
+	}
+	return strings.ToLower(kind.String())
+}
+
+// unitOf is the unit in the name of one of the exporter's own metrics: by the naming rules its last word,
+// or else what it counts. "" is one that is to be added here; a test finds it.
+func unitOf(name string) string {
+	name = strings.TrimSuffix(strings.TrimPrefix(name, "smithproxy_exporter_"), "_total")
+	for _, unit := range []string{"seconds", "bytes", "ratio"} {
+		if name == unit || strings.HasSuffix(name, "_"+unit) {
+			return unit
+		}
+	}
+	if strings.HasSuffix(name, "_successful") {
+		return "0 or 1"
+	}
+	for _, counted := range []string{"events", "spans", "faults", "entries"} {
+		if slices.Contains(strings.Split(name, "_"), counted) {
+			return counted
+		}
+	}
+	return ""
+}

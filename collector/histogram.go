@@ -1,0 +1,83 @@
+package collector
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"smithproxy_exporter/exporter/traceid"
+)
+
+// Native buckets grow by a tenth. There are so many of them at the most; beyond that they widen. They
+// never begin anew, so that counts only grow.
+const (
+	nativeFactor  = 1.1
+	nativeBuckets = 100
+)
+
+// histogram has native buckets besides the classic ones, and keeps the last exemplar of each classic
+// one. client_golang counts; the exemplars are kept here, for it makes a protobuf of each one when it is
+// observed, of which a scrape then sees only the last.
+type histogram struct {
+	prometheus.Histogram
+	bounds    []float64
+	exemplars []exemplar // one a bucket, and one for +Inf; nil before the first
+}
+
+// exemplar leads from a value to the trace of the connection that it is of.
+type exemplar struct {
+	trace traceid.ID
+	value float64
+	at    time.Time // zero for none
+}
+
+func newHistogram(m *metric) *histogram {
+	return &histogram{bounds: m.buckets, Histogram: prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: m.name, Help: m.help, Buckets: m.buckets,
+		NativeHistogramBucketFactor: nativeFactor, NativeHistogramMaxBucketNumber: nativeBuckets,
+		NativeHistogramMaxExemplars: -1,
+	})}
+}
+
+// trace records a value of a connection.
+func (h *histogram) trace(value float64, id traceid.ID, now time.Time) {
+	h.Observe(value)
+	if h.exemplars == nil {
+		h.exemplars = make([]exemplar, len(h.bounds)+1)
+	}
+	bucket, _ := slices.BinarySearch(h.bounds, value)
+	h.exemplars[bucket] = exemplar{id, value, now}
+}
+
+var (
+	traceLabel = proto.String("trace_id")
+	spanLabel  = proto.String("span_id")
+)
+
+func (h *histogram) write(m *dto.Metric) {
+	// It fails for what it made itself never.
+	_ = h.Write(m)
+	for i, e := range h.exemplars {
+		if e.at.IsZero() {
+			continue
+		}
+		if i == len(h.bounds) {
+			// client_golang leaves +Inf to the encoders, unless it has to carry an exemplar.
+			m.Histogram.Bucket = append(m.Histogram.Bucket, &dto.Bucket{
+				CumulativeCount: proto.Uint64(m.Histogram.GetSampleCount()), UpperBound: proto.Float64(math.Inf(1)),
+			})
+		}
+		m.Histogram.Bucket[i].Exemplar = &dto.Exemplar{
+			Label: []*dto.LabelPair{
+				{Name: traceLabel, Value: proto.String(e.trace.TraceString())},
+				{Name: spanLabel, Value: proto.String(e.trace.SpanString())},
+			},
+			Value: proto.Float64(e.value), Timestamp: timestamppb.New(e.at),
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package collector
+
+import (
+	"time"
+
+	"smithproxy_exporter/exporter/track"
+)
+
+// standing is what there is of something at the moment. It says as much when it does not change, and
+// stays for as long as the proxy is remembered.
+type standing struct{ connections, neighbors *metric }
+
+func newStanding(d *definitions) *standing {
+	return &standing{
+		connections: d.gauge("smithproxy_connections_active", "connections",
+			"Connections that are open: started or listed by the proxy, and not known to be over.", "source"),
+		neighbors: d.gauge("smithproxy_neighbors", "addresses",
+			"Client addresses of which the proxy saw traffic within the neighbor window.", "source"),
+	}
+}
+
+type standingOf struct {
+	own
+	connections, neighbors *series
+}
+
+func (f *standing) of(p *proxy, now time.Time) member {
+	m := &standingOf{own: ownOf(p)}
+	m.connections = m.series(f.connections, now)
+	m.neighbors = m.series(f.neighbors, now)
+	return m
+}
+
+func (m *standingOf) take(f track.Fact, _ time.Time) {
+	switch f := f.(type) {
+	case track.ConnectionsActive:
+		m.connections.value = float64(f.Count)
+	case track.NeighborsAlive:
+		m.neighbors.value = float64(f.Count)
+	}
+}
