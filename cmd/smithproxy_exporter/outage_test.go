@@ -52,15 +52,15 @@ const (
 // not is counted. New events are answered meanwhile.
 func TestOutage(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes half a minute")
+		t.Skip("takes a minute")
 	}
 	binary := buildBinary(t)
 	n := *outageConnections
 	for _, c := range []struct {
 		name string
 		hole bool
-		// maxSize is storage.max_size in bytes. A span with one URL takes about 750 there; one with ten
-		// about 3,400, beside which what is remembered of finished connections is little.
+		// maxSize is storage.max_size in bytes. With many URLs to a span, what is remembered of finished
+		// connections is little beside the spans.
 		maxSize, urls int
 	}{
 		{"connection refused", false, 1 << 30, 1},
