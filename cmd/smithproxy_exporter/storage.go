@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"smithproxy_exporter/collector"
@@ -16,13 +17,19 @@ import (
 
 // storage is what outlives the process: the journal of events, and the spans that wait.
 type storage struct {
-	dir    *journal.Dir
-	log    *journal.Log
-	queue  *journal.Queue // nil when there is nowhere to send spans
-	config config.Storage
-	meter  *collector.Storage
-	logger *slog.Logger
+	dir   *journal.Dir
+	log   *journal.Log
+	queue *journal.Queue // nil when there is nowhere to send spans
+	// snapshot is the size of the journal when it was last written anew: as much is needed beside it when
+	// it will be again.
+	snapshot atomic.Int64
+	config   config.Storage
+	meter    *collector.Storage
+	logger   *slog.Logger
 }
+
+// reserve is the part of the bound that is left to what the journal grows by between two looks at it.
+const reserve = 32
 
 // journalShare is the part of the storage's bound by which the journal may grow before it is written
 // anew, for there are two of it while it is.
@@ -52,7 +59,7 @@ func (s *storage) rewriteBytes() int64 {
 func (s *storage) openQueue(dropped func(spans int)) {
 	queue, damage, err := journal.OpenQueue(s.dir, "spans", journal.QueueOptions{
 		Sync: s.config.Sync, Dropped: dropped,
-		Limit: func() int64 { return int64(s.config.MaxSize) - s.log.Size() },
+		Limit: s.room,
 	})
 	s.queue = queue
 	s.damaged(collector.PartOutbox, damage)
@@ -60,6 +67,12 @@ func (s *storage) openQueue(dropped func(spans int)) {
 		s.fault(collector.PartOutbox, collector.FaultRead, err)
 		s.logger.Error("Spans from before cannot be read; it is tried again", "err", err)
 	}
+}
+
+// room is what the spans may take on disk now.
+func (s *storage) room() int64 {
+	bound := int64(s.config.MaxSize)
+	return bound - bound/reserve - s.log.Size() - s.snapshot.Load()
 }
 
 // state is what the metrics show. pending is only asked when there is a queue.
@@ -128,7 +141,13 @@ func (e events) Replay(visit func(entry []byte) error) error {
 
 func (e events) Append(entries [][]byte) error { return e.written(e.log.Append(entries)) }
 
-func (e events) Rewrite(entries iter.Seq[[]byte]) error { return e.written(e.log.Rewrite(entries)) }
+func (e events) Rewrite(entries iter.Seq[[]byte]) error {
+	err := e.log.Rewrite(entries)
+	if err == nil {
+		e.snapshot.Store(e.log.Size())
+	}
+	return e.written(err)
+}
 
 func (e events) Size() int64 { return e.log.Size() }
 

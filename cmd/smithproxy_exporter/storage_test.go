@@ -58,8 +58,8 @@ func TestRestartKeepsConnections(t *testing.T) {
 		check(t, metric, exposed.sum(metric, "source=edge-1"), want)
 	}
 	e.post(stopBody(1))
-	e.advance(e.clock.now().Add(time.Hour))
 	check(t, "closed", parseMetrics(t, e.metrics()).sum("smithproxy_connections_closed_total"), 1)
+	e.advance(e.clock.now().Add(time.Hour))
 	if err := e.stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 const (
 	// The pauses between attempts that fail double from the first to the second.
 	minPause = time.Second
-	maxPause = 15 * time.Second
+	maxPause = 5 * time.Second
 	// maxAskedPause bounds what a backend can ask for by RetryInfo.
 	maxAskedPause = 5 * time.Minute
 )
@@ -30,6 +30,8 @@ type sender struct {
 	stop   <-chan struct{}
 	// last is the last pause, 0 after a success.
 	last time.Duration
+	// most is how many spans a backend takes at once whose limit is lower than ours; 0 is as many as go.
+	most int
 }
 
 // parcel is one span, with what it shares with others.
@@ -45,6 +47,9 @@ type parcel struct {
 // that is to blame: so one span does not take others with it.
 func (s *sender) deliver(spans []parcel) bool {
 	for size := len(spans); len(spans) > 0; {
+		if s.most > 0 {
+			size = min(size, s.most)
+		}
 		batch := spans[:fit(spans, size)]
 		err := s.client.UploadTraces(context.Background(), assemble(batch))
 		switch {
@@ -59,11 +64,12 @@ func (s *sender) deliver(spans []parcel) bool {
 			s.logger.Error("Backend refused a span for good", "name", batch[0].span.GetName(), "err", err)
 			s.last = 0
 			spans, size = spans[1:], len(spans)
+		case tooLarge(err):
+			// At once, for it is not for a lack of time.
+			s.meter.SpansFailed(len(batch))
+			s.most = len(batch) / 2
 		default:
 			s.meter.SpansFailed(len(batch))
-			if code(err) == codes.ResourceExhausted {
-				size = max(1, len(batch)/2) // It may be that the request was too large.
-			}
 			if !s.pause(err) {
 				return false
 			}
@@ -120,14 +126,13 @@ func assemble(batch []parcel) []*tracepb.ResourceSpans {
 // refused reports whether the backend will never take a request of so many spans. Everything else, an
 // expired token too, can change.
 func refused(err error, spans int) bool {
-	switch code(err) {
-	case codes.InvalidArgument:
-		return true
-	case codes.ResourceExhausted:
-		// What gRPC's own server says of a message above its limit; a span cannot be sent in halves.
-		return spans == 1 && strings.Contains(err.Error(), "message larger than max")
-	}
-	return false
+	// A span cannot be sent in halves.
+	return code(err) == codes.InvalidArgument || spans == 1 && tooLarge(err)
+}
+
+// tooLarge reports whether the backend says, as gRPC's own server does, that the request is above its limit.
+func tooLarge(err error) bool {
+	return code(err) == codes.ResourceExhausted && strings.Contains(err.Error(), "message larger than max")
 }
 
 // code is that of the gRPC status in err, Unknown if there is none.
