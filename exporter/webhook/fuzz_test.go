@@ -70,12 +70,16 @@ func startExporter(t *testing.T) *exporter {
 		t.Fatal(err)
 	}
 	x.traces = sink
-	rules := []collector.AccessRule{{Verdict: string(event.Accept), Rule: verdict.RuleDefault}}
+	rules := collector.AccessRules{Answers: []collector.AccessAnswer{{Verdict: string(event.Accept), Rule: verdict.RuleDefault}}}
 	metrics := collector.New(x.registry, collector.NewLimits(x.registry, 100), rules)
 	meter := collector.NewExporter(x.registry, webhook.Refusals, traces.DropReasons)
 	x.pipeline = pipeline.New(options, time.Now, grain, metrics, sink)
+	set, err := new(verdict.Files).Compile(verdict.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	h := &webhook.Handler{
-		Secrets: webhook.NewSecrets(secret), Decider: verdict.New(verdict.Config{}), Intake: x.pipeline,
+		Secrets: webhook.NewSecrets(secret), Decider: verdict.New(set), Intake: x.pipeline,
 		Refused: meter.Refused, Now: time.Now, MaxBody: fuzzBody, Logger: slog.New(slog.DiscardHandler),
 	}
 	x.handler = h
