@@ -24,12 +24,15 @@ type vector interface {
 }
 
 // Sink feeds facts to the families.
-type Sink struct{ families []family }
+type Sink struct {
+	families []family
+	access   *access
+}
 
-// New returns a sink whose metrics are registered with r. accessRules are the verdicts and rules that
-// can decide, whose series are there from the start.
-func New(r prometheus.Registerer, limits *Limits, accessRules []AccessRule) *Sink {
-	s := &Sink{families: []family{
+// New returns a sink whose metrics are registered with r.
+func New(r prometheus.Registerer, limits *Limits, rules AccessRules) *Sink {
+	access := newAccess(rules)
+	s := &Sink{access: access, families: []family{
 		newLiveness(),
 		newNeighbors(limits),
 		newEvents(),
@@ -38,7 +41,7 @@ func New(r prometheus.Registerer, limits *Limits, accessRules []AccessRule) *Sin
 		newServerNames(limits),
 		newSignatures(limits),
 		newEntropy(),
-		newAccess(accessRules),
+		access,
 		newContent(),
 	}}
 	for _, f := range s.families {
@@ -48,6 +51,9 @@ func New(r prometheus.Registerer, limits *Limits, accessRules []AccessRule) *Sin
 	}
 	return s
 }
+
+// UseAccessRules says that other rules decide from now on. It may be called while Take is.
+func (s *Sink) UseAccessRules(rules AccessRules) { s.access.use(rules) }
 
 // Take moves the metrics that a fact is about.
 func (s *Sink) Take(f track.Fact) {

@@ -31,7 +31,7 @@ type world struct {
 
 func newWorld(t *testing.T, values int) *world {
 	registry := prometheus.NewPedanticRegistry()
-	sink := New(registry, NewLimits(registry, values), []AccessRule{{Verdict: "accept", Rule: "default"}})
+	sink := New(registry, NewLimits(registry, values), AccessRules{Answers: []AccessAnswer{{Verdict: "accept", Rule: "default"}}})
 	return &world{T: t, registry: registry, tracker: track.New(track.DefaultOptions(), sink.Take), now: epoch}
 }
 
@@ -181,7 +181,7 @@ func TestLabel(t *testing.T) {
 
 func BenchmarkConnection(b *testing.B) {
 	registry := prometheus.NewRegistry()
-	sink := New(registry, NewLimits(registry, 100), nil)
+	sink := New(registry, NewLimits(registry, 100), AccessRules{})
 	skew, policy := 0.5, 2
 	c := &track.Connection{
 		Source: "edge-1", ID: "Proxy-A1-OID-FEE9B109FF3D", StartedAt: epoch, StoppedAt: epoch.Add(time.Second),

@@ -71,4 +71,7 @@ func (e *Exporter) Loaded(at time.Time) {
 	e.reloadAt.Set(float64(at.UnixNano()) / 1e9)
 }
 
+// LoadFailed says that a configuration could not be loaded, and the one before stays in force.
+func (e *Exporter) LoadFailed() { e.reloadOK.Set(0) }
+
 var _ track.Sink = (*Sink)(nil)
