@@ -48,6 +48,7 @@ type clock struct {
 type app struct {
 	logger   *slog.Logger
 	pipeline *pipeline.Pipeline
+	reloader *reloader
 	traces   *traces.Sink // nil when there is nowhere to send them
 	webhook  *http.Server
 	web      *http.Server
@@ -75,10 +76,20 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		versioncollector.NewCollector("smithproxy_exporter"))
 	meter := collector.NewExporter(registry, webhook.Refusals, traces.DropReasons)
-	rules := verdict.New(cfg.Access)
+	reloader, set, err := newReloader(f.configFile, cfg, logger, c.now)
+	if err != nil {
+		return nil, err
+	}
 	recent := web.NewRecent(cfg.API.Finished)
 	limits := collector.NewLimits(registry, cfg.Metrics.MaxValues)
-	sinks := []track.Sink{collector.New(registry, limits, accessRules(rules)), recent}
+	metrics, lists := collector.New(registry, limits, accessRules(set)), collector.NewAccessLists(registry)
+	reloader.meter, reloader.inForce = meter, func(set *verdict.Set) {
+		metrics.UseAccessRules(accessRules(set))
+		lists.Use(accessLists(set))
+	}
+	lists.Use(accessLists(set))
+	a.reloader = reloader
+	sinks := []track.Sink{metrics, recent}
 	if err := a.openTraces(ctx, cfg, meter); err != nil {
 		return nil, err
 	}
@@ -92,14 +103,18 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		return nil, err
 	}
 	receiver := &webhook.Handler{
-		Secrets: secrets, Decider: rules, Intake: a.pipeline, Refused: meter.Refused, Now: c.now,
+		Secrets: secrets, Decider: reloader.rules, Intake: a.pipeline, Refused: meter.Refused, Now: c.now,
 		MaxBody: int64(cfg.Webhook.MaxBodySize), Logger: logger,
 	}
 	a.webhook = webhook.NewServer(receiver, logger)
-	handler, err := web.NewHandler(web.Options{
+	options := web.Options{
 		MetricsPath: f.telemetryPath, Version: version.Info(), Gatherer: registry, Registerer: registry,
 		API: &web.API{State: a.pipeline, Recent: recent}, Ready: a.ready.Load,
-	})
+	}
+	if f.lifecycle {
+		options.Reload = reloader.Reload
+	}
+	handler, err := web.NewHandler(options)
 	if err != nil {
 		return nil, err
 	}
@@ -110,11 +125,6 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	announce()
 	meter.Loaded(c.now())
 	return a, nil
-}
-
-func accessRules(rules *verdict.Rules) []collector.AccessRule {
-	fallback := rules.Default()
-	return []collector.AccessRule{{Verdict: string(fallback), Rule: verdict.RuleDefault}}
 }
 
 // openTraces leaves a.traces nil when nobody said where to send traces.
@@ -217,6 +227,8 @@ func (a *app) serve(ctx context.Context) error {
 	}()
 	done := make(chan struct{})
 	go func() { defer close(done); a.pipeline.Run() }()
+	// Nobody waits for it in the end: it may be reading a file that does not answer.
+	go a.reloader.run(ctx)
 	a.ready.Store(true)
 	a.logger.Info("Receiving webhooks", "address", a.webhookListener.Addr(), "tls", a.webhookTLS != nil)
 
