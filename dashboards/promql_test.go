@@ -36,8 +36,9 @@ func (c catalog) Unregister(prometheus.Collector) bool { return false }
 
 func ourMetrics() catalog {
 	c := catalog{}
-	collector.New(c, collector.NewLimits(c, 1), nil)
+	collector.New(c, collector.NewLimits(c, 1), collector.AccessRules{})
 	collector.NewExporter(c, nil, nil)
+	collector.NewAccessLists(c)
 	c["smithproxy_exporter_build_info"] = nil // comes from client_golang
 	return c
 }
