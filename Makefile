@@ -8,7 +8,7 @@ LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revisio
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 30s
 
-.PHONY: all build run demo test e2e lint fuzz cost dashboards golden clean
+.PHONY: all build run demo test e2e lint fuzz cost latency bench dashboards golden clean
 
 all: lint test build
 
@@ -56,11 +56,21 @@ e2e:
 fuzz:
 	go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./exporter/event
 	go test -run '^$$' -fuzz '^FuzzParseSession$$' -fuzztime $(FUZZTIME) ./exporter/event
+	go test -run '^$$' -fuzz '^FuzzParseList$$' -fuzztime $(FUZZTIME) ./exporter/verdict
 	go test -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME) ./exporter/webhook
 
 # CPU time an event, against a handler that only reads the body: see README, "What it costs".
 cost:
 	go test -run '^TestCost$$' -count 1 -v ./cmd/smithproxy_exporter -cost
+
+# Access-requests in the worst state of the exporter, beside a handler that answers a constant. Needs root and
+# FUSE, to block the disk.
+latency:
+	go test -run '^TestLatency$$' -count 1 -v ./cmd/smithproxy_exporter -latency
+
+# What a decision by 10,000 rules takes, and what reading a list of a million entries does.
+bench:
+	go test -run '^$$' -bench . -benchtime 1s ./exporter/verdict
 
 # The JSON of the Grafana dashboards, from their code; make test fails when they differ.
 dashboards:
