@@ -8,7 +8,7 @@ LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revisio
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 30s
 
-.PHONY: all build run demo test e2e lint fuzz cost latency bench dashboards golden clean
+.PHONY: all build run demo test e2e lint fuzz crashtest cost latency bench dashboards golden clean
 
 all: lint test build
 
@@ -56,8 +56,12 @@ e2e:
 fuzz:
 	go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./exporter/event
 	go test -run '^$$' -fuzz '^FuzzParseSession$$' -fuzztime $(FUZZTIME) ./exporter/event
-	go test -run '^$$' -fuzz '^FuzzParseList$$' -fuzztime $(FUZZTIME) ./exporter/verdict
+.PHONY: all build run demo test e2e lint fuzz crashtest cost latency bench dashboards golden clean
 	go test -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME) ./exporter/webhook
+
+# Kills the exporter 25 times under full load, with a backend that answers and with one that fails.
+crashtest:
+	go test -run '^TestCrash$$' -count 1 -v -timeout 30m ./cmd/smithproxy_exporter -crash.rounds 25
 
 # CPU time an event, against a handler that only reads the body: see README, "What it costs".
 cost:

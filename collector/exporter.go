@@ -13,7 +13,6 @@ type Exporter struct {
 	refused          *prometheus.CounterVec
 	exported, failed prometheus.Counter
 	dropped          *prometheus.CounterVec
-	pending          prometheus.Gauge
 	reloadOK         prometheus.Gauge
 	reloadAt         prometheus.Gauge
 }
@@ -31,14 +30,12 @@ func NewExporter(r prometheus.Registerer, refusals, drops []string) *Exporter {
 			Help: "Spans in attempts to send that failed; they are tried again, and count again when that fails."}),
 		dropped: counter(prefix+"spans_dropped_total",
 			"Spans that were given up.", "reason"),
-		pending: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "spans_pending",
-			Help: "Spans that wait to be accepted by the tracing backend."}),
 		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "config_last_reload_successful",
 			Help: "Whether the last attempt to load the configuration succeeded."}),
 		reloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "config_last_reload_success_timestamp_seconds",
 			Help: "Unix time of the last time the configuration was loaded."}),
 	}
-	r.MustRegister(e.refused, e.exported, e.failed, e.dropped, e.pending, e.reloadOK, e.reloadAt)
+	r.MustRegister(e.refused, e.exported, e.failed, e.dropped, e.reloadOK, e.reloadAt)
 	for _, reason := range refusals {
 		e.refused.WithLabelValues(reason)
 	}
@@ -61,9 +58,6 @@ func (e *Exporter) SpansFailed(n int) { e.failed.Add(float64(n)) }
 func (e *Exporter) SpansDropped(reason string, n int) {
 	e.dropped.WithLabelValues(reason).Add(float64(n))
 }
-
-// SpansPending says how many spans wait.
-func (e *Exporter) SpansPending(n int) { e.pending.Set(float64(n)) }
 
 // Loaded says that a configuration is in force since the given time.
 func (e *Exporter) Loaded(at time.Time) {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/common/version"
-	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"go.opentelemetry.io/otel"
 
 	"smithproxy_exporter/collector"
@@ -32,8 +32,6 @@ import (
 const (
 	// tick is how often the time that passes is looked at: the grain of lingers and time-outs.
 	tick = 250 * time.Millisecond
-	// flushTimeout bounds how long the end of the process waits for the tracing backend.
-	flushTimeout = 5 * time.Second
 	// drainTimeout bounds how long it waits for requests that are being answered.
 	drainTimeout = 5 * time.Second
 )
@@ -47,14 +45,20 @@ type clock struct {
 // app is the exporter, wired. It is what main runs and what tests run.
 type app struct {
 	logger   *slog.Logger
+	storage  *storage
 	pipeline *pipeline.Pipeline
 	reloader *reloader
 	traces   *traces.Sink // nil when there is nowhere to send them
-	webhook  *http.Server
-	web      *http.Server
-	flags    flags
+	outbox   *traces.Outbox
+	// flush bounds how long the end of the process waits for the tracing backend.
+	flush   time.Duration
+	webhook *http.Server
+	web     *http.Server
+	flags   flags
 
 	webhookListener net.Listener
+	// webListeners are those that systemd has handed over.
+	webListeners []net.Listener
 	// webhookTLS is nil for plain HTTP.
 	webhookTLS *tls.Config
 	ready      atomic.Bool
@@ -69,13 +73,22 @@ func open(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger) 
 // must compare as that, also when the clock was set in between.
 func wallClock() time.Time { return time.Now().Round(0) }
 
-func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger, c clock) (*app, error) {
-	a := &app{logger: logger, flags: f}
+func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger, c clock) (_ *app, err error) {
+	a := &app{logger: logger, flags: f, flush: time.Duration(cfg.OTLP.FlushTimeout)}
+	if a.storage, err = openStorage(f.storagePath, cfg.Storage, logger); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.storage.close())
+		}
+	}()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		versioncollector.NewCollector("smithproxy_exporter"))
 	meter := collector.NewExporter(registry, webhook.Refusals, traces.DropReasons)
+	a.storage.meter = collector.NewStorage(registry, a.storage.state(a.pending))
 	reloader, set, err := newReloader(f.configFile, cfg, logger, c.now)
 	if err != nil {
 		return nil, err
@@ -89,14 +102,15 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	}
 	lists.Use(accessLists(set))
 	a.reloader = reloader
-	sinks := []track.Sink{metrics, recent}
 	if err := a.openTraces(ctx, cfg, meter); err != nil {
 		return nil, err
 	}
-	if a.traces != nil {
-		sinks = append(sinks, a.traces)
-	}
-	a.pipeline = pipeline.New(cfg.TrackOptions(), c.now, c.tick, sinks...)
+	a.pipeline = pipeline.New(pipeline.Config{
+		Track: cfg.TrackOptions(), Now: c.now, Tick: c.tick,
+		Journal: events{a.storage}, RewriteBytes: a.storage.rewriteBytes(), Keeper: a.keeper(),
+		Sinks: []track.Sink{metrics, recent},
+		Meter: a.storage.meter, Logger: logger,
+	})
 
 	secrets, announce, err := a.secrets(cfg.Webhook)
 	if err != nil {
@@ -127,6 +141,16 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	return a, nil
 }
 
+func (a *app) pending() int { return a.outbox.Pending() }
+
+// keeper is nil, and not a nil *traces.Sink, when there is nowhere to send traces.
+func (a *app) keeper() pipeline.Keeper {
+	if a.traces == nil {
+		return nil
+	}
+	return a.traces
+}
+
 // openTraces leaves a.traces nil when nobody said where to send traces.
 func (a *app) openTraces(ctx context.Context, cfg config.Config, meter traces.Meter) error {
 	endpoint := a.flags.otlpEndpoint
@@ -139,8 +163,16 @@ func (a *app) openTraces(ctx context.Context, cfg config.Config, meter traces.Me
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { a.logger.Warn("OpenTelemetry", "err", err) }))
 	client := traces.NewClient(endpoint, cfg.OTLP.Headers, meter, a.logger)
+	var full sync.Once
+	a.storage.openQueue(func(spans int) {
+		meter.SpansDropped(traces.DroppedFull, spans)
+		full.Do(func() {
+			a.logger.Error("The storage is full: the oldest spans go", "storage.max_size", cfg.Storage.MaxSize)
+		})
+	})
+	a.outbox = traces.NewOutbox(client, spans{a.storage}, meter, a.logger)
 	// The client must outlive ctx: at the end it sends what is left.
-	sink, err := traces.NewSink(context.WithoutCancel(ctx), traces.NewOutbox(client, meter, a.logger), cfg.Connections.MaxRequests)
+	sink, err := traces.NewSink(context.WithoutCancel(ctx), a.outbox, cfg.Connections.MaxRequests, a.logger)
 	if err != nil {
 		return fmt.Errorf("traces: %w", err)
 	}
@@ -152,7 +184,9 @@ func (a *app) openTraces(ctx context.Context, cfg config.Config, meter traces.Me
 func (a *app) secrets(cfg config.Webhook) (webhook.Secrets, func(), error) {
 	if len(cfg.Secrets) == 0 {
 		kept, created, err := webhook.KeptSecret(a.flags.storagePath)
-		if err != nil {
+		if errors.Is(err, webhook.ErrNotKept) {
+			a.logger.Error("The webhook secret will be another one after the next start: name one in the configuration", "err", err)
+		} else if err != nil {
 			return nil, nil, err
 		}
 		return webhook.NewSecrets(kept), func() {
@@ -198,38 +232,16 @@ func (a *app) webhookURL(secure bool, secret string) string {
 	return scheme + "://" + net.JoinHostPort(host, port) + "/webhook/" + secret
 }
 
-func (a *app) listen(cfg *config.TLS) error {
-	var secure *tls.Config
-	if cfg != nil {
-		certificate, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
-		if err != nil {
-			return fmt.Errorf("webhook.tls: %w", err)
-		}
-		secure = &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}}
-	}
-	listener, err := net.Listen("tcp", a.flags.webhookAddress)
-	if err != nil {
-		return fmt.Errorf("webhook listener: %w", err)
-	}
-	a.webhookListener, a.webhookTLS = listener, secure
-	return nil
-}
-
 // serve runs until ctx is done or a listener fails, and then stops in order: first what receives,
 // then what is behind it, and last what sends.
 func (a *app) serve(ctx context.Context) error {
 	failed := make(chan error, 2)
 	go func() { failed <- a.serveWebhook() }()
-	go func() {
-		if err := toolkit.ListenAndServe(a.web, a.flags.web, a.logger); !errors.Is(err, http.ErrServerClosed) {
-			failed <- fmt.Errorf("web listener: %w", err)
-		}
-	}()
+	go func() { failed <- a.serveWeb() }()
 	done := make(chan struct{})
-	go func() { defer close(done); a.pipeline.Run() }()
+	go func() { defer close(done); a.pipeline.Run(func() { a.ready.Store(true) }) }()
 	// Nobody waits for it in the end: it may be reading a file that does not answer.
 	go a.reloader.run(ctx)
-	a.ready.Store(true)
 	a.logger.Info("Receiving webhooks", "address", a.webhookListener.Addr(), "tls", a.webhookTLS != nil)
 
 	var cause error
@@ -242,20 +254,6 @@ func (a *app) serve(ctx context.Context) error {
 	return errors.Join(cause, a.shutdown(done))
 }
 
-func (a *app) serveWebhook() error {
-	var err error
-	if a.webhookTLS != nil {
-		a.webhook.TLSConfig = a.webhookTLS
-		err = a.webhook.ServeTLS(a.webhookListener, "", "")
-	} else {
-		err = a.webhook.Serve(a.webhookListener)
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("webhook listener: %w", err)
-}
-
 func (a *app) shutdown(piped <-chan struct{}) error {
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
@@ -266,12 +264,13 @@ func (a *app) shutdown(piped <-chan struct{}) error {
 	a.pipeline.Stop()
 	<-piped
 	if a.traces != nil {
-		flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		flush, cancel := context.WithTimeout(context.Background(), a.flush)
 		defer cancel()
 		if err := a.traces.Close(flush); err != nil {
 			errs = append(errs, fmt.Errorf("send the last spans: %w", err))
 		}
 	}
+	errs = append(errs, a.storage.close())
 	if err := a.web.Shutdown(drain); err != nil {
 		errs = append(errs, fmt.Errorf("web listener: %w", err))
 	}

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -73,10 +75,10 @@ func launch(t testing.TB, c clock, args []string, change func(*config.Config)) *
 	if change != nil {
 		change(&cfg)
 	}
-	f, _, err := parse(append([]string{
-		"--webhook.listen-address=127.0.0.1:0", "--web.listen-address=127.0.0.1:0",
-		"--storage.path=" + filepath.Join(t.TempDir(), "data"),
-	}, args...))
+	if !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--storage.path=") }) {
+		args = append(args, "--storage.path="+filepath.Join(t.TempDir(), "data"))
+	}
+	f, _, err := parse(append(args, "--webhook.listen-address=127.0.0.1:0", "--web.listen-address=127.0.0.1:0"))
 	if err != nil {
 		t.Fatal(err)
 	}

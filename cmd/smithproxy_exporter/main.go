@@ -41,6 +41,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return verify(flags, command, cfg, stdout, stderr)
 	}
 	logger.Info("Starting smithproxy_exporter", "version", version.Info())
+	// A file that reaches a limit is an error of the write, and no reason to die.
+	signal.Ignore(syscall.SIGXFSZ)
 	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	defer stop()
 	app, err := open(ctx, flags, cfg, logger)

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"log/slog"
 	"math/big"
 	"net"
@@ -71,7 +72,7 @@ func TestGeneratedSecretIsLoggedOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := a.webhookListener.Close(); err != nil {
+		if err := errors.Join(a.webhookListener.Close(), a.storage.close()); err != nil {
 			t.Fatal(err)
 		}
 		kept, err := os.ReadFile(filepath.Join(storage, "webhook-secret"))

@@ -17,6 +17,8 @@ import (
 type receiver struct {
 	coltracepb.UnimplementedTraceServiceServer
 	address string
+	// refuse can answer a request with an error, before it is kept; nil is never.
+	refuse func(*coltracepb.ExportTraceServiceRequest) error
 
 	mu    sync.Mutex
 	spans []received
@@ -54,6 +56,11 @@ func newReceiverAt(t testing.TB, address string) *receiver {
 }
 
 func (r *receiver) Export(_ context.Context, req *coltracepb.ExportTraceServiceRequest) (*coltracepb.ExportTraceServiceResponse, error) {
+	if r.refuse != nil {
+		if err := r.refuse(req); err != nil {
+			return nil, err
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, rs := range req.GetResourceSpans() {

@@ -26,6 +26,7 @@ type Config struct {
 	Webhook     Webhook        `yaml:"webhook"`
 	Access      verdict.Config `yaml:"access"`
 	OTLP        OTLP           `yaml:"otlp"`
+	Storage     Storage        `yaml:"storage"`
 	Connections Connections    `yaml:"connections"`
 	Proxies     Proxies        `yaml:"proxies"`
 	Metrics     Metrics        `yaml:"metrics"`
@@ -63,16 +64,28 @@ type OTLP struct {
 	// Endpoint is a URL, http or https, or host:port for http. "" leaves it to the OTEL_* variables.
 	Endpoint string            `yaml:"endpoint"`
 	Headers  map[string]string `yaml:"headers"`
+	// FlushTimeout is for how long the end of the process tries to send what waits; the rest is kept.
+	FlushTimeout model.Duration `yaml:"flush_timeout"`
+}
+
+// Storage is what outlives the process.
+type Storage struct {
+	// Sync makes what was acknowledged survive a crash of the machine, not only one of the process.
+	Sync bool `yaml:"sync"`
+	// MaxSize bounds what is on disk; at the bound the oldest spans go.
+	MaxSize units.Base2Bytes `yaml:"max_size"`
 }
 
 // Connections are the times and bounds of connection records; see track.Options.
 type Connections struct {
-	Linger           model.Duration   `yaml:"linger"`
-	PingGrace        model.Duration   `yaml:"ping_grace"`
-	NegotiationGrace model.Duration   `yaml:"negotiation_grace"`
-	MaxOpen          int              `yaml:"max_open"`
-	MaxRequests      int              `yaml:"max_l7_requests"`
-	MaxTextSize      units.Base2Bytes `yaml:"max_text_size"`
+	Linger           model.Duration `yaml:"linger"`
+	PingGrace        model.Duration `yaml:"ping_grace"`
+	NegotiationGrace model.Duration `yaml:"negotiation_grace"`
+	MaxOpen          int            `yaml:"max_open"`
+	// OpenSpanAge is when a connection that lasts gets its first span; 0 is never.
+	OpenSpanAge model.Duration   `yaml:"open_span_age"`
+	MaxRequests int              `yaml:"max_l7_requests"`
+	MaxTextSize units.Base2Bytes `yaml:"max_text_size"`
 }
 
 // Proxies are the times of a proxy's own life.
@@ -99,9 +112,12 @@ func Default() Config {
 	o := track.DefaultOptions()
 	return Config{
 		Webhook: Webhook{MaxBodySize: 4 * units.MiB},
+		OTLP:    OTLP{FlushTimeout: model.Duration(5 * time.Second)},
+		Storage: Storage{MaxSize: units.GiB},
 		Connections: Connections{
 			Linger: model.Duration(o.Linger), PingGrace: model.Duration(o.PingGrace),
 			NegotiationGrace: model.Duration(o.NegotiationGrace), MaxOpen: o.MaxConnections,
+			OpenSpanAge: model.Duration(o.OpenAge),
 			MaxRequests: o.Limits.ListItems, MaxTextSize: units.Base2Bytes(o.Limits.TextBytes),
 		},
 		Proxies: Proxies{
@@ -169,6 +185,7 @@ func (c Config) TrackOptions() track.Options {
 	o.Linger = time.Duration(c.Connections.Linger)
 	o.PingGrace = time.Duration(c.Connections.PingGrace)
 	o.NegotiationGrace = time.Duration(c.Connections.NegotiationGrace)
+	o.OpenAge = time.Duration(c.Connections.OpenSpanAge)
 	o.MaxConnections = c.Connections.MaxOpen
 	o.Limits = track.Limits{TextBytes: int(c.Connections.MaxTextSize), ListItems: c.Connections.MaxRequests}
 	o.PingTimeout = time.Duration(c.Proxies.PingTimeout)
@@ -176,6 +193,9 @@ func (c Config) TrackOptions() track.Options {
 	o.ForgetAfter = time.Duration(c.Proxies.ForgetAfter)
 	return o
 }
+
+// minStorage is what the events of a few moments need.
+const minStorage = 1 << 20
 
 func (c *Config) resolve(dir string) {
 	rebase := func(path *string) {
@@ -212,11 +232,15 @@ func (c *Config) validate() error {
 	if err := c.Access.Validate(); err != nil {
 		return accessError(err)
 	}
+	if c.Storage.MaxSize < minStorage {
+		return &fieldError{field: "storage.max_size", err: fmt.Errorf("must be %v at least", units.Base2Bytes(minStorage))}
+	}
 	for _, positive := range []struct {
 		field string
 		value int64
 	}{
 		{"webhook.max_body_size", int64(c.Webhook.MaxBodySize)},
+		{"otlp.flush_timeout", int64(c.OTLP.FlushTimeout)},
 		{"connections.linger", int64(c.Connections.Linger)},
 		{"connections.ping_grace", int64(c.Connections.PingGrace)},
 		{"connections.negotiation_grace", int64(c.Connections.NegotiationGrace)},

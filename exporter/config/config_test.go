@@ -37,10 +37,12 @@ func TestLoadValid(t *testing.T) {
 		Access: verdict.Config{Default: event.Reject},
 		OTLP: config.OTLP{
 			Endpoint: "https://otlp.example.com:4317", Headers: map[string]string{"authorization": "Bearer token"},
+			FlushTimeout: model.Duration(10 * time.Second),
 		},
+		Storage: config.Storage{Sync: true, MaxSize: 100 * units.MiB},
 		Connections: config.Connections{
 			Linger: model.Duration(40 * time.Second), PingGrace: model.Duration(15 * time.Second),
-			NegotiationGrace: model.Duration(2 * time.Minute), MaxOpen: 5000, MaxRequests: 16, MaxTextSize: 2 * units.KiB,
+			NegotiationGrace: model.Duration(2 * time.Minute), OpenSpanAge: model.Duration(time.Minute), MaxOpen: 5000, MaxRequests: 16, MaxTextSize: 2 * units.KiB,
 		},
 		Proxies: config.Proxies{
 			PingTimeout: model.Duration(6 * time.Minute), NeighborWindow: model.Duration(time.Hour),
@@ -60,6 +62,7 @@ func TestLoadValid(t *testing.T) {
 	options := track.DefaultOptions()
 	options.Linger, options.PingGrace, options.NegotiationGrace = 40*time.Second, 15*time.Second, 2*time.Minute
 	options.PingTimeout, options.NeighborWindow, options.ForgetAfter = 6*time.Minute, time.Hour, 30*24*time.Hour
+	options.OpenAge = time.Minute
 	options.MaxConnections, options.Limits = 5000, track.Limits{TextBytes: 2048, ListItems: 16}
 	if diff := cmp.Diff(options, got.TrackOptions()); diff != "" {
 		t.Errorf("TrackOptions(), -want +got:\n%s", diff)
@@ -72,7 +75,7 @@ func TestLoadDefaults(t *testing.T) {
 		"comment":        "# nothing\n",
 		"null":           "null\n",
 		"empty mapping":  "{}\n",
-		"empty sections": "webhook:\naccess:\notlp:\nconnections:\nproxies:\nmetrics:\napi:\n",
+		"empty sections": "webhook:\naccess:\notlp:\nstorage:\nconnections:\nproxies:\nmetrics:\napi:\n",
 	}
 	for name, content := range contents {
 		t.Run(name, func(t *testing.T) {
@@ -157,6 +160,8 @@ func TestLoadInvalid(t *testing.T) {
 		{"zero-linger", "connections.linger: must be more than 0"},
 		{"zero-ping-grace", "connections.ping_grace: must be more than 0"},
 		{"zero-negotiation-grace", "connections.negotiation_grace: must be more than 0"},
+		{"storage-too-small", "storage.max_size: must be 1MiB at least"},
+		{"zero-flush-timeout", "otlp.flush_timeout: must be more than 0"},
 		{"zero-max-open", "connections.max_open: must be more than 0"},
 		{"negative-max-open", "connections.max_open: must be more than 0"},
 		{"zero-max-l7-requests", "connections.max_l7_requests: must be more than 0"},

@@ -3,6 +3,7 @@ package event
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -137,13 +138,32 @@ func (m *message) ping() (any, error) {
 	if len(m.Instance) > MaxNameBytes {
 		return nil, fmt.Errorf("%w: instance is over %d bytes", ErrTooLong, MaxNameBytes)
 	}
-	p := Ping{Instance: m.Instance, Listed: m.Proxies != nil, Labels: m.ProxiesPlus}
+	p := Ping{Instance: m.Instance, Listed: m.Proxies != nil, Full: m.ProxiesPlus != nil}
 	if p.Listed {
 		if err := json.Unmarshal(m.Proxies, &p.Open, lenient); err != nil {
 			return nil, fmt.Errorf("%w: proxies: %w", ErrType, err)
 		}
 	}
+	if p.Full {
+		var labelled []string
+		if err := json.Unmarshal(m.ProxiesPlus, &labelled, lenient); err != nil {
+			return nil, fmt.Errorf("%w: proxies-plus: %w", ErrType, err)
+		}
+		p.Sessions = openSessions(labelled)
+	}
 	return p, nil
+}
+
+// openSessions splits entries of the form `<id>=<session label>`; what has another form says nothing.
+func openSessions(labelled []string) []OpenSession {
+	var sessions []OpenSession
+	for _, entry := range labelled {
+		id, session, found := strings.Cut(entry, "=")
+		if found && id != "" && len(id) <= MaxNameBytes && session != "" {
+			sessions = append(sessions, OpenSession{id, session})
+		}
+	}
+	return sessions
 }
 
 func (m *message) neighbor() (any, error) {

@@ -72,10 +72,12 @@ func TestDecodePing(t *testing.T) {
 			of(ping, event.Ping{Instance: "Proxy-A65E609B", Listed: true, Open: []string{proxyID}})},
 		{"labels", message(ping, `"instance":"Proxy-A65E609B","proxies":["`+proxyID+`"],"proxies-plus":["`+proxyID+`=`+label+`"]`),
 			of(ping, event.Ping{
-				Instance: "Proxy-A65E609B", Listed: true, Open: []string{proxyID}, Labels: []string{proxyID + "=" + label},
+				Instance: "Proxy-A65E609B", Listed: true, Open: []string{proxyID}, Full: true,
+				Sessions: []event.OpenSession{{ID: proxyID, Session: label}},
 			})},
 		{"labels are null", message(ping, `"instance":"Proxy-A65E609B","proxies":null,"proxies-plus":null`),
-			of(ping, event.Ping{Instance: "Proxy-A65E609B", Listed: true})},
+			of(ping, event.Ping{Instance: "Proxy-A65E609B", Listed: true, Full: true})},
+		{"labels of another form", message(ping, `"proxies-plus":["=x","y","`+proxyID+`=",""]`), of(ping, event.Ping{Full: true})},
 	})
 }
 

@@ -45,9 +45,13 @@ type Ping struct {
 	Listed bool
 	// Open holds the ids of the connections that have a client and a server side.
 	Open []string
-	// Labels are the further `<id>=<session label>` entries that an answer of 202 asks for.
-	Labels []string
+	// Full says whether the ping is the answer to a 202, and has the sessions of what is open as well.
+	Full     bool
+	Sessions []OpenSession
 }
+
+// OpenSession is a connection that is open, as the answer to a 202 names it.
+type OpenSession struct{ ID, Session string }
 
 // NeighborState says why a proxy names its neighbors.
 type NeighborState string

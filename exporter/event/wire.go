@@ -17,7 +17,7 @@ type message struct {
 	Instance string `json:"instance"`
 	// Raw, because null and absent mean different things.
 	Proxies     jsontext.Value `json:"proxies"`
-	ProxiesPlus []string       `json:"proxies-plus"`
+	ProxiesPlus jsontext.Value `json:"proxies-plus"`
 	Address     string         `json:"address"`
 	Addresses   []string       `json:"addresses"`
 	State       string         `json:"state"`

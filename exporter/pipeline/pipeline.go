@@ -1,11 +1,17 @@
 // Package pipeline is the one way through the exporter: what was received goes, in order, to the
-// tracker, and the facts that come of it to every sink. One goroutine does all of it, so that neither
-// the state nor a sink needs a lock against the others.
+// journal, to the tracker, and the facts that come of it to every sink. One goroutine does all of it,
+// so that neither the state nor a sink needs a lock against the others.
+//
+// An event is in the journal before its receiver hears that it was taken. The journal holds the state
+// as it was at some time, and what has moved it since; so the state, and with it the facts, come out of
+// it again as they were.
 package pipeline
 
 import (
 	"context"
 	"errors"
+	"iter"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,14 +23,70 @@ import (
 // ErrStopped is returned for what comes after Stop.
 var ErrStopped = errors.New("pipeline is stopped")
 
-// queueLength is how many events may wait. At the 3,000 events/s of a busy proxy it is seconds of
-// delay, which only a machine that is out of breath ever sees; beyond it receivers wait.
-const queueLength = 8192
+const (
+	// queueLength is how many events may wait. At the 3,000 events/s of a busy proxy it is seconds of
+	// delay, which only a machine that is out of breath ever sees; beyond it receivers wait.
+	queueLength = 8192
+	// batchLength and batchBytes bound what is written to the journal at once.
+	batchLength = 256
+	batchBytes  = 1 << 20
+	// commitLength bounds what the keeper is left with between two ticks.
+	commitLength = 512
+	// gap is how far the clock must have got between two ticks to say that the process did not run.
+	gap = time.Minute
+)
+
+// Journal keeps entries on disk. It is used from one goroutine, but for Size.
+type Journal interface {
+	// Replay visits all that is there, in order. An entry is valid during its visit only.
+	Replay(visit func(entry []byte) error) error
+	// Append adds entries, which survive the process when it returns nil. After an error it may fail
+	// until a Rewrite succeeds.
+	Append(entries [][]byte) error
+	// Rewrite replaces all that is there.
+	Rewrite(entries iter.Seq[[]byte]) error
+	// Size is in bytes.
+	Size() int64
+}
+
+// Keeper is a sink that makes something durable of the facts. It takes the facts of a replay as well,
+// and leaves out what it made durable before.
+type Keeper interface {
+	track.Sink
+	// Commit makes durable what came of the facts since the last Commit, and returns a receipt for it,
+	// which is valid until the next; nil if nothing was.
+	Commit() []byte
+	// Settled is told during a replay of a receipt: what it stands for is durable.
+	Settled(receipt []byte)
+}
+
+// Meter counts.
+type Meter interface {
+	// Unjournaled events were answered without being written down.
+	Unjournaled(events int)
+	// Replayed entries brought the state back at the start.
+	Replayed(entries int, took time.Duration)
+}
+
+// Config is what a pipeline is made of.
+type Config struct {
+	Track track.Options
+	// Now is the clock, and Tick how often the tracker is told the time when nothing else happens.
+	Now     func() time.Time
+	Tick    time.Duration
+	Journal Journal
+	// RewriteBytes is by how much the journal may grow before it is written anew; 0 is 32 MiB.
+	RewriteBytes int64
+	// Keeper may be nil.
+	Keeper Keeper
+	Sinks  []track.Sink
+	Meter  Meter
+	Logger *slog.Logger
+}
 
 // Pipeline owns a tracker. Create it with New, and call Run once.
 type Pipeline struct {
-	now     func() time.Time
-	tick    time.Duration
+	Config
 	tracker *track.Tracker
 
 	// closing guards the sends on intake against its being closed: senders hold it for reading, so
@@ -34,34 +96,78 @@ type Pipeline struct {
 	intake  chan item
 	// overflow are decisions that found the queue full.
 	overflow sync.WaitGroup
+	// waiting are *taken that are not in use.
+	waiting sync.Pool
+
+	// The rest belongs to Run.
+
+	// replaying keeps the facts of a replay from all sinks but the keeper.
+	replaying bool
+	// faulty is set while the journal does not hold the whole state; unwritten when that has just
+	// happened, and it has not been written anew.
+	faulty, unwritten    bool
+	retryAt, rewrittenAt time.Time
+	// base is the size of the journal when it was written anew.
+	base int64
+	// advanced is how far the tracker was advanced, lastTick when the ticker last ticked.
+	advanced, lastTick time.Time
+	// uncommitted is how many items have gone through since the last commit.
+	uncommitted   int
+	batch         []item
+	entries       [][]byte
+	encoded, note []byte
 }
 
 // item is one thing to be done in order: an event, an access-request with its answer, or a look.
 type item struct {
 	event    event.Event
 	at       time.Time
+	body     []byte
+	taken    *taken
 	decision *track.Decision
 	look     func(*track.Tracker)
 }
 
-// New returns a pipeline whose tracker hands its facts to the sinks. now is the clock, and tick how
-// often the tracker is told the time when nothing else happens.
-func New(opts track.Options, now func() time.Time, tick time.Duration, sinks ...track.Sink) *Pipeline {
-	emit := func(f track.Fact) {
-		for _, s := range sinks {
-			s.Take(f)
-		}
+// taken is where the receiver of an event waits until it has been taken.
+type taken struct {
+	done chan struct{} // has room for one
+	ask  bool
+}
+
+// New returns a pipeline.
+func New(c Config) *Pipeline {
+	if c.RewriteBytes == 0 {
+		c.RewriteBytes = rewriteBytes
 	}
-	return &Pipeline{
-		now: now, tick: tick, tracker: track.New(opts, emit),
-		intake: make(chan item, queueLength),
+	p := &Pipeline{Config: c, intake: make(chan item, queueLength)}
+	p.waiting.New = func() any { return &taken{done: make(chan struct{}, 1)} }
+	p.tracker = track.New(c.Track, p.emit)
+	return p
+}
+
+func (p *Pipeline) emit(f track.Fact) {
+	if p.Keeper != nil {
+		p.Keeper.Take(f)
+	}
+	if p.replaying {
+		return
+	}
+	for _, s := range p.Sinks {
+		s.Take(f)
 	}
 }
 
-// Event takes an event that was received at the given time. It waits only while the queue is full,
-// and fails only with ErrStopped.
-func (p *Pipeline) Event(ev event.Event, at time.Time) error {
-	return p.take(context.Background(), item{event: ev, at: at})
+// Event takes an event that was received at the given time, with the body that it was decoded from. It
+// returns when the event has been written down and has had its effect, and says whether the answer
+// shall ask the proxy for all that is open. It fails only with ErrStopped.
+func (p *Pipeline) Event(ev event.Event, at time.Time, body []byte) (ask bool, err error) {
+	t := p.waiting.Get().(*taken)
+	defer p.waiting.Put(t)
+	if err := p.take(context.Background(), item{event: ev, at: at, body: body, taken: t}); err != nil {
+		return false, err
+	}
+	<-t.done
+	return t.ask, nil
 }
 
 // Decision takes an access-request that has been answered. It never waits: the proxy that asked may
@@ -120,36 +226,6 @@ func (p *Pipeline) Query(ctx context.Context, look func(*track.Tracker)) error {
 		}
 		<-done
 		return nil
-	}
-}
-
-// Run works until Stop, and returns when all that was taken has gone through.
-func (p *Pipeline) Run() {
-	ticker := time.NewTicker(p.tick)
-	defer ticker.Stop()
-	for {
-		select {
-		case it, ok := <-p.intake:
-			if !ok {
-				p.tracker.Advance(p.now())
-				p.tracker.Close()
-				return
-			}
-			p.do(it)
-		case <-ticker.C:
-			p.tracker.Advance(p.now())
-		}
-	}
-}
-
-func (p *Pipeline) do(it item) {
-	switch {
-	case it.look != nil:
-		it.look(p.tracker)
-	case it.decision != nil:
-		p.tracker.Decide(*it.decision)
-	default:
-		p.tracker.Apply(it.event, it.at)
 	}
 }
 

@@ -59,10 +59,14 @@ func count[F track.Fact](s *facts) int {
 // run runs a pipeline in a bubble, and fails the test if it does not end, or leaves a goroutine behind:
 // a bubble ends with an error then.
 func run(t *testing.T, sink track.Sink, test func(t *testing.T, p *pipeline.Pipeline)) {
+	runOn(t, &memory{}, nil, sink, test)
+}
+
+func runOn(t *testing.T, j pipeline.Journal, keeper pipeline.Keeper, sink track.Sink, test func(t *testing.T, p *pipeline.Pipeline)) {
 	synctest.Test(t, func(t *testing.T) {
-		p := pipeline.New(track.DefaultOptions(), time.Now, tick, sink)
+		p := newPipeline(j, keeper, sink)
 		ran := make(chan struct{})
-		go func() { defer close(ran); p.Run() }()
+		go func() { defer close(ran); p.Run(func() {}) }()
 		test(t, p)
 		<-ran
 	})
@@ -71,8 +75,8 @@ func run(t *testing.T, sink track.Sink, test func(t *testing.T, p *pipeline.Pipe
 func take(t *testing.T, p *pipeline.Pipeline, events ...event.Event) {
 	t.Helper()
 	for _, ev := range events {
-		if err := p.Event(ev, time.Now()); err != nil {
-			t.Fatal(err)
+		if _, err := p.Event(ev, time.Now(), body(ev)); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -169,7 +173,7 @@ func TestQueryThatIsNotServed(t *testing.T) {
 		s := &facts{}
 		run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
 			s.hold = make(chan struct{})
-			take(t, p, start(id))
+			go take(t, p, start(id))
 			synctest.Wait() // for the event to be on its way
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
@@ -191,15 +195,19 @@ func TestQueryThatIsNotServed(t *testing.T) {
 	})
 }
 
+// TestStopDrains has all that was taken go through, and what still waits for more wait on in the next
+// process.
 func TestStopDrains(t *testing.T) {
 	const connections = 100
-	s := &facts{}
-	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
+	s, j := &facts{}, &memory{}
+	runOn(t, j, nil, s, func(t *testing.T, p *pipeline.Pipeline) {
 		s.hold = make(chan struct{})
 		for i := range connections {
 			name := id + string(rune('A'+i))
-			take(t, p, start(name), stop(name))
+			go take(t, p, start(name))
+			go take(t, p, stop(name))
 		}
+		synctest.Wait()
 		d := track.Decision{Source: source, ID: "0af7", Label: "tcp_10.0.0.1:1+0:0", Policy: event.PolicyUnknown, Received: time.Now()}
 		if err := p.Decision(d); err != nil {
 			t.Fatal(err)
@@ -208,10 +216,18 @@ func TestStopDrains(t *testing.T) {
 		p.Stop()
 		close(s.hold)
 	})
-	if opened, finished := count[track.Opened](s), count[track.Finished](s); opened != connections || finished != connections {
-		t.Errorf("%d were opened and %d finished, want %d", opened, finished, connections)
+	if opened, finished := count[track.Opened](s), count[track.Finished](s); opened != connections || finished != 0 {
+		t.Errorf("%d were opened and %d finished, want %d and 0", opened, finished, connections)
 	}
-	if n := count[track.Unclaimed](s); n != 1 {
+	next := &facts{}
+	runOn(t, j, nil, next, func(t *testing.T, p *pipeline.Pipeline) {
+		time.Sleep(track.DefaultOptions().Linger + tick)
+		p.Stop()
+	})
+	if opened, finished := count[track.Opened](next), count[track.Finished](next); opened != 0 || finished != connections {
+		t.Errorf("in the next process %d were opened and %d finished, want 0 and %d", opened, finished, connections)
+	}
+	if n := count[track.Unclaimed](next); n != 1 {
 		t.Errorf("%d decisions were given up, want 1", n)
 	}
 }
@@ -231,7 +247,7 @@ func TestAfterStop(t *testing.T) {
 	s := &facts{}
 	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
 		p.Stop()
-		if err := p.Event(start(id), time.Now()); !errors.Is(err, pipeline.ErrStopped) {
+		if _, err := p.Event(start(id), time.Now(), body(start(id))); !errors.Is(err, pipeline.ErrStopped) {
 			t.Errorf("Event() = %v, want %v", err, pipeline.ErrStopped)
 		}
 		if err := p.Decision(track.Decision{Source: source}); !errors.Is(err, pipeline.ErrStopped) {
@@ -254,7 +270,7 @@ func TestStopWhileReceiversWait(t *testing.T) {
 		for r := range receivers {
 			wg.Go(func() {
 				for range each {
-					if p.Event(event.Event{Action: event.ActionUnknown, Source: source}, time.Now()) != nil {
+					if _, err := p.Event(event.Event{Action: event.ActionUnknown, Source: source}, time.Now(), nil); err != nil {
 						return
 					}
 					taken[r]++

@@ -50,7 +50,7 @@ func connectionAttributes(c *track.Connection) []attribute.KeyValue {
 	a.add(keyConnection.String(c.ID))
 	a.text(keyInstance, c.Instance)
 	a.text(keySession, c.Label)
-	a.add(keyReason.String(string(c.Reason)))
+	a.text(keyReason, string(c.Reason))
 	if policy := c.Policy(); policy != event.PolicyUnknown || c.Stop != nil && c.Stop.Policy != nil {
 		a.add(keyPolicy.Int(policy))
 	}

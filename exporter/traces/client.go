@@ -5,11 +5,13 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 )
 
 // The variables by which the SDK's exporter finds its endpoint.
@@ -29,12 +31,18 @@ func Configured(endpoint string) bool {
 	return false
 }
 
+var reconnect = backoff.Config{BaseDelay: minPause, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxPause}
+
 // NewClient returns an OTLP/gRPC client for the endpoint, a URL or host:port, which is taken as
 // http://host:port; "" leaves it to the OTEL_* variables. It does not retry: the Outbox does.
 func NewClient(endpoint string, headers map[string]string, meter Meter, logger *slog.Logger) otlptrace.Client {
 	options := []otlptracegrpc.Option{
 		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{Enabled: false}),
-		otlptracegrpc.WithDialOption(grpc.WithChainUnaryInterceptor(partialSuccess(meter, logger))),
+		otlptracegrpc.WithDialOption(
+			grpc.WithChainUnaryInterceptor(partialSuccess(meter, logger)),
+			// A backend that comes back shall not wait for gRPC's own two minutes.
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: 5 * time.Second}),
+		),
 	}
 	if endpoint != "" {
 		if !strings.Contains(endpoint, "://") {

@@ -1,14 +1,15 @@
 // Package traces makes one trace of each connection and sends it by OTLP.
 //
 // A span is made when the record of its connection is finished, with both of its timestamps at once:
-// a live span could be neither stored nor restored. From the SDK's tracer spans go through its batch
-// processor and its transformation to protobuf into the Outbox, which keeps them until the backend
-// has accepted them.
+// a live span could be neither stored nor restored. From the SDK's tracer spans go, when the Sink is told
+// to commit, through the transformation to protobuf into the Outbox, which keeps them on disk until the
+// backend has accepted them.
 package traces
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
@@ -25,16 +26,21 @@ const scope = "smithproxy_exporter"
 
 // Sink makes spans of facts. It is used from one goroutine.
 type Sink struct {
-	processor sdktrace.SpanProcessor
-	limits    sdktrace.SpanLimits
-	base      *resource.Resource
+	ended    ended
+	exporter *otlptrace.Exporter
+	logger   *slog.Logger
+	// settled and receipts are of the replay, and of the last commit.
+	settled settled
+	receipt []byte
+	limits  sdktrace.SpanLimits
+	base    *resource.Resource
 	// tracers by source: a resource belongs to a tracer provider, and each proxy is a resource.
 	tracers map[string]trace.Tracer
 }
 
-// NewSink returns a sink whose spans go to the client, in batches. events is how many events a span
-// can have. The OTEL_* variables of the SDK count.
-func NewSink(ctx context.Context, client otlptrace.Client, events int) (*Sink, error) {
+// NewSink returns a sink whose spans go to the client when they are committed. events is how many events
+// a span can have. The OTEL_* variables of the SDK count.
+func NewSink(ctx context.Context, client otlptrace.Client, events int, logger *slog.Logger) (*Sink, error) {
 	base, err := resource.New(ctx,
 		resource.WithAttributes(semconv.ServiceName("smithproxy")),
 		resource.WithTelemetrySDK(),
@@ -52,12 +58,8 @@ func NewSink(ctx context.Context, client otlptrace.Client, events int) (*Sink, e
 		limits.EventCountLimit = max(limits.EventCountLimit, events)
 	}
 	return &Sink{
-		// Blocking, for the processor otherwise drops spans when its queue is full. The outbox behind
-		// it takes them without waiting for the backend.
-		processor: sdktrace.NewBatchSpanProcessor(exporter, sdktrace.WithBlocking()),
-		limits:    limits,
-		base:      base,
-		tracers:   map[string]trace.Tracer{},
+		exporter: exporter, logger: logger, settled: settled{}, limits: limits, base: base,
+		tracers: map[string]trace.Tracer{},
 	}, nil
 }
 
@@ -70,13 +72,42 @@ func (s *Sink) Take(f track.Fact) {
 		s.unclaimed(f.D)
 	case track.Late:
 		s.late(f)
+	case track.StillOpen:
+		s.stillOpen(f)
 	case track.ProxyForgotten:
 		delete(s.tracers, f.Source)
 	}
 }
 
-// Close sends off what has not been handed to the client yet.
-func (s *Sink) Close(ctx context.Context) error { return s.processor.Shutdown(ctx) }
+// Settled leaves out of the next Commit what the receipt of an earlier one stands for.
+func (s *Sink) Settled(receipt []byte) {
+	s.settled.add(receipt)
+	if len(s.ended.spans) >= heldInReplay {
+		s.ended.spans = s.settled.sort(s.ended.spans)
+	}
+}
+
+// Commit hands the spans that have ended since the last one to the client. It returns a receipt for
+// them, which is valid until the next: nil if there are none, or the client could not make them durable.
+func (s *Sink) Commit() []byte {
+	spans := s.ended.take()
+	if len(s.settled) > 0 {
+		spans = s.settled.sort(spans)
+		clear(s.settled)
+	}
+	if len(spans) == 0 {
+		return nil
+	}
+	if err := s.exporter.ExportSpans(context.Background(), spans); err != nil {
+		s.logger.Debug("Spans are in memory only", "err", err)
+		return nil
+	}
+	s.receipt = receipt(s.receipt[:0], spans)
+	return s.receipt
+}
+
+// Close stops the client.
+func (s *Sink) Close(ctx context.Context) error { return s.exporter.Shutdown(ctx) }
 
 func (s *Sink) tracer(source string) trace.Tracer {
 	if t, ok := s.tracers[source]; ok {
@@ -94,7 +125,7 @@ func (s *Sink) tracer(source string) trace.Tracer {
 		sdktrace.WithResource(res),
 		sdktrace.WithRawSpanLimits(s.limits),
 		sdktrace.WithIDGenerator(contextIDs{}),
-		sdktrace.WithSpanProcessor(s.processor),
+		sdktrace.WithSpanProcessor(&s.ended),
 	).Tracer(scope)
 	s.tracers[source] = t
 	return t

@@ -2,6 +2,7 @@ package traces
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,7 +40,7 @@ func (c *collected) UploadTraces(_ context.Context, batches []*tracepb.ResourceS
 // TestDecisionIsInsideItsConnection has a connection stop before the time of its answer was taken.
 func TestDecisionIsInsideItsConnection(t *testing.T) {
 	client := &collected{spans: map[string]*tracepb.Span{}}
-	sink, err := NewSink(t.Context(), client, 10)
+	sink, err := NewSink(t.Context(), client, 10, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +53,9 @@ func TestDecisionIsInsideItsConnection(t *testing.T) {
 			Source: "a", Verdict: event.Accept, Received: epoch, Answered: epoch.Add(5 * time.Microsecond),
 		},
 	}})
+	if len(sink.Commit()) != 2*8 {
+		t.Error("the receipt is not for two spans")
+	}
 	if err := sink.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +77,7 @@ func TestRejectedTrace(t *testing.T) {
 	for name, dryRun := range map[string]string{"reject": "", "dry-run reject": "feed"} {
 		t.Run(name, func(t *testing.T) {
 			client := &collected{spans: map[string]*tracepb.Span{}}
-			sink, err := NewSink(t.Context(), client, 10)
+			sink, err := NewSink(t.Context(), client, 10, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,6 +105,7 @@ func TestRejectedTrace(t *testing.T) {
 			tracker.Apply(event.Event{Action: event.ActionInfo, Source: "a", ID: "Proxy-A-OID-1", Payload: event.Info{
 				Echo: &event.Echo{Session: label, Verdict: d.Verdict, Rule: d.Rule, Decision: "d1"},
 			}}, epoch.Add(time.Second))
+			sink.Commit()
 			if err := sink.Close(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -18,6 +18,8 @@ import (
 const (
 	// nameAccess is the span of an access-request.
 	nameAccess = "access-request"
+	// nameOpen is the span of a connection that lasts.
+	nameOpen = "open"
 	// nameRequest is the span event of one request that the L7 engine saw.
 	nameRequest = "http.request"
 )
@@ -76,19 +78,35 @@ func access(ctx context.Context, tracer trace.Tracer, id traceid.ID, d *track.De
 
 // late makes a child span of what came after its connection's root span was made.
 func (s *Sink) late(l track.Late) {
-	id := traceid.Of(l.C.Source, l.C.ID)
+	// More than one can come; the time tells them apart.
+	name := string(l.Action)
+	s.child(l.C, name, name+"/"+strconv.FormatInt(l.At.UnixNano(), 10), l.At, l.At)
+}
+
+// stillOpen makes a child span of what is known of a connection that lasts, for its root span can only be
+// made when it is over.
+func (s *Sink) stillOpen(o track.StillOpen) {
+	start, estimated := o.C.Start()
+	var more []attribute.KeyValue
+	if estimated {
+		more = append(more, keyEstimated.Bool(true))
+	}
+	s.child(o.C, nameOpen, nameOpen+"/"+strconv.FormatInt(o.At.UnixNano(), 10), earlier(start, o.At), o.At, more...)
+}
+
+// child makes a span below a root span that was made before, or will be. unique tells it apart from all
+// others of its connection.
+func (s *Sink) child(c *track.Connection, name, unique string, start, end time.Time, more ...attribute.KeyValue) {
+	id := traceid.Of(c.Source, c.ID)
 	parent := trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: trace.TraceID(id.Trace), SpanID: trace.SpanID(id.Span), TraceFlags: trace.FlagsSampled,
 		Remote: true,
 	})
-	name := string(l.Action)
-	// More than one can come; the time tells them apart.
-	child := id.Child(name + "/" + strconv.FormatInt(l.At.UnixNano(), 10))
-	ctx := withID(trace.ContextWithRemoteSpanContext(context.Background(), parent), child)
-	_, span := s.tracer(l.C.Source).Start(ctx, name, trace.WithSpanKind(trace.SpanKindInternal),
-		trace.WithTimestamp(l.At), trace.WithAttributes(connectionAttributes(l.C)...))
-	addRequests(span, l.C)
-	span.End(trace.WithTimestamp(l.At))
+	ctx := withID(trace.ContextWithRemoteSpanContext(context.Background(), parent), id.Child(unique))
+	_, span := s.tracer(c.Source).Start(ctx, name, trace.WithSpanKind(trace.SpanKindInternal),
+		trace.WithTimestamp(start), trace.WithAttributes(append(connectionAttributes(c), more...)...))
+	addRequests(span, c)
+	span.End(trace.WithTimestamp(end))
 }
 
 // spanName is of low cardinality: the application, else what the connection ran over. Never anything

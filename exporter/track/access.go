@@ -25,7 +25,7 @@ func (t *Tracker) Decide(d Decision) {
 		if event.Instance(d.ConnectionID) == "" {
 			// It may as well be about another connection from the client's port: that one will tell, by
 			// its start or by its echo.
-			d.doubtful = true
+			d.Doubtful = true
 			p.pending.add(&d)
 		}
 		return
@@ -42,7 +42,7 @@ func (t *Tracker) Decide(d Decision) {
 // earlier returns the decision that d only repeats, if there is one.
 func (p *proxy) earlier(d *Decision) *Decision {
 	key := clientOf(d.Label, d.Session)
-	if o := p.pending.find(d.Label, d.Session); o != nil && !o.doubtful {
+	if o := p.pending.find(d.Label, d.Session); o != nil && !o.Doubtful {
 		return o
 	}
 	for c := range p.conns.ofClient(key) {
@@ -104,7 +104,7 @@ func (t *Tracker) claimDecision(p *proxy, c *Connection) {
 		t.claim(p, c, echoed)
 	}
 	if c.Decision != nil && echoed != "" {
-		c.Decision.echoedAt = c.InfoAt
+		c.Decision.EchoedAt = c.InfoAt
 	}
 }
 
@@ -117,7 +117,7 @@ func (t *Tracker) claim(p *proxy, c *Connection, echoed string) {
 		return
 	}
 	// What repeats d has the id too, and comes after it.
-	if d == nil || d.doubtful || !d.carries(echoed) {
+	if d == nil || d.Doubtful || !d.carries(echoed) {
 		d = p.pending.byID[echoed]
 	}
 	if d != nil {
@@ -137,7 +137,7 @@ func (t *Tracker) claim(p *proxy, c *Connection, echoed string) {
 func (p *proxy) release(c *Connection) {
 	d := c.Decision
 	c.Decision = nil
-	d.claimed, d.echoedAt = false, time.Time{}
+	d.claimed, d.EchoedAt = false, time.Time{}
 	p.pending.add(d)
 }
 
@@ -155,8 +155,8 @@ func (p *proxy) decidedBy(c *Connection, id string) *Connection {
 func (t *Tracker) attach(p *proxy, c *Connection, d *Decision) {
 	p.pending.claim(d)
 	c.Decision = d
-	if d.doubtful {
-		d.doubtful = false
+	if d.Doubtful {
+		d.Doubtful = false
 		t.emit(Recounted{d})
 	}
 	if c.firstAt.IsZero() || d.Received.Before(c.firstAt) {
@@ -169,7 +169,14 @@ func (t *Tracker) attach(p *proxy, c *Connection, d *Decision) {
 func (t *Tracker) expireDecisions(p *proxy, now time.Time) {
 	for {
 		d, ok := p.pending.queue.peek()
-		if !ok || d.Received.Add(t.opts.Linger).After(now) {
+		if !ok {
+			return
+		}
+		since := d.Received
+		if since.Before(t.resumedAt) {
+			since = t.resumedAt
+		}
+		if since.Add(t.opts.Linger).After(now) {
 			return
 		}
 		p.pending.queue.pop()
@@ -178,11 +185,12 @@ func (t *Tracker) expireDecisions(p *proxy, now time.Time) {
 }
 
 func (t *Tracker) unclaimed(p *proxy, d *Decision) {
+	d.queued = false
 	if d.claimed {
 		return
 	}
 	p.pending.claim(d)
-	if !d.doubtful {
+	if !d.Doubtful {
 		t.emit(Unclaimed{d})
 	}
 }

@@ -226,3 +226,36 @@ func TestPortUsedAgainAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestEchoAfterRestart restores the state between the requests and the echo.
+func TestEchoAfterRestart(t *testing.T) {
+	const idC = "Proxy-A1-OID-2"
+	w := newWorld(t)
+	restart := func() {
+		t.Helper()
+		restored := New(w.tracker.opts, w.recorder.take)
+		for part := range w.tracker.Snapshot() {
+			if err := restored.Restore(part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.tracker = restored
+	}
+	w.askAs("d1", label, event.PolicyUnknown)
+	w.askAs("d2", label, event.PolicyUnknown) // of another connection, though it looks like a repeat
+	w.start(idA)
+	w.stop(idA)
+	restart()
+	w.start(idC)
+	w.stop(idC)
+	restart()
+	w.echo(idC, label, "d1") // the label was wrong about both
+	restart()
+	w.echo(idA, label, "d2")
+	w.pass(2 * DefaultOptions().Linger)
+	w.want(idC, "d1")
+	w.want(idA, "d2")
+	if decided, unclaimed := decisions(w.recorder)+count[Recounted](w.recorder), count[Unclaimed](w.recorder); decided != 2 || unclaimed != 0 {
+		t.Errorf("%d decisions, %d of them unclaimed, want 2 and 0", decided, unclaimed)
+	}
+}

@@ -46,12 +46,12 @@ func (t *Tracker) linger(c *Connection, now time.Time) {
 
 // expire ends a connection's linger, unless it has a later one or is finished.
 func (t *Tracker) expire(d deadline) {
-	p, ok := t.proxies[d.source]
+	p, ok := t.proxies[d.Source]
 	if !ok {
 		return
 	}
-	c, ok := p.conns.get(d.id)
-	if !ok || !c.dueAt.Equal(d.at) {
+	c, ok := p.conns.get(d.ID)
+	if !ok || !c.dueAt.Equal(d.At) {
 		return
 	}
 	if c.Reason == ReasonStop && c.InfoAt.IsZero() && c.Stop.BytesUp+c.Stop.BytesDown > 0 {

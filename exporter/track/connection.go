@@ -30,7 +30,7 @@ type Connection struct {
 
 	// Label is the session label that knows most, Session what it parses to.
 	Label   string
-	Session event.Session
+	Session event.Session `json:"-"`
 	rank    int
 	// Transport is what the start said, which over SOCKS is not what the stop will say.
 	Transport event.Transport
@@ -53,6 +53,8 @@ type Connection struct {
 	listed                        bool
 	// firstAt is when anything about the connection was received first.
 	firstAt time.Time
+	// ages is how many times the connection was told of for its age.
+	ages int
 	// active is set while it counts as open.
 	active bool
 	// dueAt is when the linger is over, zero while there is none.
@@ -66,7 +68,8 @@ type Connection struct {
 // What a label's source is worth: the later in a connection's life, the more it knows. A retried
 // start can arrive 20 s after the stop, so the order of arrival says nothing.
 const (
-	rankStart = iota + 1
+	rankList = iota + 1
+	rankStart
 	rankAccess
 	rankEcho
 	rankStatistics

@@ -16,7 +16,7 @@ type Decision struct {
 	// ConnectionID is the OID id when the request had one, as in the HOWTO; else "".
 	ConnectionID string
 	Label        string
-	Session      event.Session
+	Session      event.Session `json:"-"`
 	Policy       int
 	Verdict      event.Verdict
 	Rule         string
@@ -26,19 +26,20 @@ type Decision struct {
 	Received, Answered time.Time
 	Requests           int
 
-	// claimed is set once a connection has it.
-	claimed bool
-	// repeats are the ids of the answers to further requests about the same connection, of which the
+	// Repeats are the ids of the answers to further requests about the same connection, of which the
 	// proxy may echo any.
-	repeats []string
-	// doubtful is set while it is taken for a repeat, though it may be about another connection.
-	doubtful bool
-	// echoedAt is when the proxy echoed its id, being done with the connection; zero before.
-	echoedAt time.Time
+	Repeats []string `json:",omitzero"`
+	// Doubtful is set while it is taken for a repeat, though it may be about another connection.
+	Doubtful bool `json:",omitzero"`
+	// EchoedAt is when the proxy echoed its id, being done with the connection; zero before.
+	EchoedAt time.Time `json:",omitzero"`
+
+	// claimed is set once a connection has it, queued while it is in the queue of pendingDecisions.
+	claimed, queued bool
 }
 
 // carries reports whether an answer with the id belongs to the decision.
-func (d *Decision) carries(id string) bool { return d.ID == id || slices.Contains(d.repeats, id) }
+func (d *Decision) carries(id string) bool { return d.ID == id || slices.Contains(d.Repeats, id) }
 
 // isAbout reports whether d can be about the connection that has the label.
 func (d *Decision) isAbout(label string, s event.Session) bool {
@@ -48,7 +49,7 @@ func (d *Decision) isAbout(label string, s event.Session) bool {
 // canRepeat reports whether d can ask again about the connection of o. Once the proxy has echoed an answer it
 // is done with the connection.
 func (d *Decision) canRepeat(o *Decision) bool {
-	return d.isAbout(o.Label, o.Session) && (o.echoedAt.IsZero() || d.Received.Before(o.echoedAt))
+	return d.isAbout(o.Label, o.Session) && (o.EchoedAt.IsZero() || d.Received.Before(o.EchoedAt))
 }
 
 // join adds a repeated request to the decision.
@@ -58,8 +59,8 @@ func (d *Decision) join(repeat Decision) {
 		d.Received, d.Answered = repeat.Received, repeat.Answered
 		d.ID, repeat.ID = repeat.ID, d.ID
 	}
-	if repeat.ID != d.ID && len(d.repeats) < maxRepeats {
-		d.repeats = append(d.repeats, repeat.ID)
+	if repeat.ID != d.ID && len(d.Repeats) < maxRepeats {
+		d.Repeats = append(d.Repeats, repeat.ID)
 	}
 }
 
@@ -82,6 +83,7 @@ type pendingDecisions struct {
 	byID     map[string]*Decision // the same, by all ids they carry
 	queue    queue[*Decision]     // by Received
 
+	// settled are those whose connection is finished; settledQueue is in the order of that.
 	settled      map[client]*Decision
 	settledQueue queue[settlement]
 }
@@ -123,10 +125,13 @@ func (p *pendingDecisions) add(d *Decision) {
 		p.byClient[key] = append(same, d)
 	}
 	p.byID[d.ID] = d
-	for _, id := range d.repeats {
+	for _, id := range d.Repeats {
 		p.byID[id] = d
 	}
-	p.queue.push(d)
+	if !d.queued {
+		d.queued = true
+		p.queue.push(d)
+	}
 }
 
 // repeat lets a decision be found by the id of one that repeats it.
@@ -143,7 +148,7 @@ func (p *pendingDecisions) find(label string, s event.Session) *Decision {
 	for _, d := range p.byClient[clientOf(label, s)] {
 		switch {
 		case !d.isAbout(label, s):
-		case !d.doubtful:
+		case !d.Doubtful:
 			return d
 		default:
 			found = d
@@ -155,7 +160,7 @@ func (p *pendingDecisions) find(label string, s event.Session) *Decision {
 // claim takes d out of the search; it stays in the queue until it is due.
 func (p *pendingDecisions) claim(d *Decision) {
 	d.claimed = true
-	for _, id := range append(d.repeats, d.ID) {
+	for _, id := range append(d.Repeats, d.ID) {
 		if p.byID[id] == d {
 			delete(p.byID, id)
 		}

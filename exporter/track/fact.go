@@ -75,6 +75,13 @@ type ConnectionsActive struct {
 // TakenOver is a connection that a ping named as open, and of which nothing was received.
 type TakenOver struct{ C *Connection }
 
+// StillOpen is a connection that has been open for the open age, or twice, four times … as long: at the
+// given time. The sinks hear of it a moment later.
+type StillOpen struct {
+	C  *Connection
+	At time.Time
+}
+
 // Opened is a connection whose start arrived; its end may have come before.
 type Opened struct{ C *Connection }
 
@@ -131,6 +138,7 @@ func (NeighborSeen) fact()      {}
 func (NeighborsAlive) fact()    {}
 func (ConnectionsActive) fact() {}
 func (TakenOver) fact()         {}
+func (StillOpen) fact()         {}
 func (Opened) fact()            {}
 func (Stopped) fact()           {}
 func (Profiled) fact()          {}

@@ -23,6 +23,9 @@ type Options struct {
 	PingTimeout time.Duration
 	// NeighborWindow is how long after its last sign of life a client address counts as alive.
 	NeighborWindow time.Duration
+	// OpenAge is the age at which a connection is told of while it is open, and then at each doubling of
+	// it; 0 is never.
+	OpenAge time.Duration
 	// ForgetAfter is how long a proxy that says nothing at all is remembered.
 	ForgetAfter time.Duration
 	// MaxConnections bounds the records held for one proxy; beyond it the oldest one is closed as
@@ -50,6 +53,7 @@ func DefaultOptions() Options {
 		NegotiationGrace: time.Minute,
 		PingTimeout:      5 * time.Minute,
 		NeighborWindow:   10 * time.Minute,
+		OpenAge:          5 * time.Minute,
 		ForgetAfter:      7 * 24 * time.Hour,
 		MaxConnections:   100_000,
 		MaxNeighbors:     10_000,

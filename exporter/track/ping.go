@@ -16,6 +16,7 @@ func (t *Tracker) ping(p *proxy, m event.Ping, at time.Time) {
 	t.emit(Pinged{Source: p.source, At: p.pingedAt})
 	if m.Listed && m.Instance != "" && m.Instance == p.instance {
 		t.compare(p, m, at)
+		t.takeOver(p, m, at)
 	}
 }
 
@@ -24,8 +25,8 @@ func (t *Tracker) ping(p *proxy, m event.Ping, at time.Time) {
 const sameList = time.Second
 
 // compare holds a ping's list of what is open against what is believed to be open. A connection that
-// two lists in a row lack is gone, and closed as lost unless its own stop or info still comes within
-// the linger.
+// two lists in a row lack is gone, and closed as lost, unless its own stop or info still comes within
+// the linger, counted from the first of the two.
 func (t *Tracker) compare(p *proxy, m event.Ping, at time.Time) {
 	open := make(map[string]struct{}, len(m.Open))
 	for _, id := range m.Open {
@@ -45,7 +46,11 @@ func (t *Tracker) compare(p *proxy, m event.Ping, at time.Time) {
 			c.missedAt = at
 		case at.Sub(c.missedAt) >= sameList:
 			c.goneAt = at
-			t.linger(c, at)
+			if at.Sub(c.missedAt) >= t.opts.Linger {
+				t.conclude(p, c)
+			} else {
+				t.linger(c, at)
+			}
 		}
 	}
 }
@@ -73,6 +78,7 @@ func (t *Tracker) seeInstance(p *proxy, instance string, at time.Time) {
 		return
 	}
 	p.retire(before)
+	p.question.due = true
 	// Its policies can be others now.
 	p.sendsInfo, p.inVain = false, 0
 	for c := range p.conns.all() {
@@ -84,11 +90,14 @@ func (t *Tracker) seeInstance(p *proxy, instance string, at time.Time) {
 }
 
 // checkSilence notices a proxy that no longer pings. One that never did has the time from its first
-// word on.
+// word on, and any one that from when it could be heard.
 func (t *Tracker) checkSilence(p *proxy, now time.Time) {
 	since := p.pingedAt
 	if since.IsZero() {
 		since = p.appearedAt
+	}
+	if since.Before(t.resumedAt) {
+		since = t.resumedAt
 	}
 	if !p.silent && now.Sub(since) > t.opts.PingTimeout {
 		p.silent = true

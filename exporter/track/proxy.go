@@ -19,6 +19,8 @@ type proxy struct {
 	pingedAt   time.Time
 	silent     bool
 
+	question question
+
 	conns     records
 	active    int // of conns, those that count as open
 	finished  tombstones
@@ -42,7 +44,7 @@ const maxRetired = 8
 func newProxy(source string, at time.Time) *proxy {
 	return &proxy{
 		source: source, appearedAt: at, heardAt: at, conns: newRecords(), finished: newTombstones(), pending: newPendingDecisions(),
-		neighbors: newNeighbors(),
+		neighbors: newNeighbors(), question: question{due: true},
 	}
 }
 

@@ -1,5 +1,7 @@
 package track
 
+import "iter"
+
 // queue is a FIFO. Whatever waits in this package waits equally long, so that the order of arrival
 // is the order of falling due, and no timer or heap is needed.
 type queue[T any] struct {
@@ -17,6 +19,17 @@ func (q *queue[T]) peek() (item T, ok bool) {
 		return item, false
 	}
 	return q.items[q.head], true
+}
+
+// all yields the items, oldest first.
+func (q *queue[T]) all() iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for _, item := range q.items[q.head:] {
+			if !yield(item) {
+				return
+			}
+		}
+	}
 }
 
 // pop drops the oldest item. Its memory is given back by and by.

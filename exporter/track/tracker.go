@@ -21,11 +21,15 @@ type Tracker struct {
 	byAge []*proxy
 	// due holds the connections that wait out their linger, in the order in which it ends.
 	due queue[deadline]
+	// resumedAt is since when events could be received without a break, zero before the first Resume.
+	resumedAt time.Time
+	// looked is when the ages of open connections were looked at last.
+	looked time.Time
 }
 
 type deadline struct {
-	source, id string
-	at         time.Time
+	Source, ID string
+	At         time.Time
 }
 
 // New returns a Tracker that hands its facts to emit.
@@ -33,9 +37,10 @@ func New(opts Options, emit func(Fact)) *Tracker {
 	return &Tracker{opts: opts, emit: emit, proxies: map[string]*proxy{}}
 }
 
-// Apply moves the state by one event that was received at the given time. Access-requests come by
+// Apply moves the state by one event that was received at the given time, and reports whether the
+// proxy shall be asked, by the answer to this event, for all that is open. Access-requests come by
 // Decide.
-func (t *Tracker) Apply(ev event.Event, at time.Time) {
+func (t *Tracker) Apply(ev event.Event, at time.Time) (ask bool) {
 	p := t.proxy(ev.Source, at)
 	t.emit(Received{Source: ev.Source, Action: ev.Action})
 	switch m := ev.Payload.(type) {
@@ -47,14 +52,16 @@ func (t *Tracker) Apply(ev event.Event, at time.Time) {
 		t.emit(ContentSeen{Source: ev.Source, Side: m.Side, Bytes: m.Bytes})
 	case event.Start, event.Stop, event.Info:
 		t.connection(p, ev, at)
+		return p.question.ask(at)
 	}
+	return false
 }
 
 // Advance lets the time that has passed have its effect.
 func (t *Tracker) Advance(now time.Time) {
 	for {
 		next, ok := t.due.peek()
-		if !ok || next.at.After(now) {
+		if !ok || next.At.After(now) {
 			break
 		}
 		t.due.pop()
@@ -67,6 +74,7 @@ func (t *Tracker) Advance(now time.Time) {
 		p.finished.expire(now.Add(-tombstoneLingers * t.opts.Linger))
 		t.checkSilence(p, now)
 	}
+	t.showOpen(now)
 	t.forget(now)
 }
 

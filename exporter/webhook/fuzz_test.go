@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -65,7 +66,7 @@ func startExporter(t *testing.T) *exporter {
 	t.Helper()
 	x := &exporter{registry: prometheus.NewPedanticRegistry(), spans: &collected{}, ran: make(chan struct{})}
 	options := track.DefaultOptions()
-	sink, err := traces.NewSink(t.Context(), x.spans, options.Limits.ListItems)
+	sink, err := traces.NewSink(t.Context(), x.spans, options.Limits.ListItems, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,10 @@ func startExporter(t *testing.T) *exporter {
 	rules := collector.AccessRules{Answers: []collector.AccessAnswer{{Verdict: string(event.Accept), Rule: verdict.RuleDefault}}}
 	metrics := collector.New(x.registry, collector.NewLimits(x.registry, 100), rules)
 	meter := collector.NewExporter(x.registry, webhook.Refusals, traces.DropReasons)
-	x.pipeline = pipeline.New(options, time.Now, grain, metrics, sink)
+	x.pipeline = pipeline.New(pipeline.Config{
+		Track: options, Now: time.Now, Tick: grain, Journal: noJournal{}, Keeper: sink,
+		Sinks: []track.Sink{metrics}, Meter: noMeter{}, Logger: slog.New(slog.DiscardHandler),
+	})
 	set, err := new(verdict.Files).Compile(verdict.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -83,9 +87,22 @@ func startExporter(t *testing.T) *exporter {
 		Refused: meter.Refused, Now: time.Now, MaxBody: fuzzBody, Logger: slog.New(slog.DiscardHandler),
 	}
 	x.handler = h
-	go func() { defer close(x.ran); x.pipeline.Run() }()
+	go func() { defer close(x.ran); x.pipeline.Run(func() {}) }()
 	return x
 }
+
+// noJournal keeps nothing.
+type noJournal struct{}
+
+func (noJournal) Replay(func([]byte) error) error { return nil }
+func (noJournal) Append([][]byte) error           { return nil }
+func (noJournal) Rewrite(iter.Seq[[]byte]) error  { return nil }
+func (noJournal) Size() int64                     { return 0 }
+
+type noMeter struct{}
+
+func (noMeter) Unjournaled(int)             {}
+func (noMeter) Replayed(int, time.Duration) {}
 
 // post returns once the event has gone through.
 func (x *exporter) post(body []byte) int {
@@ -186,7 +203,7 @@ func wholeWay(t *testing.T, body []byte) {
 func checkStatus(t *testing.T, status int, body []byte) {
 	t.Helper()
 	switch status {
-	case http.StatusOK, http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+	case http.StatusOK, http.StatusAccepted, http.StatusBadRequest, http.StatusRequestEntityTooLarge:
 	default:
 		t.Errorf("answered %d to %q", status, body)
 	}

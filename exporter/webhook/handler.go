@@ -22,9 +22,10 @@ import (
 )
 
 // Intake takes what was received. Its methods are called from many goroutines, and fail only once the
-// process is about to end. Event may wait; Decision must not.
+// process is about to end. Event may wait, keeps nothing of body after it returns, and says whether the
+// answer shall ask the proxy for all that is open; Decision must not wait.
 type Intake interface {
-	Event(ev event.Event, at time.Time) error
+	Event(ev event.Event, at time.Time, body []byte) (ask bool, err error)
 	Decision(d track.Decision) error
 }
 
@@ -117,18 +118,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answered = true
 		h.record(decision)
 	case event.Content:
-		h.take(w, ev, at, answerContent)
+		h.take(w, ev, at, body.Bytes(), answerContent)
 	default:
-		h.take(w, ev, at, answerDone)
+		h.take(w, ev, at, body.Bytes(), answerDone)
 	}
 }
 
-func (h *Handler) take(w http.ResponseWriter, ev event.Event, at time.Time, body []byte) {
-	if err := h.Intake.Event(ev, at); err != nil {
+func (h *Handler) take(w http.ResponseWriter, ev event.Event, at time.Time, body, done []byte) {
+	ask, err := h.Intake.Event(ev, at, body)
+	switch {
+	case err != nil:
 		h.refuse(w, http.StatusServiceUnavailable, refusedStopping, "the exporter is stopping")
-		return
+	case ask:
+		// The proxy answers this status with a ping that names all that is open.
+		answer(w, http.StatusAccepted, done)
+	default:
+		answer(w, http.StatusOK, done)
 	}
-	answer(w, body)
 }
 
 // decide answers, and sends the answer off.
@@ -136,7 +142,7 @@ func (h *Handler) decide(w http.ResponseWriter, ev event.Event, a event.Access, 
 	d := h.Decider.Decide(verdict.Request{
 		Source: ev.Source, Session: event.ParseSession(a.Session), Policy: a.Policy, At: at,
 	})
-	answer(w, encodeDecision(d))
+	answer(w, http.StatusOK, encodeDecision(d))
 	// An answer that cannot be sent is no reason not to record the decision.
 	_ = http.NewResponseController(w).Flush()
 	answered := h.Now()
@@ -203,10 +209,11 @@ func putBody(b *bytes.Buffer) {
 	bodies.Put(b)
 }
 
-func answer(w http.ResponseWriter, body []byte) {
+func answer(w http.ResponseWriter, status int, body []byte) {
 	header := w.Header()
 	header["Content-Type"] = contentJSON
 	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
 	// The proxy tries again when the answer does not reach it.
 	_, _ = w.Write(body)
 }

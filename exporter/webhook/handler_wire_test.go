@@ -140,7 +140,8 @@ func TestPanic(t *testing.T) {
 			if ev.Action == event.ActionPing {
 				panic("a defect")
 			}
-			return healthy.Event(ev, time.Time{})
+			_, err := healthy.Event(ev, time.Time{}, nil)
+			return err
 		},
 		decision: func(track.Decision) error { panic("a defect") },
 	})

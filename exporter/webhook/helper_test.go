@@ -38,17 +38,19 @@ type intake struct {
 	mu        sync.Mutex
 	events    []event.Event
 	times     []time.Time
+	bodies    []string
 	decisions []track.Decision
+	ask       bool // asks by every answer
 }
 
-func (i *intake) Event(ev event.Event, at time.Time) error {
+func (i *intake) Event(ev event.Event, at time.Time, body []byte) (bool, error) {
 	if i.event != nil {
-		return i.event(ev)
+		return i.ask, i.event(ev)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.events, i.times = append(i.events, ev), append(i.times, at)
-	return nil
+	i.events, i.times, i.bodies = append(i.events, ev), append(i.times, at), append(i.bodies, string(body))
+	return i.ask, nil
 }
 
 func (i *intake) Decision(d track.Decision) error {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Secrets are the last path segments that are let in. Only their hashes are kept, so that a
@@ -40,22 +41,27 @@ func (s Secrets) Match(candidate string) bool {
 // secretFile is where a generated secret is kept, in the storage directory.
 const secretFile = "webhook-secret"
 
+// ErrNotKept is returned with a secret that could not be written down: the next start will make another.
+var ErrNotKept = errors.New("webhook secret cannot be kept")
+
 // KeptSecret returns the secret that is kept in dir, and makes one at the first call: created is set
-// then. The file is readable for its owner only.
+// then. The file is readable for its owner only. With ErrNotKept the secret can be used all the same.
 func KeptSecret(dir string) (secret string, created bool, err error) {
 	path := filepath.Join(dir, secretFile)
 	kept, err := ReadSecret(path)
-	if !errors.Is(err, fs.ErrNotExist) {
+	// ENOTDIR: what should be a folder is a file, and can hold no secret.
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return kept, false, err
-	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return "", false, fmt.Errorf("keep webhook secret: %w", err)
 	}
 	raw := make([]byte, 24)
 	rand.Read(raw)
 	secret = base64.RawURLEncoding.EncodeToString(raw)
-	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
-		return "", false, fmt.Errorf("keep webhook secret: %w", err)
+	err = os.MkdirAll(dir, 0o750)
+	if err == nil {
+		err = os.WriteFile(path, []byte(secret+"\n"), 0o600)
+	}
+	if err != nil {
+		return secret, true, fmt.Errorf("%w: %w", ErrNotKept, err)
 	}
 	return secret, true, nil
 }

@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -64,6 +65,7 @@ func TestKeptSecretErrors(t *testing.T) {
 		name    string
 		dir     func(t *testing.T) string
 		notRoot bool // root may do what the test wants to fail
+		usable  bool // a secret that cannot be kept is still one
 	}{
 		{name: "empty file", dir: func(t *testing.T) string {
 			dir := t.TempDir()
@@ -82,7 +84,7 @@ func TestKeptSecretErrors(t *testing.T) {
 			}
 			return dir
 		}},
-		{name: "folder is a file", dir: func(t *testing.T) string {
+		{name: "folder is a file", usable: true, dir: func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "file")
 			write(t, file, "")
 			return file
@@ -94,12 +96,12 @@ func TestKeptSecretErrors(t *testing.T) {
 			}
 			return dir
 		}},
-		{name: "folder not writable", notRoot: true, dir: func(t *testing.T) string {
+		{name: "folder not writable", notRoot: true, usable: true, dir: func(t *testing.T) string {
 			dir := t.TempDir()
 			chmod(t, dir, 0o500)
 			return dir
 		}},
-		{name: "folder cannot be made", notRoot: true, dir: func(t *testing.T) string {
+		{name: "folder cannot be made", notRoot: true, usable: true, dir: func(t *testing.T) string {
 			dir := t.TempDir()
 			chmod(t, dir, 0o500)
 			return filepath.Join(dir, "below")
@@ -117,6 +119,12 @@ func TestKeptSecretErrors(t *testing.T) {
 				t.Skip("root is not kept from it")
 			}
 			got, created, err := webhook.KeptSecret(tt.dir(t))
+			if tt.usable {
+				if !errors.Is(err, webhook.ErrNotKept) || !created || got == "" {
+					t.Errorf("KeptSecret() = %q, %v, %v, want a secret and %v", got, created, err, webhook.ErrNotKept)
+				}
+				return
+			}
 			if err == nil || created || got != "" {
 				t.Errorf("KeptSecret() = %q, %v, %v, want an error and nothing else", got, created, err)
 			}

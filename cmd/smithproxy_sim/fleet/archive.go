@@ -37,13 +37,13 @@ func (a *archive) settle(p *proxy, c *connection) {
 // proxy does later decides that. In the HOWTO form an access-request carries the
 // id, too.
 func (c *connection) expected(form Form) string {
-	known := c.start.acknowledged() || form == FormHOWTO && c.access.acknowledged()
+	known := c.start.Known() || form == FormHOWTO && c.access.Known()
 	switch {
-	case c.stop.acknowledged():
+	case c.stop.Known():
 		return ExpectedStop
-	case c.info.acknowledged() && c.rejected:
+	case c.info.Known() && c.rejected:
 		return ExpectedRejected
-	case c.info.acknowledged():
+	case c.info.Known():
 		return ExpectedLost
 	case !known:
 		return ExpectedNone
@@ -116,7 +116,7 @@ func (a *archive) takeSilent() []*connection {
 func (a *archive) close(p *proxy, c *connection, expected string) {
 	p.ledger.with(func(t *Totals) {
 		t.Expected[expected]++
-		if c.stop.acknowledged() {
+		if c.stop.Known() {
 			t.BytesUp += c.script.up
 			t.BytesDown += c.script.down
 		}

@@ -161,7 +161,7 @@ func checkConnections(t *testing.T, report *Report, got []received) {
 			if n != s.actions[action] {
 				t.Errorf("%s %s: reported %d, received %d", k, action, n, s.actions[action])
 			}
-			if d.acknowledged() && (d.FirstSent.After(d.FirstAnswered) || d.LastAnswered.Before(d.FirstAnswered) ||
+			if d.Known() && (d.FirstSent.After(d.FirstAnswered) || d.LastAnswered.Before(d.FirstAnswered) ||
 				d.FirstSent.Before(report.Started) || d.LastAnswered.After(report.Ended)) {
 				t.Errorf("%s %s: times %+v", k, action, d)
 			}

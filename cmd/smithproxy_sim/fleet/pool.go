@@ -75,6 +75,9 @@ func (p *proxy) deliver(ctx context.Context, e event) outcome {
 		if o.tries > 1 {
 			p.live.retries.Add(1)
 		}
+		if e.delivery != nil {
+			e.delivery.tried(time.Now())
+		}
 		r := request{method: "POST", path: p.path, body: e.body}
 		if aborts > 0 {
 			aborts--

@@ -181,12 +181,21 @@ type Delivery struct {
 	AcknowledgedDeliveries int  `json:"acknowledged_deliveries"`
 	// Status is the last answer's, 0 without one.
 	Status int `json:"status"`
+	// FirstTried is when the first try began, whatever became of it.
+	FirstTried time.Time `json:"first_tried,omitzero"`
 	// FirstSent and FirstAnswered are of the first acknowledged delivery,
 	// LastSent and LastAnswered of the last: the receiver got it in between.
 	FirstSent     time.Time `json:"first_sent,omitzero"`
 	FirstAnswered time.Time `json:"first_answered,omitzero"`
 	LastSent      time.Time `json:"last_sent,omitzero"`
 	LastAnswered  time.Time `json:"last_answered,omitzero"`
+}
+
+// tried notes that a try begins.
+func (d *Delivery) tried(at time.Time) {
+	if d.FirstTried.IsZero() {
+		d.FirstTried = at
+	}
 }
 
 // note adds an answer.
@@ -204,5 +213,5 @@ func (d *Delivery) note(a answer) {
 	d.LastSent, d.LastAnswered = a.sent, a.answered
 }
 
-// acknowledged is false for an event there never was.
-func (d *Delivery) acknowledged() bool { return d != nil && d.Acknowledged }
+// Known reports whether a receiver acknowledged the event; false for one there never was.
+func (d *Delivery) Known() bool { return d != nil && d.Acknowledged }

@@ -1,0 +1,338 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
+	"smithproxy_exporter/exporter/traceid"
+)
+
+var crashRounds = flag.Int("crash.rounds", 3, "how often TestCrash kills the exporter")
+
+// TestCrash kills the binary at random moments under the simulator at full speed with all of its faults,
+// and expects a root span of each connection whose start and stop were acknowledged: one, or the very same
+// again. Once with a backend that answers, once with one that fails at random and goes away.
+func TestCrash(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	binary := buildBinary(t)
+	t.Run("steady backend", func(t *testing.T) { crash(t, binary, newReceiver(t), nil) })
+	t.Run("failing backend", func(t *testing.T) {
+		backend := newReceiver(t)
+		fail := &failing{random: rand.New(rand.NewPCG(*simSeed, 1))}
+		backend.refuse = fail.refuse
+		crash(t, binary, backend, fail)
+	})
+}
+
+// failing makes a backend answer errors at random, and sometimes nothing but errors for a while.
+type failing struct {
+	mu     sync.Mutex
+	random *rand.Rand
+	until  time.Time
+	well   bool
+}
+
+var failures = []codes.Code{codes.Unavailable, codes.ResourceExhausted, codes.DeadlineExceeded, codes.Internal, codes.Unauthenticated}
+
+func (f *failing) refuse(*coltracepb.ExportTraceServiceRequest) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.well:
+		return nil
+	case time.Now().Before(f.until):
+		return status.Error(codes.Unavailable, "down")
+	case f.random.IntN(20) == 0:
+		f.until = time.Now().Add(time.Duration(f.random.IntN(2000)) * time.Millisecond)
+	case f.random.IntN(4) > 0:
+		return nil
+	}
+	return status.Error(failures[f.random.IntN(len(failures))], "not now")
+}
+
+func (f *failing) recover() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.well = true
+}
+
+func buildBinary(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "smithproxy_exporter")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// crashed is the exporter as a process that is killed and started again.
+type crashed struct {
+	t                        *testing.T
+	binary, webhook, web     string
+	configuration, directory string
+	endpoint                 string
+	// wrap is a command that runs the binary, if it is not run by itself; files are handed to it.
+	wrap    []string
+	files   []*os.File
+	command *exec.Cmd
+	kills   []time.Time
+}
+
+func newCrashed(t *testing.T, binary string, backend *receiver) *crashed {
+	t.Helper()
+	c := &crashed{
+		t: t, binary: binary, webhook: freeAddress(t), web: freeAddress(t), directory: t.TempDir(),
+		configuration: filepath.Join(t.TempDir(), "config.yml"), endpoint: "http://" + backend.address,
+	}
+	if err := os.WriteFile(c.configuration, []byte(crashConfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (c *crashed) start() {
+	c.t.Helper()
+	line := append(slices.Clone(c.wrap), c.binary, "--config.file="+c.configuration, "--storage.path="+c.directory,
+		"--webhook.listen-address="+c.webhook, "--web.listen-address="+c.web, "--otlp.endpoint="+c.endpoint,
+		"--log.level=error")
+	c.command = exec.Command(line[0], line[1:]...)
+	c.command.Stderr, c.command.ExtraFiles = os.Stderr, c.files
+	if err := c.command.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.await("ready", func() bool { status, _ := c.get("/-/ready"); return status == http.StatusOK })
+}
+
+func (c *crashed) kill() {
+	c.t.Helper()
+	c.kills = append(c.kills, time.Now())
+	if err := c.command.Process.Kill(); err != nil {
+		c.t.Fatal(err)
+	}
+	_ = c.command.Wait() // It was killed.
+}
+
+// stop ends it in order.
+func (c *crashed) stop() {
+	c.t.Helper()
+	if err := c.command.Process.Signal(syscall.SIGTERM); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := c.command.Wait(); err != nil {
+		c.t.Errorf("exporter: %v", err)
+	}
+}
+
+// end leaves no process behind.
+func (c *crashed) end() {
+	if c.command.ProcessState == nil {
+		c.kill()
+	}
+}
+
+func (c *crashed) get(path string) (status int, body string) {
+	response, err := http.Get("http://" + c.web + path)
+	if err != nil {
+		return 0, ""
+	}
+	defer response.Body.Close()
+	read, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, ""
+	}
+	return response.StatusCode, string(read)
+}
+
+// await polls, for what it waits for is in another process.
+func (c *crashed) await(what string, done func() bool) {
+	c.t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for !done() {
+		if time.Now().After(deadline) {
+			_, metrics := c.get("/metrics")
+			_, closing := c.get("/api/v1/connections?state=closing&limit=3")
+			c.t.Fatalf("not %s within a minute; closing are %s\n%s", what, closing, told(metrics))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+const crashConfig = `
+webhook: {secrets: [{secret: ` + secret + `}]}
+connections: {linger: 8s, negotiation_grace: 5s}
+`
+
+func crash(t *testing.T, binary string, backend *receiver, fail *failing) {
+	c := newCrashed(t, binary, backend)
+	c.start()
+	defer c.end()
+	cfg := crashFleet("http://" + c.webhook + "/webhook/" + secret)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	reported := make(chan *fleet.Report, 1)
+	go func() {
+		report, err := fleet.Run(ctx, cfg)
+		if err != nil {
+			t.Error(err)
+		}
+		reported <- report
+	}()
+	random := rand.New(rand.NewPCG(*simSeed, 0))
+	for range *crashRounds {
+		time.Sleep(300*time.Millisecond + time.Duration(random.IntN(2200))*time.Millisecond) // a random moment
+		c.kill()
+		c.start()
+	}
+	cancel()
+	report := <-reported
+	if fail != nil {
+		fail.recover()
+	}
+	// What lingers is told by the end of it, and no more is to be sent then.
+	c.await("settled", c.settled)
+	c.stop()
+	checkCrash(t, c, report, backend.all())
+}
+
+// settled reports whether no connection that is over waits for more, and no span to be sent.
+func (c *crashed) settled() bool {
+	_, closing := c.get("/api/v1/connections?state=closing")
+	_, metrics := c.get("/metrics")
+	return strings.Contains(closing, `"connections": []`) && strings.Contains(metrics, "\nsmithproxy_exporter_spans_pending 0\n")
+}
+
+func crashFleet(url string) fleet.Config {
+	cfg := fleet.DefaultConfig()
+	cfg.URL, cfg.Seed = url, *simSeed
+	cfg.MaxSpeed = true
+	cfg.Form = fleet.FormMixed
+	cfg.DurationMax, cfg.InfoDelayMax = 3*time.Second, 2*time.Second
+	cfg.PingInterval, cfg.FirstPing, cfg.LastPingGap = time.Second, 500*time.Millisecond, 6*time.Second
+	cfg.RestartEvery = 10 * time.Second
+	cfg.SOCKSShare = 0.2
+	cfg.Faults = cfg.Faults.WithMix()
+	cfg.Faults.LateStartDelay = 2 * time.Second
+	cfg.Faults.GarbageSize = 5 << 20
+	return cfg
+}
+
+// checkCrash holds the spans against what was acknowledged.
+func checkCrash(t *testing.T, c *crashed, report *fleet.Report, spans []received) {
+	roots := map[string]received{}
+	repeats := 0
+	for _, s := range spans {
+		if s.parent() != "" {
+			continue
+		}
+		if first, ok := roots[s.traceID()]; ok {
+			repeats++
+			if !proto.Equal(first.Span, s.Span) {
+				t.Errorf("two root spans of one connection differ:\n%v\n%v", first.Span, s.Span)
+			}
+			continue
+		}
+		roots[s.traceID()] = s
+	}
+	acknowledged, undecided := 0, 0
+	for _, conn := range report.Connections {
+		id := traceid.Of(conn.Source, conn.ID).TraceString()
+		root, found := roots[id]
+		delete(roots, id)
+		if !conn.Start.Known() || !conn.Stop.Known() {
+			continue
+		}
+		acknowledged++
+		if !found {
+			t.Errorf("%s: no root span: start %+v, stop %+v", conn.ID, conn.Start, conn.Stop)
+			continue
+		}
+		if !checkSurvivor(t, c, conn, root) {
+			undecided++
+		}
+	}
+	for _, s := range roots {
+		if s.GetName() != "access-request" {
+			t.Errorf("root span of a connection that there never was: %v", s)
+		}
+	}
+	t.Logf("killed %d times; %d connections, %d with an acknowledged start and stop, each with its root span; %d identical repeats; %d decisions lost with the moment of a kill",
+		len(c.kills), len(report.Connections), acknowledged, repeats, undecided)
+}
+
+// checkSurvivor reports whether the verdict is there. An access-request is answered before it is written
+// down, so the verdict of the last moment before a kill can be lost, unless the proxy echoes it.
+func checkSurvivor(t *testing.T, c *crashed, conn *fleet.Connection, root received) (decided bool) {
+	t.Helper()
+	got := values(root.GetAttributes())
+	want := map[string]any{
+		"smithproxy.connection.id": conn.ID, "smithproxy.close.reason": "stop",
+		"smithproxy.bytes.up": int64(conn.BytesUp), "smithproxy.bytes.down": int64(conn.BytesDown),
+		"smithproxy.start.estimated": nil,
+	}
+	decided = true
+	first := conn.Start
+	if conn.Access.Known() {
+		if conn.Verdict != "failed" { // The proxy has seen no answer, though one was given.
+			want["smithproxy.access.verdict"] = conn.Verdict
+		}
+		if got["smithproxy.access.verdict"] == nil && c.killedSoonAfter(conn.Access.LastAnswered) {
+			delete(want, "smithproxy.access.verdict")
+			decided = false
+		}
+		if conn.Access.FirstTried.Before(first.FirstTried) {
+			first = conn.Access
+		}
+	}
+	for key, w := range want {
+		if got[key] != w {
+			t.Errorf("%s: %s = %v, want %v", conn.ID, key, got[key], w)
+		}
+	}
+	if start, end := startOf(root), endOf(root); !start.Equal(end) {
+		latest := *first
+		if !decided || conn.Access.Known() && c.killedSoonAfter(conn.Access.FirstAnswered) {
+			latest = *conn.Start // all that there was
+		}
+		checkBetween(t, conn.ID+" start", start, first.FirstTried, latest.FirstAnswered)
+	}
+	checkBetween(t, conn.ID+" end", endOf(root), conn.Stop.FirstTried, conn.Stop.FirstAnswered)
+	return decided
+}
+
+func (c *crashed) killedSoonAfter(at time.Time) bool {
+	const moment = 250 * time.Millisecond
+	for _, k := range c.kills {
+		if d := k.Sub(at); d > -moment && d < moment {
+			return true
+		}
+	}
+	return false
+}
+
+func checkBetween(t *testing.T, what string, at, from, to time.Time) {
+	t.Helper()
+	const slack = time.Millisecond // the two clocks are one, but are not read at once
+	if at.Before(from.Add(-slack)) || at.After(to.Add(slack)) {
+		t.Errorf("%s at %v, want within %v and %v", what, at, from, to)
+	}
+}

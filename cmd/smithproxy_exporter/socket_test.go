@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
+)
+
+// TestRestartWithHandedSocket restarts the exporter under load, with its socket held open by the test as
+// systemd would: no proxy sees a failure, and no event is lost.
+func TestRestartWithHandedSocket(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some ten seconds")
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	socket, err := listener.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	backend := newReceiver(t)
+	c := newCrashed(t, buildBinary(t), backend)
+	c.files = []*os.File{socket}
+	// Only the shell knows its own number before it becomes the exporter.
+	c.wrap = []string{"sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=webhook exec "$@"`, "sh"}
+	c.start()
+	defer c.end()
+
+	cfg := fleet.DefaultConfig()
+	cfg.URL = "http://" + listener.Addr().String() + "/webhook/" + secret
+	cfg.Rate = 150
+	cfg.DurationMax, cfg.InfoDelayMax = 2*time.Second, time.Second
+	cfg.PingInterval, cfg.FirstPing = time.Second, 500*time.Millisecond
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	reported := make(chan *fleet.Report, 1)
+	go func() {
+		report, err := fleet.Run(ctx, cfg)
+		if err != nil {
+			t.Error(err)
+		}
+		reported <- report
+	}()
+	const restarts = 4
+	for range restarts {
+		time.Sleep(time.Second) // of load
+		c.stop()
+		c.start()
+	}
+	cancel()
+	report := <-reported
+	events := 0
+	for action, n := range report.Total.Actions {
+		events += n.Events
+		if n.FailedEvents != 0 || n.Failures != 0 || n.Retries != 0 {
+			t.Errorf("%s: %d events failed, %d transfers, %d retries; want none", action, n.FailedEvents, n.Failures, n.Retries)
+		}
+	}
+	c.await("settled", c.settled)
+	c.stop()
+	checkCrash(t, c, report, backend.all())
+	t.Logf("%d restarts, %d events, none lost", restarts, events)
+}

@@ -1,0 +1,275 @@
+package track
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"smithproxy_exporter/exporter/event"
+)
+
+// part is a piece of a snapshot: one of its fields is set. Parts are small, so that a damaged one
+// costs no more than what it holds.
+type part struct {
+	Tracker    *trackerState    `json:",omitzero"`
+	Proxy      *proxyState      `json:",omitzero"`
+	Connection *connectionState `json:",omitzero"`
+	// Source is the proxy that the following belong to.
+	Source    string          `json:",omitzero"`
+	Neighbors []neighborState `json:",omitzero"`
+	Finished  []finishedState `json:",omitzero"`
+	Pending   []Decision      `json:",omitzero"`
+	Settled   []settledState  `json:",omitzero"`
+	// Due are deadlines of any proxy.
+	Due []deadline `json:",omitzero"`
+}
+
+type trackerState struct {
+	ResumedAt, Looked time.Time
+}
+
+type proxyState struct {
+	Source, Instance string
+	Retired          []string
+	AppearedAt       time.Time
+	HeardAt          time.Time
+	PingedAt         time.Time
+	Silent           bool
+	SendsInfo        bool
+	InVain           int
+	AskDue           bool
+	AskedAt          time.Time
+}
+
+type connectionState struct {
+	*Connection
+	Rank                          int
+	FirstAt                       time.Time
+	MissedAt, GoneAt, RestartedAt time.Time `json:",omitzero"`
+	DueAt                         time.Time `json:",omitzero"`
+	Listed, Active                bool      `json:",omitzero"`
+	Ages                          int       `json:",omitzero"`
+}
+
+type neighborState struct {
+	Address string
+	SeenAt  time.Time
+	NewAt   time.Time `json:",omitzero"`
+}
+
+type finishedState struct {
+	ID     string
+	Seen   news
+	Reason Reason
+	At     time.Time
+}
+
+type settledState struct {
+	Decision Decision
+	At       time.Time
+}
+
+// partItems is how many small things share a part.
+const partItems = 256
+
+// ErrSnapshot is returned for a part that a snapshot cannot have.
+var ErrSnapshot = errors.New("not a part of a snapshot")
+
+// Snapshot yields the whole state, in parts that Restore takes. The state must not change meanwhile.
+func (t *Tracker) Snapshot() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for p := range t.parts() {
+			encoded, err := json.Marshal(p)
+			if err != nil {
+				panic(err) // Times, numbers and valid strings can be encoded.
+			}
+			if !yield(encoded) {
+				return
+			}
+		}
+	}
+}
+
+func (t *Tracker) parts() iter.Seq[part] {
+	return func(yield func(part) bool) {
+		if !yield(part{Tracker: &trackerState{t.resumedAt, t.looked}}) {
+			return
+		}
+		for _, p := range t.byAge {
+			for part := range p.parts() {
+				if !yield(part) {
+					return
+				}
+			}
+		}
+		for chunk := range chunks(slices.Collect(t.due.all())) {
+			if !yield(part{Due: chunk}) {
+				return
+			}
+		}
+	}
+}
+
+// Restore takes one part of a snapshot. All parts must come, in order, before anything else.
+func (t *Tracker) Restore(encoded []byte) error {
+	var p part
+	if err := json.Unmarshal(encoded, &p); err != nil {
+		return fmt.Errorf("%w: %w", ErrSnapshot, err)
+	}
+	if s := p.Tracker; s != nil {
+		t.resumedAt, t.looked = s.ResumedAt, s.Looked
+	}
+	if p.Proxy != nil {
+		t.restoreProxy(p.Proxy)
+	}
+	if c := p.Connection; c != nil && c.Connection != nil {
+		t.restored(c.Source, c.FirstAt).restoreConnection(c)
+	}
+	if p.Source != "" {
+		t.restored(p.Source, t.resumedAt).restore(p)
+	}
+	for _, d := range p.Due {
+		t.due.push(d)
+	}
+	return nil
+}
+
+// restored returns the proxy, also when the part with its own state was lost.
+func (t *Tracker) restored(source string, at time.Time) *proxy {
+	p, ok := t.proxies[source]
+	if !ok {
+		p = newProxy(source, at)
+		t.proxies[source] = p
+		t.byAge = append(t.byAge, p)
+	}
+	return p
+}
+
+func (t *Tracker) restoreProxy(s *proxyState) {
+	p := t.restored(s.Source, s.AppearedAt)
+	p.instance, p.retired = s.Instance, s.Retired
+	p.appearedAt, p.heardAt, p.pingedAt, p.silent = s.AppearedAt, s.HeardAt, s.PingedAt, s.Silent
+	p.sendsInfo, p.inVain = s.SendsInfo, s.InVain
+	p.question = question{due: s.AskDue, askedAt: s.AskedAt}
+}
+
+func (p *proxy) parts() iter.Seq[part] {
+	return func(yield func(part) bool) {
+		ok := yield(part{Proxy: &proxyState{
+			Source: p.source, Instance: p.instance, Retired: p.retired,
+			AppearedAt: p.appearedAt, HeardAt: p.heardAt, PingedAt: p.pingedAt, Silent: p.silent,
+			SendsInfo: p.sendsInfo, InVain: p.inVain, AskDue: p.question.due, AskedAt: p.question.askedAt,
+		}})
+		for c := range p.conns.all() {
+			ok = ok && yield(part{Connection: &connectionState{
+				Connection: c, Rank: c.rank, FirstAt: c.firstAt, MissedAt: c.missedAt, GoneAt: c.goneAt,
+				RestartedAt: c.restartedAt, DueAt: c.dueAt, Listed: c.listed, Active: c.active, Ages: c.ages,
+			}})
+		}
+		for chunk := range chunks(p.neighbors.states()) {
+			ok = ok && yield(part{Source: p.source, Neighbors: chunk})
+		}
+		for chunk := range chunks(p.finished.states()) {
+			ok = ok && yield(part{Source: p.source, Finished: chunk})
+		}
+		for chunk := range chunks(p.pending.unclaimed()) {
+			ok = ok && yield(part{Source: p.source, Pending: chunk})
+		}
+		for chunk := range chunks(p.pending.settlements()) {
+			ok = ok && yield(part{Source: p.source, Settled: chunk})
+		}
+	}
+}
+
+func (p *proxy) restoreConnection(s *connectionState) {
+	c := s.Connection
+	if _, known := p.conns.get(c.ID); known {
+		return
+	}
+	c.rank, c.firstAt, c.listed, c.active, c.ages = s.Rank, s.FirstAt, s.Listed, s.Active, s.Ages
+	c.missedAt, c.goneAt, c.restartedAt, c.dueAt = s.MissedAt, s.GoneAt, s.RestartedAt, s.DueAt
+	if c.active {
+		p.active++
+	}
+	if c.Decision != nil {
+		c.Decision.restore()
+		c.Decision.claimed = true
+	}
+	label := c.Label
+	c.Label = ""
+	p.conns.put(c)
+	p.conns.relabel(c, func() { c.Label, c.Session = label, event.ParseSession(label) })
+}
+
+// restore takes what a part holds of the proxy besides its connections.
+func (p *proxy) restore(s part) {
+	for _, n := range s.Neighbors {
+		p.neighbors.touch(n.Address, n.SeenAt).newAt = n.NewAt
+	}
+	p.neighbors.reported = p.neighbors.byAge.Len()
+	for _, f := range s.Finished {
+		p.finished.add(f.ID, tombstone{seen: f.Seen, reason: f.Reason}, f.At)
+	}
+	for _, d := range s.Pending {
+		d.restore()
+		p.pending.add(&d)
+	}
+	for _, o := range s.Settled {
+		o.Decision.restore()
+		p.pending.settle(&o.Decision, o.At)
+	}
+}
+
+func (d *Decision) restore() { d.Session = event.ParseSession(d.Label) }
+
+func (n *neighbors) states() []neighborState {
+	states := make([]neighborState, 0, n.byAge.Len())
+	for e := n.byAge.Front(); e != nil; e = e.Next() {
+		o := e.Value.(*neighbor)
+		states = append(states, neighborState{o.address, o.seenAt, o.newAt})
+	}
+	return states
+}
+
+func (t *tombstones) states() []finishedState {
+	states := make([]finishedState, 0, t.queue.len())
+	for b := range t.queue.all() {
+		stone := t.byID[b.id]
+		states = append(states, finishedState{b.id, stone.seen, stone.reason, b.at})
+	}
+	return states
+}
+
+func (p *pendingDecisions) unclaimed() []Decision {
+	var waiting []Decision
+	for d := range p.queue.all() {
+		if !d.claimed {
+			waiting = append(waiting, *d)
+		}
+	}
+	return waiting
+}
+
+func (p *pendingDecisions) settlements() []settledState {
+	var states []settledState
+	for s := range p.settledQueue.all() {
+		states = append(states, settledState{*s.d, s.at})
+	}
+	return states
+}
+
+func chunks[T any](items []T) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for len(items) > 0 {
+			n := min(len(items), partItems)
+			if !yield(items[:n]) {
+				return
+			}
+			items = items[n:]
+		}
+	}
+}
