@@ -4,7 +4,7 @@ package dashboards
 func exporter() *board {
 	return &board{
 		uid: uidPrefix + "exporter", title: "Exporter", link: "Exporter",
-		description: "What the exporter receives, refuses, sends on and costs.",
+		description: "What the exporter receives, refuses, keeps, sends on and costs.",
 		variables: []variable{
 			prometheusSource(), proxies(),
 			labelValues("job", "Job", "smithproxy_exporter_build_info", "job"),
@@ -13,7 +13,10 @@ func exporter() *board {
 		rows: []row{
 			{panels: exporterNumbers()},
 			{title: "Events", panels: []panel{eventsByAction(), eventsRejected(), eventsDuplicate(), eventsLate()}},
-			{title: "Traces", panels: []panel{spansSent(), spansPending()}},
+			{title: "Traces", panels: []panel{spansSent(), spansPending(), spansOldest()}},
+			{title: "Storage", panels: []panel{
+				storageSize(), storageFaults(), eventsUnjournaled(), replayDuration(), replayEntries(),
+			}},
 			{title: "Series and scrapes", panels: []panel{seriesLimited(), seriesByMetric(), scrapeDuration(), scrapeSamples()}},
 			{title: "Process", panels: []panel{cpu(), memory(), goroutines(), collections(), files(), contentShown()}},
 		},
@@ -24,17 +27,21 @@ const thisExporter = `job=~"$job", instance=~"$instance"`
 
 func exporterNumbers() []panel {
 	return []panel{
-		number(about{"Exporters up", "Exporters that Prometheus could scrape.", "none", 4, 4}, steps{{0, bad}, {1, good}},
+		number(about{"Exporters up", "Exporters that Prometheus could scrape.", "none", 3, 4}, steps{{0, bad}, {1, good}},
 			now(orZero(`sum(up{`+thisExporter+`} and on(job, instance) smithproxy_exporter_build_info)`), "up")),
-		number(about{"Configuration", "Whether the last attempt to load the configuration succeeded.", "none", 4, 4}, always(muted),
+		number(about{"Configuration", "Whether the last attempt to load the configuration succeeded.", "none", 3, 4}, always(muted),
 			now(`min(smithproxy_exporter_config_last_reload_successful{`+thisExporter+`})`, "loaded")).Mappings(loadedOrNot),
-		number(about{"Events", "Events accepted, a second.", "eps", 4, 4}, always(neutral),
+		number(about{"Events", "Events accepted, a second.", "eps", 3, 4}, always(neutral),
 			over(orZero(`sum(rate(smithproxy_events_total{`+thisExporter+`, source=~"$source"}[$__rate_interval]))`), "events")),
-		number(about{"Spans pending", "Spans that wait to be accepted by the tracing backend.", "short", 4, 4}, steps{{0, good}, {1000, warn}, {10000, bad}},
+		number(about{"Unjournaled", "Events that were answered without having been written down, in the time range: the disk did not take them, and a crash would have lost them.", "short", 3, 4}, zeroIsGood(bad),
+			now(orZero(`round(sum(increase(smithproxy_exporter_events_unjournaled_total{`+thisExporter+`}[$__range])))`), "unjournaled")),
+		number(about{"Spans pending", "Spans that wait to be accepted by the tracing backend.", "short", 3, 4}, always(neutral),
 			over(orZero(`sum(smithproxy_exporter_spans_pending{`+thisExporter+`})`), "pending")),
-		number(about{"Spans dropped", "Spans that were given up, in the time range: their traces are gone or lack a part.", "short", 4, 4}, zeroIsGood(bad),
+		number(about{"Oldest span", "How long the oldest of the spans that wait has waited. An alert fires above ten minutes.", "s", 3, 4}, steps{{0, good}, {60, warn}, {600, bad}},
+			over(orZero(`max(smithproxy_exporter_spans_oldest_pending_age_seconds{`+thisExporter+`})`), "oldest")),
+		number(about{"Spans dropped", "Spans that were given up, in the time range: their traces are gone or lack a part.", "short", 3, 4}, zeroIsGood(bad),
 			now(orZero(`round(sum(increase(smithproxy_exporter_spans_dropped_total{`+thisExporter+`}[$__range])))`), "dropped")),
-		number(about{"Limited", "Increments that went to a series of _other, in the time range. Sums stay exact; which value it was is lost.", "short", 4, 4}, zeroIsGood(warn),
+		number(about{"Limited", "Increments that went to a series of _other, in the time range. Sums stay exact; which value it was is lost.", "short", 3, 4}, zeroIsGood(warn),
 			now(orZero(`round(sum(increase(smithproxy_exporter_series_limited_total{`+thisExporter+`}[$__range])))`), "limited")),
 	}
 }
@@ -63,14 +70,45 @@ func spansSent() panel {
 	rate := func(outcome string) string {
 		return `sum(rate(smithproxy_exporter_spans_` + outcome + `_total{` + thisExporter + `}[$__rate_interval]))`
 	}
-	return paint(lines(about{"Spans sent", "Spans a second that the tracing backend accepted, that were in an attempt that failed (they are tried again), and that were given up.", "suffix: spans/s", 12, 8},
+	return paint(lines(about{"Spans sent", "Spans a second that the tracing backend accepted, that were in an attempt that failed (they are tried again), and that were given up.", "suffix: spans/s", 8, 8},
 		over(rate("exported"), "exported"), over(rate("failed"), "failed"), over(rate("dropped"), "dropped")),
 		[]seriesColor{{"exported", good}, {"failed", warn}, {"dropped", bad}})
 }
 
 func spansPending() panel {
-	return lines(about{"Spans pending", "Spans that wait to be accepted by the tracing backend. Rises while the backend is away; without a backend it stays 0.", "short", 12, 8},
+	return lines(about{"Spans pending", "Spans that wait to be accepted by the tracing backend. Rises while the backend is away; they are on disk, and survive a restart. Without a backend it stays 0.", "short", 8, 8},
 		over(`sum by (instance) (smithproxy_exporter_spans_pending{`+thisExporter+`})`, "{{instance}}")).AxisSoftMax(10)
+}
+
+func spansOldest() panel {
+	return lines(about{"Age of the oldest span", "How long the oldest of the spans that wait has waited. A steady rise: the backend takes none. Spans that only memory holds are not in it.", "s", 8, 8},
+		over(`max by (instance) (smithproxy_exporter_spans_oldest_pending_age_seconds{`+thisExporter+`})`, "{{instance}}")).AxisSoftMax(10)
+}
+
+func storageSize() panel {
+	return lines(about{"Size on disk", "The journal, from which the state comes back after a crash, and the outbox, where spans wait. When both together reach storage.max_size, the oldest spans go.", "bytes", 12, 8},
+		over(`sum by (instance) (smithproxy_exporter_journal_bytes{`+thisExporter+`})`, "{{instance}} journal"),
+		over(`sum by (instance) (smithproxy_exporter_outbox_bytes{`+thisExporter+`})`, "{{instance}} outbox"))
+}
+
+func storageFaults() panel {
+	return lines(about{"Storage faults", "Failures a second to write (it stays in memory) or to read (it is tried again), and places that are damaged (they are passed over). What a start finds was there before the first scrape, and is not in it.", "cps", 12, 8},
+		over(`sum by (part, fault) (rate(smithproxy_exporter_storage_faults_total{`+thisExporter+`}[$__rate_interval]))`, "{{part}} {{fault}}")).AxisSoftMax(1)
+}
+
+func eventsUnjournaled() panel {
+	return lines(about{"Events unjournaled", "Events and decisions a second that were answered without having been written down, for the disk did not take them. A crash before it does would lose them.", "eps", 8, 8},
+		over(`sum by (instance) (rate(smithproxy_exporter_events_unjournaled_total{`+thisExporter+`}[$__rate_interval]))`, "{{instance}}")).AxisSoftMax(1)
+}
+
+func replayDuration() panel {
+	return lines(about{"Replay duration", "How long the last start took to read the journal. Until then /-/ready is false, and events wait.", "s", 8, 8},
+		over(`max by (instance) (smithproxy_exporter_replay_duration_seconds{`+thisExporter+`})`, "{{instance}}"))
+}
+
+func replayEntries() panel {
+	return lines(about{"Replayed entries", "Entries of the journal that the last start read.", "short", 8, 8},
+		over(`max by (instance) (smithproxy_exporter_replay_entries{`+thisExporter+`})`, "{{instance}}"))
 }
 
 func seriesLimited() panel {

@@ -39,6 +39,7 @@ func ourMetrics() catalog {
 	collector.New(c, collector.NewLimits(c, 1), collector.AccessRules{})
 	collector.NewExporter(c, nil, nil)
 	collector.NewAccessLists(c)
+	collector.NewStorage(c, collector.StorageState{})
 	c["smithproxy_exporter_build_info"] = nil // comes from client_golang
 	return c
 }

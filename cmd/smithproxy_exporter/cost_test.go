@@ -151,7 +151,7 @@ func exchange(conn net.Conn, address string, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 200 ")) {
+	if !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 20")) {
 		return fmt.Errorf("answered %q", answer[:n])
 	}
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -16,8 +17,17 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"smithproxy_exporter/exporter/traceid"
 )
@@ -30,6 +40,9 @@ const (
 	outageGrowth = 64 << 20
 	// outageDrain is how many spans of the backlog leave each second at least.
 	outageDrain = 5000
+	// outageJudged is how many there must be for that to be judged: fewer are gone too soon, and with the
+	// race detector it is the receiver of the test that is slow. make outage has more.
+	outageJudged = 20_000
 	// outageAnswer bounds an answer while the backlog drains: a proxy gives up after five times of it.
 	outageAnswer = time.Second
 )
@@ -46,15 +59,16 @@ func TestOutage(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		hole bool
-		// maxSize is storage.max_size in bytes. A span takes about 750 on disk.
-		maxSize int
+		// maxSize is storage.max_size in bytes. A span with one URL takes about 750 there; one with ten
+		// about 3,400, beside which what is remembered of finished connections is little.
+		maxSize, urls int
 	}{
-		{"connection refused", false, 1 << 30},
-		{"black hole", true, 1 << 30},
-		{"more than the disk may take", false, max(n*400, 1<<20)},
+		{"connection refused", false, 1 << 30, 1},
+		{"black hole", true, 1 << 30, 1},
+		{"more than the disk may take", false, n * 1200, 10},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			o := startOutage(t, binary, c.maxSize)
+			o := startOutage(t, binary, c.maxSize, c.urls)
 			// What any load takes is not the outage's: the same load, while there is a backend.
 			t.Run("with a backend", func(t *testing.T) {
 				backend := newReceiverAt(t, o.backend)
@@ -68,7 +82,7 @@ func TestOutage(t *testing.T) {
 			} else {
 				o.outage(n, c.maxSize)
 			}
-			o.drain(n, c.maxSize)
+			o.drain(n)
 		})
 	}
 }
@@ -77,17 +91,21 @@ func TestOutage(t *testing.T) {
 type outage struct {
 	*crashed
 	backend, log string
+	urls         int // of each connection
 	left         int // spans that wait when the backend comes back
+	made         int // spans, over the whole life of the binary
 }
 
-func startOutage(t *testing.T, binary string, maxSize int) *outage {
+func startOutage(t *testing.T, binary string, maxSize, urls int) *outage {
 	t.Helper()
 	o := &outage{
 		crashed: &crashed{t: t, webhook: freeAddress(t), web: freeAddress(t), directory: t.TempDir()},
-		backend: freeAddress(t), log: filepath.Join(t.TempDir(), "log"),
+		backend: freeAddress(t), log: filepath.Join(t.TempDir(), "log"), urls: urls,
 	}
 	configuration := filepath.Join(t.TempDir(), "config.yml")
-	content := fmt.Sprintf("webhook: {secrets: [{secret: %s}]}\nstorage: {max_size: %dB}\n", secret, maxSize)
+	// What is remembered of finished connections, for four lingers, is no matter of the outage: with a
+	// short one there is as much of it before.
+	content := fmt.Sprintf("webhook: {secrets: [{secret: %s}]}\nstorage: {max_size: %dB}\nconnections: {linger: 5s}\n", secret, maxSize)
 	if err := os.WriteFile(configuration, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +142,8 @@ func (o *outage) outage(n, maxSize int) {
 			}
 		}
 	})
+	watched := sync.OnceFunc(func() { close(stop); watching.Wait() })
+	defer watched()
 	took := o.load("load", n)
 	var dropped int
 	// Spans are written down by the next tick after the last answer.
@@ -131,8 +151,7 @@ func (o *outage) outage(n, maxSize int) {
 		o.left, dropped = o.pending(), o.metric("smithproxy_exporter_spans_dropped_total", "reason=queue_full")
 		return o.left+dropped == n
 	})
-	close(stop)
-	watching.Wait()
+	watched()
 	o.t.Logf("outage: %d connections in %v; memory %d KiB before, %d at most, growth %.1f MiB; disk %d of %d bytes at most; %d spans kept, %d dropped",
 		n, took.Round(time.Millisecond), memory>>10, peak>>10, float64(peak-memory)/(1<<20), disk, maxSize, o.left, dropped)
 	if peak-memory >= outageGrowth {
@@ -141,16 +160,20 @@ func (o *outage) outage(n, maxSize int) {
 	if disk > maxSize {
 		o.t.Errorf("%d bytes on disk, may be %d", disk, maxSize)
 	}
-	if full := maxSize < n*500; full != (dropped > 0) {
+	if full := maxSize < 1<<30; full != (dropped > 0) {
 		o.t.Errorf("%d spans were dropped", dropped)
 	}
 }
 
 // drain brings the backend back, while new events and access-requests come.
-func (o *outage) drain(n, maxSize int) {
+func (o *outage) drain(n int) {
 	o.t.Helper()
-	stop, answered := make(chan struct{}), make(chan []answer, 1)
-	go func() { answered <- o.probe(stop) }()
+	var answers []answer
+	var probing sync.WaitGroup
+	stop := make(chan struct{})
+	probing.Go(func() { answers = o.probe(stop) })
+	probed := sync.OnceFunc(func() { close(stop); probing.Wait() })
+	defer probed()
 	// So many events before, to compare with.
 	o.await("answered for a while", func() bool {
 		return o.metric("smithproxy_events_total", "source=probe") >= 2000
@@ -172,20 +195,19 @@ func (o *outage) drain(n, maxSize int) {
 		}
 		peak = max(peak, o.rss())
 	}
-	close(stop)
-	answers := <-answered
+	probed()
 	o.t.Logf("drain: first batch %v after the return; %d spans in %v, %.0f a second; memory %d KiB at most",
 		first.Sub(back).Round(time.Millisecond), o.left-begun, last.Sub(first).Round(time.Millisecond),
 		float64(o.left-begun)/last.Sub(first).Seconds(), peak>>10)
-	if took := last.Sub(first); took > time.Duration(o.left)*time.Second/outageDrain {
+	if took := last.Sub(first); o.left >= outageJudged && took > time.Duration(o.left)*time.Second/outageDrain {
 		o.t.Errorf("the backlog of %d spans took %v", o.left, took)
 	}
 	o.report("events", answers, false, first, last)
 	o.report("access-requests", answers, true, first, last)
 
+	o.made += len(answers) / probeAnswers * probeSpans
 	o.await("settled", func() bool {
-		_, closing := o.get("/api/v1/connections?state=closing")
-		return strings.Contains(closing, `"connections": []`) && o.pending() == 0
+		return o.metric("smithproxy_exporter_spans_exported_total")+o.metric("smithproxy_exporter_spans_dropped_total") >= o.made
 	})
 	o.check(n, backend.all())
 }
@@ -200,25 +222,25 @@ func (o *outage) check(n int, spans []received) {
 			o.t.Errorf("span %v arrived twice", s.Span)
 		}
 	}
-	var kept []int // of the load, in the order in which they ended
+	var missing []int // of the load, in the order in which they ended
 	for i := range n {
-		if _, ok := got[traceid.Of("load", outageID("load", i)).SpanString()]; ok {
-			kept = append(kept, i)
+		if got[traceid.Of("load", outageID("load", i)).SpanString()] == 0 {
+			missing = append(missing, i)
 		}
 	}
 	exported := o.metric("smithproxy_exporter_spans_exported_total") - n // those of before
 	dropped := o.metric("smithproxy_exporter_spans_dropped_total")
 	full := o.metric("smithproxy_exporter_spans_dropped_total", "reason=queue_full")
-	o.t.Logf("%d spans arrived, %d of the load; exported %d, dropped %d", len(spans), len(kept), exported, dropped)
-	if len(kept)+full != n || dropped != full || exported != len(spans) {
-		o.t.Errorf("%d made in the outage, %d of them arrived and %d were dropped as the oldest, %d in all; %d were exported and %d arrived",
-			n, len(kept), full, dropped, exported, len(spans))
+	o.t.Logf("%d spans arrived, %d of the load did not; exported %d, dropped %d", len(spans), len(missing), exported, dropped)
+	if dropped != full || len(missing) > full || exported != len(spans) || n+exported+full != o.made {
+		o.t.Errorf("of %d spans %d were sent before the outage, %d after and %d arrived; %d were dropped as the oldest, %d in all, and %d of the outage are missing",
+			o.made, n, exported, len(spans), full, dropped, len(missing))
 	}
-	// One batch was under way when the backend went, and is kept in memory. Connections that end at once
-	// can change places.
+	// One batch was under way when the backend went, and is kept in memory; behind it the oldest go.
+	// Connections that end at once can change places.
 	const underWay, apart = 2048, 10 * outageClients
-	if newest := max(0, len(kept)-underWay-apart); full > 0 && newest > 0 && kept[len(kept)-newest] != n-newest {
-		o.t.Errorf("of the newest %d connections some are missing", newest)
+	if m := len(missing); m > 0 && (missing[0] > underWay+apart || missing[m-1]-missing[0] >= m+apart) {
+		o.t.Errorf("%d connections are missing, from %d to %d: not the oldest", m, missing[0], missing[m-1])
 	}
 	log, err := os.ReadFile(o.log)
 	if err != nil {
@@ -233,16 +255,156 @@ func (o *outage) check(n int, spans []received) {
 	}
 }
 
+// answering is a receiver that answers as it is told, and keeps what it accepted.
+type answering struct {
+	*receiver
+	// held lets the first request wait until all that there will be is there.
+	held chan struct{}
+	// answer is for the attempt of that number, from 1. What it rejects is not kept.
+	answer func(attempt int, spans []*tracepb.Span) (rejected []*tracepb.Span, err error)
+
+	attempts []time.Time
+}
+
+func (a *answering) Export(ctx context.Context, req *coltracepb.ExportTraceServiceRequest) (*coltracepb.ExportTraceServiceResponse, error) {
+	<-a.held
+	var spans []*tracepb.Span
+	for _, rs := range req.GetResourceSpans() {
+		for _, ss := range rs.GetScopeSpans() {
+			spans = append(spans, ss.GetSpans()...)
+		}
+	}
+	a.mu.Lock()
+	a.attempts = append(a.attempts, time.Now())
+	attempt := len(a.attempts)
+	a.mu.Unlock()
+	rejected, err := a.answer(attempt, spans)
+	if err != nil {
+		return nil, err
+	}
+	for _, rs := range req.GetResourceSpans() {
+		for _, ss := range rs.GetScopeSpans() {
+			ss.Spans = slices.DeleteFunc(ss.Spans, func(s *tracepb.Span) bool { return slices.Contains(rejected, s) })
+		}
+	}
+	response, err := a.receiver.Export(ctx, req)
+	if len(rejected) > 0 {
+		response.PartialSuccess = &coltracepb.ExportTracePartialSuccess{
+			RejectedSpans: int64(len(rejected)), ErrorMessage: "not those",
+		}
+	}
+	return response, err
+}
+
+// TestAnswers has a backend answer what it may by the specification of OTLP: what it does not refuse
+// for good arrives once, and does not wait for what it does.
+func TestAnswers(t *testing.T) {
+	const connections, bad = 60, 23
+	name := "b" + strconv.Itoa(bad) // of the span of the bad connection
+	first := func(err error) func(int, []*tracepb.Span) ([]*tracepb.Span, error) {
+		return func(attempt int, _ []*tracepb.Span) ([]*tracepb.Span, error) {
+			if attempt > 1 {
+				return nil, nil
+			}
+			return nil, err
+		}
+	}
+	isBad := func(s *tracepb.Span) bool { return s.GetName() == name }
+	later, err := status.New(codes.ResourceExhausted, "later").WithDetails(
+		&errdetails.RetryInfo{RetryDelay: durationpb.New(3 * time.Second)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		answer  func(attempt int, spans []*tracepb.Span) ([]*tracepb.Span, error)
+		options []grpc.ServerOption
+		refused int
+		pause   time.Duration // before the second attempt, at least
+	}{
+		{"UNAVAILABLE", first(status.Error(codes.Unavailable, "down")), nil, 0, time.Second},
+		{"DEADLINE_EXCEEDED", first(status.Error(codes.DeadlineExceeded, "slow")), nil, 0, time.Second},
+		{"RESOURCE_EXHAUSTED", first(status.Error(codes.ResourceExhausted, "full")), nil, 0, time.Second},
+		{"RESOURCE_EXHAUSTED with RetryInfo", first(later.Err()), nil, 0, 3 * time.Second},
+		{"partial success", func(_ int, spans []*tracepb.Span) (rejected []*tracepb.Span, _ error) {
+			return slices.DeleteFunc(spans, func(s *tracepb.Span) bool { return !isBad(s) }), nil
+		}, nil, 1, 0},
+		{"INVALID_ARGUMENT", func(_ int, spans []*tracepb.Span) ([]*tracepb.Span, error) {
+			if slices.ContainsFunc(spans, isBad) {
+				return nil, status.Error(codes.InvalidArgument, "bad span")
+			}
+			return nil, nil
+		}, nil, 1, 0},
+		{"a server that takes small requests only", first(nil), []grpc.ServerOption{grpc.MaxRecvMsgSize(24 << 10)}, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			backend := &answering{receiver: &receiver{}, held: make(chan struct{}), answer: c.answer}
+			backend.address = serveOTLP(t, backend, c.options...)
+			e := startLive(t, []string{"--otlp.endpoint=" + backend.address}, nil)
+			for i := range connections {
+				for _, body := range life("edge", i, 1) {
+					if code, answer := e.post([]byte(strings.Replace(body, `"http1",`, `"b`+strconv.Itoa(i)+`",`, 1))); code/100 != 2 {
+						t.Fatalf("answered %d %s", code, answer)
+					}
+				}
+			}
+			close(backend.held)
+			sum := func(name string, labels ...string) int { return int(parseMetrics(t, e.metrics()).sum(name, labels...)) }
+			e.waitFor(func() bool {
+				return backend.count()+c.refused >= connections && sum("smithproxy_exporter_spans_pending") == 0
+			})
+			got := map[string]int{}
+			for _, s := range backend.all() {
+				got[s.spanID()]++
+			}
+			for i := range connections {
+				want := 1
+				if c.refused > 0 && i == bad {
+					want = 0
+				}
+				if n := got[traceid.Of("edge", outageID("edge", i)).SpanString()]; n != want {
+					t.Errorf("the span of connection %d arrived %d times, want %d", i, n, want)
+				}
+			}
+			if n := sum("smithproxy_exporter_spans_dropped_total", "reason=refused"); n != c.refused {
+				t.Errorf("%d spans refused, want %d", n, c.refused)
+			}
+			backend.mu.Lock()
+			defer backend.mu.Unlock()
+			if c.pause > 0 && backend.attempts[1].Sub(backend.attempts[0]) < c.pause {
+				t.Errorf("second attempt %v after the first, want %v", backend.attempts[1].Sub(backend.attempts[0]), c.pause)
+			}
+			t.Logf("%d requests, %d spans arrived", len(backend.attempts), len(got))
+		})
+	}
+}
+
+// serveOTLP serves until the test is over, and returns where.
+func serveOTLP(t *testing.T, service coltracepb.TraceServiceServer, options ...grpc.ServerOption) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(options...)
+	coltracepb.RegisterTraceServiceServer(server, service)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	return listener.Addr().String()
+}
+
 func outageID(source string, i int) string { return fmt.Sprintf("Proxy-%X-OID-%X", len(source), i) }
 
-// life is what a proxy sends of a connection; over all it is as large as what was captured.
-func life(source string, i int) []string {
+// life is what a proxy sends of a connection that has asked for so many URLs.
+func life(source string, i, urls int) []string {
+	details := strings.Repeat(`,"http://10.77.2.2:8080/`+strings.Repeat("long/", 50)+`"`, max(0, urls-1))
 	session := fmt.Sprintf("tcp_10.%d.%d.%d:%d+tcp_10.77.2.2:8080", i>>16&255, i>>8&255, i&255, 1024+i%60000)
 	common := fmt.Sprintf(`"id":%q,"source":%q,"type":"proxy"}`, outageID(source, i), source)
 	return []string{
 		`{"action":"connection-start","details":{"info":{"session":"` + session + `"}},` + common,
 		`{"action":"connection-stop","details":{"info":{"bytes_down":123,"bytes_up":107,"ja4_ch":"","ja4_ch_ignore_sni":false,"ja4_sh":"",` +
-			`"l7":{"app":"http1","details":["http://10.77.2.2:8080/rate?req=9_0"],"ja4h":["ge11nn030000_cd680697de12_000000000000_000000000000"],` +
+			`"l7":{"app":"http1","details":["http://10.77.2.2:8080/rate?req=9_0"` + details + `],"ja4h":["ge11nn030000_cd680697de12_000000000000_000000000000"],` +
 			`"signatures":["www/http/request","www/http/get|post+reply"]},"policy":2,"session":"` + session + `"}},` + common,
 		`{"action":"connection-info","details":{"statistics":{"entropy":{"left":{"bytes_accounted":107,"entropy":4.9994687726072335},` +
 			`"right":{"bytes_accounted":123,"entropy":4.8236814783205455}},"flow":{"skew":0.06956521739130435,"skew_all":0.06956521739130435},` +
@@ -252,7 +414,7 @@ func life(source string, i int) []string {
 
 // accessRequest is what a proxy asks before the start of a connection.
 func accessRequest(source string, i int) string {
-	_, session, _ := strings.Cut(life(source, i)[0], `"session":"`)
+	_, session, _ := strings.Cut(life(source, i, 0)[0], `"session":"`)
 	session, _, _ = strings.Cut(session, `"`)
 	return `{"action":"access-request","details":{"bytes_side":"L","bytes_size":0,"policy":-1,"require":"origin-info","session":"` + session +
 		`","state":"init"},"id":"` + session + `","source":"` + source + `","type":"proxy"}`
@@ -263,7 +425,8 @@ func (o *outage) load(source string, n int) time.Duration {
 	o.t.Helper()
 	began := time.Now()
 	var clients sync.WaitGroup
-	for i := range outageClients {
+	var next atomic.Int64
+	for range outageClients {
 		clients.Go(func() {
 			c, err := dialKept(o.webhook)
 			if err != nil {
@@ -271,8 +434,8 @@ func (o *outage) load(source string, n int) time.Duration {
 				return
 			}
 			defer c.Close()
-			for j := i; j < n; j += outageClients {
-				for _, body := range life(source, j) {
+			for j := int(next.Add(1)) - 1; j < n; j = int(next.Add(1)) - 1 {
+				for _, body := range life(source, j, o.urls) {
 					if err := c.deliver(body); err != nil {
 						o.t.Error(err)
 						return
@@ -282,6 +445,7 @@ func (o *outage) load(source string, n int) time.Duration {
 		})
 	}
 	clients.Wait()
+	o.made += n
 	if o.t.Failed() {
 		o.t.FailNow()
 	}
@@ -294,6 +458,12 @@ type answer struct {
 	took   time.Duration
 	access bool
 }
+
+// probeAnswers are those to one connection of probe, which makes probeSpans: its own and its decision's.
+const (
+	probeAnswers = 4
+	probeSpans   = 2
+)
 
 // probe plays a proxy of 200 connections a second, until it is stopped.
 func (o *outage) probe(stop <-chan struct{}) (answers []answer) {
@@ -311,7 +481,7 @@ func (o *outage) probe(stop <-chan struct{}) (answers []answer) {
 			return answers
 		case <-ticker.C:
 		}
-		for j, body := range append([]string{accessRequest("probe", i)}, life("probe", i)...) {
+		for j, body := range append([]string{accessRequest("probe", i)}, life("probe", i, 1)...) {
 			sent := time.Now()
 			if err := c.deliver(body); err != nil {
 				o.t.Error(err)

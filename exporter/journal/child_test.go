@@ -20,7 +20,6 @@ const (
 var children = map[string]func(path string) error{
 	"hold":   holdDir,
 	"append": appendFlatOut,
-	"limit":  appendToALimit,
 }
 
 func runChild(name string) int {

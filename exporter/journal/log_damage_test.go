@@ -183,6 +183,19 @@ func TestOlderSegmentsMatterWithoutAMarker(t *testing.T) {
 	equal(t, "files", names(t, filepath.Join(path, "log")), []string{fileName(3)})
 }
 
+// An older segment that ends in the middle of an entry is damaged: it was whole once.
+func TestOlderSegmentThatIsTorn(t *testing.T) {
+	path := twoSegments(t)
+	flip(t, segmentPath(path, "log", 2), 8*(fileHeaderSize+2*(frameHeaderSize+2)))
+	older := segmentPath(path, "log", 1)
+	check(t, os.Truncate(older, fileHeaderSize+2*frameHeaderSize+1))
+	got, damage := reread(t, path)
+	equal(t, "replayed", got, []string{"s1", "s2", "a1"})
+	if want := (Damage{Entries: 2, Bytes: frameHeaderSize + frameHeaderSize + 1}); damage != want {
+		t.Errorf("damage %+v, want %+v", damage, want)
+	}
+}
+
 // A log whose folder was not to be had at the start, and is now, has not been replayed: what it holds
 // is left for the next start.
 func TestWhatWasNotReplayedIsKept(t *testing.T) {

@@ -154,7 +154,7 @@ func (q *Queue) append(payloads [][]byte, weights []int) (lost int64, err error)
 	}
 	at, lost, err := q.makeRoom(bytes)
 	if err != nil {
-		return lost, err
+		return lost, errors.Join(err, q.release((*backlog).release))
 	}
 	now := q.options.Now().UnixNano()
 	weight := q.disk.fill(at, payloads, weights, now)

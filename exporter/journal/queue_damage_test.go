@@ -161,6 +161,48 @@ func TestQueueAfterOneFlippedBit(t *testing.T) {
 	}
 }
 
+// What was found when the queue was opened is not said again when it is read; a torn tail is cut off, and
+// is not found again.
+func TestDamageIsSaidOnce(t *testing.T) {
+	for what, test := range map[string]struct {
+		number uint64
+		cut    int64
+		want   Damage
+		again  Damage
+	}{
+		"torn tail": {10, 1, Damage{Torn: frameHeaderSize + metaSize + 30}, Damage{}},
+		"torn in the middle": {5, 1, Damage{Entries: 1, Bytes: frameHeaderSize + metaSize + 20},
+			Damage{Entries: 1, Bytes: frameHeaderSize + metaSize + 20}},
+	} {
+		path, left := queueOf(t, 20)
+		file := segmentPath(path, "queue", test.number)
+		info, err := os.Stat(file)
+		check(t, err)
+		check(t, os.Truncate(file, info.Size()-test.cut))
+		for _, want := range []Damage{test.want, test.again} {
+			dir := mustDir(t, path, osFS{})
+			q, damage := mustQueue(t, dir, QueueOptions{})
+			if damage != want {
+				t.Errorf("%s: damage %+v, want %+v", what, damage, want)
+			}
+			n := 0
+			for {
+				payloads, _, err := q.Next(1000, 10)
+				check(t, err)
+				if len(payloads) == 0 {
+					break
+				}
+				n += len(payloads)
+			}
+			if n != len(left)-1 {
+				t.Errorf("%s: %d entries of %d", what, n, len(left))
+			}
+			check(t, q.Close())
+			check(t, dir.Close())
+		}
+	}
+}
+
 // A cursor with a flipped bit costs a repeat: of what was done with last, or all that is still there.
 func TestQueueWithADamagedCursor(t *testing.T) {
 	path, left := queueOf(t, 8)

@@ -138,6 +138,7 @@ func TestLimitShrinks(t *testing.T) {
 	if q.Weight() != 0 || q.dropped != before {
 		t.Errorf("weight %d, %d dropped of %d", q.Weight(), q.dropped, before)
 	}
+	equal(t, "files", names(t, q.folder), []string{cursorName})
 	if got := drain(t, q.Queue, 10, true); got != nil {
 		t.Errorf("got %q", got)
 	}

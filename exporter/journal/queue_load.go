@@ -66,7 +66,7 @@ func (d *queueDisk) loadSegment(number uint64, from position, newest bool) (segm
 		}
 		s.pos = from.offset
 	}
-	read := number == from.segment
+	entries := 0
 	for {
 		_, entry, ok := s.next()
 		if !ok {
@@ -76,13 +76,14 @@ func (d *queueDisk) loadSegment(number uint64, from position, newest bool) (segm
 		if !ok {
 			continue
 		}
-		if out.unread == 0 {
+		if entries == 0 {
 			out.first = at
 		}
 		out.unread += weight
-		read = true
+		entries++
 	}
 	damage := s.damage
+	read := entries > 0 || number == from.segment
 	switch {
 	case !read && damage.Bytes > 0 || !read && !newest:
 		return out, Damage{Segments: 1}

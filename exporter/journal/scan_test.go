@@ -146,6 +146,34 @@ func TestScanRefusesAnotherVersion(t *testing.T) {
 	}
 }
 
+// A header can be right by its sum and still be none: zeros, which a crash leaves, must never be.
+func TestScanRefusesKindsThatAreNone(t *testing.T) {
+	for k, want := range map[kind]bool{0: false, kindEntry: true, kindPart: true, kindPart + 1<<28: false} {
+		var b batch
+		b.reset(start(testSegment))
+		b.add(k, nil, nil)
+		s := &scanner{src: bytes.NewReader(b.buf), number: testSegment, end: int64(len(b.buf))}
+		check(t, s.begin())
+		if _, _, ok := s.next(); ok != want {
+			t.Errorf("kind %#x: %v", k, ok)
+		}
+	}
+}
+
+// Behind a damaged header only an entry that is whole is a place to go on from: another header could be
+// right by chance.
+func TestScanGoesOnAtAWholeEntry(t *testing.T) {
+	texts := numbered(1, 4)
+	content, frames := stream(texts)
+	content[frames[1]] ^= 1
+	content[frames[2]+frameHeaderSize] ^= 1
+	s, got := scanAll(content)
+	equal(t, "entries", got, []string{texts[0], texts[3]})
+	if want := (Damage{Entries: 1, Bytes: int64(frames[3] - frames[1])}); s.damage != want {
+		t.Errorf("damage %+v, want %+v", s.damage, want)
+	}
+}
+
 // badPages fails to read some pages.
 type badPages struct {
 	*bytes.Reader

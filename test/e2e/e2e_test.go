@@ -38,6 +38,7 @@ func TestEndToEnd(t *testing.T) {
 	stage("validate", func(t *testing.T) { validateCollector(t, programs) })
 	stage("promtool", promtool)
 	stage("runbooks", runbooks)
+	stage("outage", func(t *testing.T) { outage(t, programs) })
 
 	began = time.Now()
 	s := startServers(t, programs)

@@ -30,6 +30,7 @@ type connection struct {
 type jaegerTrace struct {
 	TraceID string `json:"traceID"`
 	Spans   []struct {
+		ID   string `json:"spanID"`
 		Name string `json:"operationName"`
 		Tags []struct {
 			Key   string `json:"key"`

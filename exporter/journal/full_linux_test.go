@@ -6,12 +6,13 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 )
+
+func init() { children["limit"] = appendToALimit }
 
 // appendToALimit is a child: no file of it may grow beyond 64 KiB, so that the log must fail, and recover
 // when it is rewritten, and the queue must begin new segments.
@@ -97,9 +98,6 @@ func TestLimitOfFileSize(t *testing.T) {
 func smallDisk(t *testing.T, size int) string {
 	t.Helper()
 	path := t.TempDir()
-	if runtime.GOOS != "linux" {
-		t.Skip("mounts a tmpfs, which needs Linux")
-	}
 	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
 		t.Skipf("mounts a tmpfs: %v", err)
 	}
@@ -215,4 +213,30 @@ func TestDiskThatIsFullAtTheStart(t *testing.T) {
 	check(t, dir.Close())
 	got, _ := reread(t, filepath.Join(path, "data"))
 	equal(t, "log", got, []string{"a", "b"})
+}
+
+// A file system that has become read-only, as some do after a fault, is read all the same.
+func TestReadOnlyFileSystem(t *testing.T) {
+	path := smallDisk(t, 1<<20)
+	dir := mustDir(t, path, osFS{})
+	l, _, _ := mustLog(t, dir, LogOptions{})
+	check(t, l.Append(entries("a", "b")))
+	check(t, l.Close())
+	check(t, dir.Close())
+	check(t, syscall.Mount("tmpfs", path, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	dir = mustDir(t, path, osFS{})
+	l, got, damage := mustLog(t, dir, LogOptions{})
+	equal(t, "replayed", got, []string{"a", "b"})
+	if damage.Any() {
+		t.Errorf("damage %+v", damage)
+	}
+	if err := l.Append(entries("c")); !errors.Is(err, syscall.EROFS) {
+		t.Errorf("append: %v", err)
+	}
+	check(t, syscall.Mount("tmpfs", path, "tmpfs", syscall.MS_REMOUNT, ""))
+	check(t, l.Rewrite(slices.Values(entries("a", "b", "c"))))
+	check(t, l.Close())
+	check(t, dir.Close())
+	got, _ = reread(t, path)
+	equal(t, "replayed", got, []string{"a", "b", "c"})
 }
