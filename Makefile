@@ -8,7 +8,7 @@ LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revisio
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 30s
 
-.PHONY: all build run demo test e2e flood lint fuzz crashtest cost dashboards docs golden clean
+.PHONY: all build run demo test e2e flood lint fuzz crashtest cost latency outage bench dashboards docs golden clean
 
 all: lint test build
 
@@ -69,9 +69,22 @@ crashtest:
 cost:
 	go test -run '^TestCost$$' -count 1 -v ./cmd/smithproxy_exporter -cost
 
+# Takes the backend away from the exporter while 60,000 connections end, and gives it back.
+outage:
+	go test -run '^TestOutage$$' -count 1 -v -timeout 20m ./cmd/smithproxy_exporter -outage.connections 60000
+
 # A million server names and more against the running exporter: series, scrape times, memory, sums.
 flood:
 	go test -run '^TestFlood$$' -count 1 -timeout 30m -v ./cmd/smithproxy_exporter -flood
+
+# Access-requests in the worst state of the exporter, beside a handler that answers a constant. Needs root and
+# FUSE, to block the disk.
+latency:
+	go test -run '^TestLatency$$' -count 1 -v ./cmd/smithproxy_exporter -latency
+
+# What a decision by 10,000 rules takes, and what reading a list of a million entries does.
+bench:
+	go test -run '^$$' -bench . -benchtime 1s ./exporter/verdict
 
 # The JSON of the Grafana dashboards, from their code; make test fails when they differ.
 dashboards:

@@ -8,56 +8,107 @@ import (
 
 // access counts the decisions about access-requests, and how long proxies stood still for them.
 type access struct {
-	requests, duration *metric
-	rules              []AccessRule
-	bounds             *bounds
-	limit              *limit
+	requests, dryRuns, duration *metric
+	rules                       AccessRules
+	bounds                      *bounds
+	requestLimit, dryRunLimit   *limit
 }
 
-// AccessRule is a rule that can decide, and what it decides.
-type AccessRule struct{ Verdict, Rule string }
+// AccessRules are what can be decided, and the rules of which rejects are only counted.
+type AccessRules struct {
+	Answers []AccessAnswer
+	DryRuns []string
+}
+
+// AccessAnswer is a rule that can decide, and what it decides.
+type AccessAnswer struct{ Verdict, Rule string }
+
+// maxInitialRules is up to how many rules their series begin at 0 for each proxy. With more of them most would
+// never be anything else.
+const maxInitialRules = 200
 
 // accessBuckets, in seconds: 10 ms costs a proxy nine tenths of its throughput.
 var accessBuckets = []float64{.000025, .00005, .0001, .00025, .0005, .001, .0025, .005, .01, .05, .25, 1, 5}
 
-func newAccess(d *definitions, b *bounds, rules []AccessRule) *access {
+func newAccess(d *definitions, b *bounds, rules AccessRules) *access {
 	f := &access{
 		rules: rules, bounds: b,
 		requests: d.counter("smithproxy_access_requests_total", "connections",
 			"Connections that an access-request decided about, by how and by which rule.", "source", "verdict", "rule"),
+		dryRuns: d.counter("smithproxy_access_dry_run_rejects_total", "connections",
+			"Connections that would have been rejected if the rule was not on trial.", "source", "rule"),
 		duration: d.histogram("smithproxy_access_request_duration_seconds", "seconds",
 			"From the receipt of an access-request to its answer.", accessBuckets, "source"),
 	}
-	f.limit = b.limit(f.requests, b.options.MaxValues)
+	f.requestLimit = b.limit(f.requests, b.options.MaxValues)
+	f.dryRunLimit = b.limit(f.dryRuns, b.options.MaxValues)
 	return f
 }
 
 type accessOf struct {
 	own
-	requests *capped[AccessRule]
+	requests *capped[AccessAnswer]
+	dryRuns  *capped[string]
 	duration *series
 }
 
 func (f *access) of(p *proxy, now time.Time) member {
 	m := &accessOf{own: ownOf(p)}
 	m.duration = m.series(f.duration, now)
-	m.requests = capLabel(&m.own, f.bounds, f.limit, AccessRule{other, other}, now, func(r AccessRule, now time.Time) []*series {
-		return []*series{f.requests.with(now, m.source, pair("verdict", r.Verdict), pair("rule", r.Rule))}
+	m.requests = capLabel(&m.own, f.bounds, f.requestLimit, AccessAnswer{other, other}, now, func(a AccessAnswer, now time.Time) []*series {
+		return []*series{f.requests.with(now, m.source, pair("verdict", a.Verdict), pair("rule", a.Rule))}
 	})
-	for _, r := range f.rules {
-		m.requests.pin(r, now)
-	}
+	m.dryRuns = capLabel(&m.own, f.bounds, f.dryRunLimit, other, now, func(rule string, now time.Time) []*series {
+		return []*series{f.dryRuns.with(now, m.source, pair("rule", rule))}
+	})
+	m.begin(f.rules, now)
 	return m
 }
 
-func (m *accessOf) take(f track.Fact, now time.Time) {
-	decided, ok := f.(track.Decided)
-	if !ok {
+// begin has the series of the rules begin at 0. Those of rules that are gone stay as they are: what they
+// counted happened, and answers that were given before may still be on their way here.
+func (m *accessOf) begin(rules AccessRules, now time.Time) {
+	if len(rules.Answers)+len(rules.DryRuns) > maxInitialRules {
 		return
 	}
-	d := decided.D
-	m.duration.histogram.Observe(d.Answered.Sub(d.Received).Seconds())
-	if !decided.Repeat {
-		m.requests.of(AccessRule{label(string(d.Verdict)), label(d.Rule)}, now)[0].value++
+	for _, a := range rules.Answers {
+		m.requests.pin(AccessAnswer{label(a.Verdict), label(a.Rule)}, now)
+	}
+	for _, rule := range rules.DryRuns {
+		m.dryRuns.pin(label(rule), now)
+	}
+}
+
+func (m *accessOf) take(f track.Fact, now time.Time) {
+	switch f := f.(type) {
+	case track.Decided:
+		m.duration.histogram.Observe(f.D.Answered.Sub(f.D.Received).Seconds())
+		if !f.Repeat {
+			m.count(f.D, now)
+		}
+	case track.Recounted:
+		m.count(f.D, now)
+	}
+}
+
+func (m *accessOf) count(d *track.Decision, now time.Time) {
+	m.requests.of(AccessAnswer{label(string(d.Verdict)), label(d.Rule)}, now)[0].value++
+	if d.DryRunRule != "" {
+		m.dryRuns.of(label(d.DryRunRule), now)[0].value++
+	}
+}
+
+// UseAccessRules says that other rules decide from now on, and has their series begin. It may be called while
+// Take is.
+func (s *Sink) UseAccessRules(rules AccessRules) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.access.rules = rules
+	for _, p := range s.proxies {
+		for _, m := range p.passing {
+			if m, ok := m.(*accessOf); ok {
+				m.begin(rules, s.now())
+			}
+		}
 	}
 }

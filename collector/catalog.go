@@ -26,6 +26,7 @@ func Catalog() []Entry {
 	}
 	NewExporter((*registrar)(&entries), nil, nil)
 	NewStorage((*registrar)(&entries), StorageState{})
+	NewAccessLists((*registrar)(&entries))
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return entries
 }
@@ -35,16 +36,20 @@ type registrar []Entry
 
 var descriptor = regexp.MustCompile(`fqName: "([^"]+)", help: "([^"]*)".* variableLabels: {([^}]*)}`)
 
-// Register adds the metrics of a collector that has one.
+// Register adds the metrics of a collector.
 func (r *registrar) Register(c prometheus.Collector) error {
-	descriptions := make(chan *prometheus.Desc, 1)
+	const most = 8 // of one collector
+	descriptions := make(chan *prometheus.Desc, most)
 	c.Describe(descriptions)
-	match := descriptor.FindStringSubmatch((<-descriptions).String())
-	e := Entry{Name: match[1], Help: match[2], Type: typeOf(match[1], c), Unit: unitOf(match[1])}
-	if match[3] != "" {
-		e.Labels = strings.Split(match[3], ",")
+	close(descriptions)
+	for d := range descriptions {
+		match := descriptor.FindStringSubmatch(d.String())
+		e := Entry{Name: match[1], Help: match[2], Type: typeOf(match[1], c), Unit: unitOf(match[1])}
+		if match[3] != "" {
+			e.Labels = strings.Split(match[3], ",")
+		}
+		*r = append(*r, e)
 	}
-	*r = append(*r, e)
 	return nil
 }
 

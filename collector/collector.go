@@ -34,7 +34,7 @@ type Options struct {
 	// www.example.co.uk.
 	RegisteredDomain bool
 	// AccessRules are the verdicts and rules that can decide, whose series are there from the start.
-	AccessRules []AccessRule
+	AccessRules AccessRules
 	Now         func() time.Time
 }
 
@@ -59,6 +59,7 @@ type Sink struct {
 	// for the expiry.
 	lasting, passing []family
 	bounds           *bounds
+	access           *access
 
 	mu      sync.Mutex
 	metrics []*metric // by name
@@ -95,6 +96,7 @@ func New(o Options) *Sink {
 	s := &Sink{now: o.Now, expiry: o.Expiry, proxies: map[string]*proxy{}, byLabel: map[string]*proxy{}, sweptAt: o.Now()}
 	s.bounds = newBounds(d, o)
 	s.lasting = []family{newLiveness(d), newStanding(d)}
+	s.access = newAccess(d, s.bounds, o.AccessRules)
 	s.passing = []family{
 		newEvents(d),
 		newNeighbors(d, s.bounds),
@@ -103,7 +105,7 @@ func New(o Options) *Sink {
 		newServerNames(d, s.bounds, o.RegisteredDomain),
 		newSignatures(d, s.bounds),
 		newEntropy(d, o.Expiry),
-		newAccess(d, s.bounds, o.AccessRules),
+		s.access,
 		newContent(d),
 	}
 	s.metrics = d.metrics

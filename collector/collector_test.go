@@ -37,7 +37,7 @@ func newWorld(t *testing.T, values int) *world {
 func newWorldOf(t *testing.T, change func(*Options)) *world {
 	w := &world{T: t, now: epoch}
 	o := DefaultOptions()
-	o.AccessRules = []AccessRule{{Verdict: "accept", Rule: "default"}}
+	o.AccessRules = AccessRules{Answers: []AccessAnswer{{Verdict: "accept", Rule: "default"}}, DryRuns: []string{"trial"}}
 	o.Now = func() time.Time { return w.now }
 	change(&o)
 	w.sink = New(o)
@@ -184,7 +184,8 @@ func TestLimitedValues(t *testing.T) {
 	limited := `
 		# HELP smithproxy_exporter_series_limited_total Increments that went to a series of _other, because other values of the label are seen more often.
 		# TYPE smithproxy_exporter_series_limited_total counter
-		smithproxy_exporter_series_limited_total{metric="smithproxy_access_requests_total"} 0
+		smithproxy_exporter_series_limited_total{metric="smithproxy_access_dry_run_rejects_total"} 0
+smithproxy_exporter_series_limited_total{metric="smithproxy_access_requests_total"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_connection_duration_seconds"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_connections_closed_total"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_neighbor_last_seen_timestamp_seconds"} 0

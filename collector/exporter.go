@@ -66,3 +66,6 @@ func (e *Exporter) Loaded(at time.Time) {
 func counter(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 }
+
+// LoadFailed says that a configuration could not be loaded, and the one before stays in force.
+func (e *Exporter) LoadFailed() { e.reloadOK.Set(0) }

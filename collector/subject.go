@@ -34,6 +34,8 @@ func subject(f track.Fact) (source string, spoke bool) {
 		return f.C.Source, true
 	case track.Late:
 		return f.C.Source, true
+	case track.Recounted:
+		return f.D.Source, true
 	case track.Decided:
 		return f.D.Source, true
 	case track.ProxyForgotten:

@@ -15,6 +15,8 @@ func access() *board {
 		rows: []row{
 			{panels: accessNumbers()},
 			{title: "Verdicts", panels: []panel{verdicts(), rejectShare(), decisionsByRule(), decisionsByProxy(), ruleTable()}},
+			{title: "On trial", panels: []panel{dryRuns(), dryRunTable()}},
+			{title: "Lists", panels: []panel{listSizes(), listAges()}},
 			{title: "Decision time", panels: []panel{decisionTimes(), decisionQuantiles()}},
 		},
 	}
@@ -78,6 +80,30 @@ func ruleTable() panel {
 		rows(`sum by (rule, verdict) (increase(smithproxy_access_requests_total{`+chosenDecisions+`}[$__range]))
 			/ on() group_left() (sum(increase(smithproxy_access_requests_total{`+chosenDecisions+`}[$__range])) > 0)`),
 	)
+}
+
+func dryRuns() panel {
+	return stacks(about{"Would be rejected", "Connections that a rule on trial would have refused, a second. They were decided by the other rules, as if it was not there.", "reqps", 12, 8},
+		over(orNamed(`sum by (rule) (rate(smithproxy_access_dry_run_rejects_total{source=~"$source"}[$__rate_interval]))`, "rule", "none"), "{{rule}}"))
+}
+
+func dryRunTable() panel {
+	return records(about{"Rules on trial", "What each rule on trial would have refused in the time range, and whose connections.", "none", 12, 8}, "Would be rejected", true, []column{
+		{field: "rule", title: "Rule"},
+		{field: "source", title: "Proxy"},
+		{field: "Value", title: "Would be rejected", unit: "short"},
+	},
+		rows(`round(sum by (rule, source) (increase(smithproxy_access_dry_run_rejects_total{source=~"$source"}[$__range])))`))
+}
+
+func listSizes() panel {
+	return lines(about{"List entries", "Networks and addresses on the lists that are in force.", "short", 12, 8},
+		over("max by (file) (smithproxy_exporter_access_list_entries)", "{{file}}")).FillOpacity(0)
+}
+
+func listAges() panel {
+	return lines(about{"List age", "Time since the lists in force were written. A feed that is no longer fetched grows old.", "s", 12, 8},
+		over("time() - max by (file) (smithproxy_exporter_access_list_modified_timestamp_seconds)", "{{file}}")).FillOpacity(0)
 }
 
 func decisionTimes() panel {

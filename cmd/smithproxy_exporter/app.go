@@ -47,6 +47,7 @@ type app struct {
 	logger   *slog.Logger
 	storage  *storage
 	pipeline *pipeline.Pipeline
+	reloader *reloader
 	traces   *traces.Sink // nil when there is nowhere to send them
 	outbox   *traces.Outbox
 	// flush bounds how long the end of the process waits for the tracing backend.
@@ -88,11 +89,20 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		versioncollector.NewCollector("smithproxy_exporter"))
 	meter := collector.NewExporter(registry, webhook.Refusals, traces.DropReasons)
 	a.storage.meter = collector.NewStorage(registry, a.storage.state(a.pending))
-	rules := verdict.New(cfg.Access)
+	reloader, set, err := newReloader(f.configFile, cfg, logger, c.now)
+	if err != nil {
+		return nil, err
+	}
 	recent := web.NewRecent(cfg.API.Finished)
 	options := cfg.CollectorOptions()
-	options.AccessRules, options.Now = accessRules(rules), c.now
-	families := collector.New(options)
+	options.AccessRules, options.Now = accessRules(set), c.now
+	families, lists := collector.New(options), collector.NewAccessLists(registry)
+	reloader.meter, reloader.inForce = meter, func(set *verdict.Set) {
+		families.UseAccessRules(accessRules(set))
+		lists.Use(accessLists(set))
+	}
+	lists.Use(accessLists(set))
+	a.reloader = reloader
 	if err := a.openTraces(ctx, cfg, meter); err != nil {
 		return nil, err
 	}
@@ -108,14 +118,18 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		return nil, err
 	}
 	receiver := &webhook.Handler{
-		Secrets: secrets, Decider: rules, Intake: a.pipeline, Refused: meter.Refused, Now: c.now,
+		Secrets: secrets, Decider: reloader.rules, Intake: a.pipeline, Refused: meter.Refused, Now: c.now,
 		MaxBody: int64(cfg.Webhook.MaxBodySize), Logger: logger,
 	}
 	a.webhook = webhook.NewServer(receiver, logger)
-	handler, err := web.NewHandler(web.Options{
+	page := web.Options{
 		MetricsPath: f.telemetryPath, Version: version.Info(), Gatherer: collector.Gatherers{registry, families}, Registerer: registry,
 		API: &web.API{State: a.pipeline, Recent: recent}, Ready: a.ready.Load,
-	})
+	}
+	if f.lifecycle {
+		page.Reload = reloader.Reload
+	}
+	handler, err := web.NewHandler(page)
 	if err != nil {
 		return nil, err
 	}
@@ -136,11 +150,6 @@ func (a *app) keeper() pipeline.Keeper {
 		return nil
 	}
 	return a.traces
-}
-
-func accessRules(rules *verdict.Rules) []collector.AccessRule {
-	fallback := rules.Default()
-	return []collector.AccessRule{{Verdict: string(fallback), Rule: verdict.RuleDefault}}
 }
 
 // openTraces leaves a.traces nil when nobody said where to send traces.
@@ -232,6 +241,8 @@ func (a *app) serve(ctx context.Context) error {
 	go func() { failed <- a.serveWeb() }()
 	done := make(chan struct{})
 	go func() { defer close(done); a.pipeline.Run(func() { a.ready.Store(true) }) }()
+	// Nobody waits for it in the end: it may be reading a file that does not answer.
+	go a.reloader.run(ctx)
 	a.logger.Info("Receiving webhooks", "address", a.webhookListener.Addr(), "tls", a.webhookTLS != nil)
 
 	var cause error

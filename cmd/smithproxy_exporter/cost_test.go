@@ -34,6 +34,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, http.ListenAndServe(address, nil))
 		os.Exit(1)
 	}
+	if disk := os.Getenv(diskVariable); disk != "" {
+		fmt.Fprintln(os.Stderr, serveDisk(disk))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
@@ -133,6 +137,10 @@ func deliver(address string, body []byte) error {
 		return err
 	}
 	defer conn.Close()
+	return exchange(conn, address, body)
+}
+
+func exchange(conn net.Conn, address string, body []byte) error {
 	request := fmt.Appendf(nil, "POST /webhook/%s HTTP/1.1\r\nHost: %s\r\nAccept: */*\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
 		secret, address, len(body))
 	if _, err := conn.Write(append(request, body...)); err != nil {

@@ -13,6 +13,7 @@ import (
 const (
 	commandServe   = "serve"
 	commandTraceID = "trace-id"
+	commandAccess  = "access-check"
 )
 
 type flags struct {
@@ -23,9 +24,11 @@ type flags struct {
 	telemetryPath  string
 	storagePath    string
 	otlpEndpoint   string
+	lifecycle      bool
 	log            promslog.Config
 
 	traceSource, traceConnection string
+	check                        accessCheck
 }
 
 // parse reads the command line. --help and --version print and exit.
@@ -36,12 +39,13 @@ func parse(args []string) (flags, string, error) {
 	app.Version(version.Print("smithproxy_exporter"))
 	app.HelpFlag.Short('h')
 	app.Flag("config.file", "Configuration file; optional.").StringVar(&f.configFile)
-	app.Flag("config.check", "Check the configuration file and exit.").BoolVar(&f.configCheck)
+	app.Flag("config.check", "Check the configuration file and the lists that it names, and exit.").BoolVar(&f.configCheck)
 	app.Flag("webhook.listen-address", "Address on which webhooks are received.").
 		Default(":5000").StringVar(&f.webhookAddress)
 	f.web = toolkitflag.AddFlags(app, ":10932")
 	app.Flag("web.telemetry-path", "Path under which to expose metrics.").
 		Default("/metrics").StringVar(&f.telemetryPath)
+	app.Flag("web.enable-lifecycle", "Reload the configuration on POST /-/reload, as on SIGHUP.").BoolVar(&f.lifecycle)
 	app.Flag("storage.path", "Folder for what has to outlive the process.").
 		Default("data").StringVar(&f.storagePath)
 	app.Flag("otlp.endpoint", "Where to send traces by OTLP/gRPC: http[s]://host:port. "+
@@ -53,6 +57,7 @@ func parse(args []string) (flags, string, error) {
 	traceID := app.Command(commandTraceID, "Print the id of the trace of a connection.")
 	traceID.Arg("source", "Name of the proxy.").Required().StringVar(&f.traceSource)
 	traceID.Arg("id", "Id of the connection: Proxy-…-OID-…").Required().StringVar(&f.traceConnection)
+	f.check.flags(app.Command(commandAccess, "Say how an access-request would be answered, and why."))
 
 	command, err := app.Parse(args)
 	return f, command, err

@@ -15,6 +15,7 @@ import (
 
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/traceid"
+	"smithproxy_exporter/exporter/verdict"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -36,9 +37,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		logger.Error("Configuration cannot be used", "err", err)
 		return 1
 	}
-	if flags.configCheck {
-		fmt.Fprintln(stdout, "configuration is valid")
-		return 0
+	if flags.configCheck || command == commandAccess {
+		return verify(flags, command, cfg, stdout, stderr)
 	}
 	logger.Info("Starting smithproxy_exporter", "version", version.Info())
 	// A file that reaches a limit is an error of the write, and no reason to die.
@@ -52,6 +52,23 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	if err := app.serve(ctx); err != nil {
 		logger.Error("Stopped", "err", err)
+		return 1
+	}
+	return 0
+}
+
+// verify does what a reload would, and puts nothing in force.
+func verify(f flags, command string, cfg config.Config, stdout, stderr io.Writer) int {
+	set, err := compile(cfg, new(verdict.Files))
+	switch {
+	case err != nil:
+	case command == commandAccess:
+		err = f.check.run(set, wallClock(), stdout)
+	default:
+		fmt.Fprintln(stdout, "configuration is valid")
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "smithproxy_exporter: error: %v\n", err)
 		return 1
 	}
 	return 0

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"time"
 
@@ -31,6 +32,9 @@ type Config struct {
 	Proxies     Proxies        `yaml:"proxies"`
 	Metrics     Metrics        `yaml:"metrics"`
 	API         API            `yaml:"api"`
+
+	// Origin is where all this comes from, for errors that are found later.
+	Origin Origin `yaml:"-"`
 }
 
 // Webhook is how events are received.
@@ -144,29 +148,53 @@ func Default() Config {
 }
 
 // Load reads and checks the configuration file at path; "" is an empty one. Paths in it are taken as
-// relative to its own folder.
+// relative to its own folder. Errors name the file, the line and the field. Lists that access rules name are
+// not read.
 func Load(path string) (Config, error) {
 	c := Default()
 	if path == "" {
 		return c, nil
 	}
+	c.Origin.Path = path
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(raw))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
-	}
-	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return Config{}, fmt.Errorf("configuration %s: there is something behind the end of the document", path)
+	if err := c.read(raw); err != nil {
+		return Config{}, err
 	}
 	if err := c.validate(); err != nil {
-		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
+		return Config{}, c.Origin.locate(err)
 	}
 	c.resolve(filepath.Dir(path))
 	return c, nil
+}
+
+func (c *Config) read(raw []byte) error {
+	var document, more yaml.Node
+	decoder := decoder{map[string]int{}}
+	documents := yaml.NewDecoder(bytes.NewReader(raw))
+	err := documents.Decode(&document)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err == nil:
+		err = documents.Decode(&more)
+	}
+	switch {
+	case err == nil:
+		return c.Origin.at(more.Line, errors.New("there is something behind the end of the document"))
+	case !errors.Is(err, io.EOF):
+		line, text := position(err)
+		return c.Origin.at(line, errors.New("no yaml: "+text))
+	}
+	if err := decoder.decode(document.Content[0], reflect.ValueOf(c).Elem(), ""); err != nil {
+		return c.Origin.locate(err)
+	}
+	if len(decoder.lines) > 0 {
+		c.Origin.Lines = decoder.lines
+	}
+	return nil
 }
 
 // TrackOptions are the options of the tracker that the configuration asks for.
@@ -210,25 +238,33 @@ func (c *Config) resolve(dir string) {
 		rebase(&t.CertFile)
 		rebase(&t.KeyFile)
 	}
+	for i := range c.Access.Rules {
+		r := &c.Access.Rules[i]
+		for _, files := range [][]string{r.ClientFile, r.ServerFile} {
+			for j := range files {
+				rebase(&files[j])
+			}
+		}
+	}
 }
 
 func (c *Config) validate() error {
 	for i, s := range c.Webhook.Secrets {
 		if err := s.validate(); err != nil {
-			return fmt.Errorf("webhook.secrets[%d]: %w", i, err)
+			return &fieldError{field: fmt.Sprintf("webhook.secrets[%d]", i), err: err}
 		}
 	}
 	if t := c.Webhook.TLS; t != nil && (t.CertFile == "" || t.KeyFile == "") {
-		return errors.New("webhook.tls: needs both cert_file and key_file")
+		return &fieldError{field: "webhook.tls", err: errors.New("needs both cert_file and key_file")}
 	}
 	if err := c.Access.Validate(); err != nil {
-		return fmt.Errorf("access.%w", err)
+		return accessError(err)
 	}
 	if g := c.Metrics.SNIGrouping; g != SNIExact && g != SNIRegisteredDomain {
 		return fmt.Errorf("metrics.sni_grouping: %q is neither %s nor %s", g, SNIExact, SNIRegisteredDomain)
 	}
 	if c.Storage.MaxSize < minStorage {
-		return fmt.Errorf("storage.max_size: must be %v at least", units.Base2Bytes(minStorage))
+		return &fieldError{field: "storage.max_size", err: fmt.Errorf("must be %v at least", units.Base2Bytes(minStorage))}
 	}
 	for _, positive := range []struct {
 		field string
@@ -253,7 +289,7 @@ func (c *Config) validate() error {
 		{"api.finished_connections", int64(c.API.Finished)},
 	} {
 		if positive.value <= 0 {
-			return fmt.Errorf("%s: must be more than 0", positive.field)
+			return &fieldError{field: positive.field, err: errors.New("must be more than 0")}
 		}
 	}
 	return nil

@@ -25,6 +25,8 @@ const (
 	keyVerdict     attribute.Key = "smithproxy.access.verdict"
 	keyRule        attribute.Key = "smithproxy.access.rule"
 	keyDecision    attribute.Key = "smithproxy.access.decision"
+	keyDryRun      attribute.Key = "smithproxy.access.dry_run"
+	keyDryRunRule  attribute.Key = "smithproxy.access.dry_run_rule"
 	keyReason      attribute.Key = "smithproxy.close.reason"
 	keyEstimated   attribute.Key = "smithproxy.start.estimated"
 	keyDropped     attribute.Key = "smithproxy.l7.dropped"
@@ -70,7 +72,17 @@ func connectionAttributes(c *track.Connection) []attribute.KeyValue {
 		a.add(keyVerdict.String(string(verdict)))
 		a.text(keyRule, rule)
 	}
+	if c.Decision != nil {
+		a.dryRun(c.Decision)
+	}
 	return a
+}
+
+// dryRun marks what would have been rejected if no rule was on trial.
+func (a *attributes) dryRun(d *track.Decision) {
+	if d.DryRunRule != "" {
+		a.add(keyDryRun.Bool(true), keyDryRunRule.String(d.DryRunRule))
+	}
 }
 
 func (a *attributes) stop(c *track.Connection) {

@@ -64,14 +64,15 @@ func (s *Sink) unclaimed(d *track.Decision) {
 
 // access makes the span of an access-request: a child where the context has a span, else a root.
 func access(ctx context.Context, tracer trace.Tracer, id traceid.ID, d *track.Decision, more ...attribute.KeyValue) {
-	attributes := append(more,
-		keyVerdict.String(string(d.Verdict)), keyRule.String(d.Rule), keyDecision.String(d.ID),
+	a := attributes(more)
+	a.add(keyVerdict.String(string(d.Verdict)), keyRule.String(d.Rule), keyDecision.String(d.ID),
 		keySession.String(d.Label))
+	a.dryRun(d)
 	if d.Policy != event.PolicyUnknown {
-		attributes = append(attributes, keyPolicy.Int(d.Policy))
+		a.add(keyPolicy.Int(d.Policy))
 	}
 	_, span := tracer.Start(withID(ctx, id), nameAccess, trace.WithSpanKind(trace.SpanKindInternal),
-		trace.WithTimestamp(d.Received), trace.WithAttributes(attributes...))
+		trace.WithTimestamp(d.Received), trace.WithAttributes(a...))
 	span.End(trace.WithTimestamp(d.Answered))
 }
 

@@ -20,8 +20,16 @@ func (t *Tracker) Decide(d Decision) {
 	if earlier := p.earlier(&d); earlier != nil {
 		earlier.join(d)
 		t.emit(Decided{D: &d, Repeat: true})
-		if earlier.Requests > earlier.expectedRequests() {
-			t.emit(Duplicate{Source: d.Source, Action: event.ActionAccess})
+		if earlier.Requests <= earlier.expectedRequests() {
+			p.pending.repeat(earlier, d.ID)
+			return
+		}
+		t.emit(Duplicate{Source: d.Source, Action: event.ActionAccess})
+		if event.Instance(d.ConnectionID) == "" {
+			// It may as well be about another connection from the client's port: that one will tell, by
+			// its start or by its echo.
+			d.Doubtful = true
+			p.pending.add(&d)
 		}
 		return
 	}
@@ -37,16 +45,16 @@ func (t *Tracker) Decide(d Decision) {
 // earlier returns the decision that d only repeats, if there is one.
 func (p *proxy) earlier(d *Decision) *Decision {
 	key := clientOf(d.Label, d.Session)
-	if o := p.pending.find(d.Label, d.Session, ""); o != nil {
+	if o := p.pending.find(d.Label, d.Session); o != nil && !o.Doubtful {
 		return o
 	}
 	for c := range p.conns.ofClient(key) {
-		if c.Decision != nil && d.isAbout(c.Decision.Label, c.Decision.Session) && c.canHaveAsked(d) {
+		if c.Decision != nil && d.canRepeat(c.Decision) && c.canHaveAsked(d) {
 			return c.Decision
 		}
 	}
 	p.pending.unsettle(d.Received.Add(-overtakenBy))
-	if o := p.pending.settled[key]; o != nil && d.isAbout(o.Label, o.Session) {
+	if o := p.pending.settled[key]; o != nil && d.canRepeat(o) {
 		return o
 	}
 	return nil
@@ -62,11 +70,16 @@ func (t *Tracker) asked(p *proxy, d *Decision) *Connection {
 		return t.record(p, d.ConnectionID, instance)
 	}
 	for c := range p.conns.ofClient(clientOf(d.Label, d.Session)) {
-		if c.Decision == nil && c.canHaveAsked(d) && d.isAbout(c.Label, c.Session) {
+		if c.Decision == nil && c.canHaveAsked(d) && d.isAbout(c.Label, c.Session) && !c.echoesOther(d) {
 			return c
 		}
 	}
 	return nil
+}
+
+// echoesOther reports whether the proxy said that another decision was about the connection.
+func (c *Connection) echoesOther(d *Decision) bool {
+	return c.Echo != nil && c.Echo.Decision != "" && !d.carries(c.Echo.Decision)
 }
 
 // overtakenBy is by how much an access-request can seem to come after the end of its own connection.
@@ -77,26 +90,78 @@ func (c *Connection) canHaveAsked(d *Decision) bool {
 	return c.StoppedAt.IsZero() || d.Received.Before(c.StoppedAt.Add(overtakenBy))
 }
 
-// claimDecision joins a connection with the decision that was made about it before it was known.
+// claimDecision joins a connection with the decision about it: the one that its proxy echoes or, while there
+// is no echo, one about a connection with its label. An echo sets right what the label got wrong.
 func (t *Tracker) claimDecision(p *proxy, c *Connection) {
-	if c.Decision != nil || c.Label == "" {
+	if c.Label == "" {
 		return
 	}
 	echoed := ""
 	if c.Echo != nil {
 		echoed = c.Echo.Decision
 	}
-	d := p.pending.find(c.Label, c.Session, echoed)
-	if d == nil || !c.canHaveAsked(d) {
+	if c.Decision != nil && c.echoesOther(c.Decision) {
+		p.release(c)
+	}
+	if c.Decision == nil {
+		t.claim(p, c, echoed)
+	}
+	if c.Decision != nil && echoed != "" {
+		c.Decision.EchoedAt = c.InfoAt
+	}
+}
+
+func (t *Tracker) claim(p *proxy, c *Connection, echoed string) {
+	d := p.pending.find(c.Label, c.Session)
+	if echoed == "" {
+		if d != nil && c.canHaveAsked(d) {
+			t.attach(p, c, d)
+		}
 		return
 	}
-	p.pending.claim(d)
-	t.attach(p, c, d)
+	// What repeats d has the id too, and comes after it.
+	if d == nil || d.Doubtful || !d.carries(echoed) {
+		d = p.pending.byID[echoed]
+	}
+	if d != nil {
+		t.attach(p, c, d)
+		return
+	}
+	// A connection of the same client can have it for its label.
+	if other := p.decidedBy(c, echoed); other != nil {
+		d = other.Decision
+		p.release(other)
+		t.attach(p, c, d)
+		t.claimDecision(p, other)
+	}
+}
+
+// release lets another connection have the decision of c.
+func (p *proxy) release(c *Connection) {
+	d := c.Decision
+	c.Decision = nil
+	d.claimed, d.EchoedAt = false, time.Time{}
+	p.pending.add(d)
+}
+
+// decidedBy returns the connection from c's client that has the decision with the id, and no word of the proxy
+// for it; nil for none.
+func (p *proxy) decidedBy(c *Connection, id string) *Connection {
+	for o := range p.conns.ofClient(clientOf(c.Label, c.Session)) {
+		if o != c && o.Decision != nil && o.Decision.carries(id) && o.Echo == nil {
+			return o
+		}
+	}
+	return nil
 }
 
 func (t *Tracker) attach(p *proxy, c *Connection, d *Decision) {
-	d.claimed = true
+	p.pending.claim(d)
 	c.Decision = d
+	if d.Doubtful {
+		d.Doubtful = false
+		t.emit(Recounted{d})
+	}
 	if c.firstAt.IsZero() || d.Received.Before(c.firstAt) {
 		c.firstAt = d.Received
 	}
@@ -123,9 +188,12 @@ func (t *Tracker) expireDecisions(p *proxy, now time.Time) {
 }
 
 func (t *Tracker) unclaimed(p *proxy, d *Decision) {
+	d.queued = false
 	if d.claimed {
 		return
 	}
 	p.pending.claim(d)
-	t.emit(Unclaimed{d})
+	if !d.Doubtful {
+		t.emit(Unclaimed{d})
+	}
 }

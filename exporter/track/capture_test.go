@@ -137,7 +137,7 @@ var sameRecord = cmp.Options{
 	cmp.AllowUnexported(Connection{}, Decision{}),
 	// How long it waited, and how often it was asked about, depends on the deliveries.
 	cmpopts.IgnoreFields(Connection{}, "dueAt", "prev", "next", "prevOfClient", "nextOfClient"),
-	cmpopts.IgnoreFields(Decision{}, "Requests"),
+	cmpopts.IgnoreFields(Decision{}, "Requests", "Repeats", "queued"),
 }
 
 // withoutTimes is for events that came at other times.

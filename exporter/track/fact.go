@@ -120,6 +120,10 @@ type Decided struct {
 	Repeat bool
 }
 
+// Recounted is a decision that was taken for a repeat (its Decided said so), and turned out to be about a
+// connection of its own.
+type Recounted struct{ D *Decision }
+
 // Unclaimed is a decision whose connection never became known.
 type Unclaimed struct{ D *Decision }
 
@@ -150,6 +154,7 @@ func (Closed) fact()            {}
 func (Finished) fact()          {}
 func (Late) fact()              {}
 func (Decided) fact()           {}
+func (Recounted) fact()         {}
 func (Unclaimed) fact()         {}
 func (ContentSeen) fact()       {}
 

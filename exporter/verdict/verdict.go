@@ -1,13 +1,17 @@
-// Package verdict decides access-requests. A decision needs nothing but the request itself, so that
-// it can be given before anything else sees the request: the proxy stands still until then.
+// Package verdict decides access-requests by rules that an operator wrote. A decision needs nothing
+// but the request itself, so that it can be given before anything else sees the request: the proxy
+// stands still until then.
+//
+// Config is what the operator wrote, Compile makes a Set of it, and Rules answer by the Set in force. A
+// Set never changes, so that no request is answered by half a configuration.
 package verdict
 
 import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"sync/atomic"
+	"time"
 
 	"smithproxy_exporter/exporter/event"
 )
@@ -15,56 +19,56 @@ import (
 // RuleDefault is the name of the rule that decides when no other does.
 const RuleDefault = "default"
 
-// Decision is an answer to one access-request.
-type Decision struct {
+// Request is what is known of a connection when the proxy asks: no SNI, often no policy
+// (event.PolicyUnknown), and of SOCKS not yet the server.
+type Request struct {
+	Source  string
+	Session event.Session
+	Policy  int
+	// At is the time of receipt, which schedules go by.
+	At time.Time
+}
+
+// Outcome is what the rules say of a request.
+type Outcome struct {
 	Verdict event.Verdict
 	// Rule names what decided.
 	Rule string
+	// DryRunRule names the rule that would have rejected if it was not on trial; "" when none would.
+	DryRunRule string
+}
+
+// Decision is an answer to one access-request.
+type Decision struct {
+	Outcome
 	// ID is unique among all decisions of all exporters; the proxy echoes it.
 	ID string
 }
 
-// Rules decide access-requests. They are safe for use by many goroutines.
+// Rules decide access-requests by the Set that is in force. They are safe for use by many goroutines.
 type Rules struct {
-	fallback event.Verdict
+	set atomic.Pointer[Set]
 	// Decision ids are a random part of this process and a count.
 	process uint64
 	count   atomic.Uint64
 }
 
-// Config is the access part of the configuration.
-type Config struct {
-	// Default is the verdict for what no rule decides: accept or reject; "" is accept.
-	Default event.Verdict `yaml:"default"`
-}
-
-// Validate says what is wrong with the configuration.
-func (c Config) Validate() error {
-	switch c.Default {
-	case "", event.Accept, event.Reject:
-		return nil
-	}
-	return fmt.Errorf("default: %q is neither accept nor reject", c.Default)
-}
-
-// New returns the rules of a valid configuration.
-func New(c Config) *Rules {
+// New returns rules with s in force.
+func New(s *Set) *Rules {
 	var seed [8]byte
 	rand.Read(seed[:])
-	r := &Rules{fallback: c.Default, process: binary.BigEndian.Uint64(seed[:])}
-	if r.fallback == "" {
-		r.fallback = event.Accept
-	}
+	r := &Rules{process: binary.BigEndian.Uint64(seed[:])}
+	r.Use(s)
 	return r
 }
 
+// Use puts s in force: for every request of which Decide begins after it returns, and for none by half.
+func (r *Rules) Use(s *Set) { r.set.Store(s) }
+
 // Decide answers a request. It takes no lock and does no I/O.
-func (r *Rules) Decide() Decision {
+func (r *Rules) Decide(q Request) Decision {
 	var id [16]byte
 	binary.BigEndian.PutUint64(id[:8], r.process)
 	binary.BigEndian.PutUint64(id[8:], r.count.Add(1))
-	return Decision{Verdict: r.fallback, Rule: RuleDefault, ID: hex.EncodeToString(id[:])}
+	return Decision{Outcome: r.set.Load().Decide(q), ID: hex.EncodeToString(id[:])}
 }
-
-// Default is the verdict for what no rule decides.
-func (r *Rules) Default() event.Verdict { return r.fallback }

@@ -55,6 +55,8 @@ type access struct {
 	Verdict  string `json:"verdict"`
 	Rule     string `json:"rule,omitempty"`
 	Decision string `json:"decision,omitempty"`
+	// DryRunRule is the rule on trial that would have rejected.
+	DryRunRule string `json:"dry_run_rule,omitempty"`
 }
 
 func stateOf(c *track.Connection, finished bool) string {
@@ -96,7 +98,7 @@ func show(c *track.Connection, finished bool) connection {
 	if verdict, rule, ok := c.Verdict(); ok {
 		v.Access = &access{Verdict: string(verdict), Rule: rule}
 		if c.Decision != nil {
-			v.Access.Decision = c.Decision.ID
+			v.Access.Decision, v.Access.DryRunRule = c.Decision.ID, c.Decision.DryRunRule
 		}
 	}
 	return v

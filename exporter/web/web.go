@@ -3,6 +3,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
@@ -22,6 +23,8 @@ type Options struct {
 	API         *API
 	// Ready reports whether webhooks are being received.
 	Ready func() bool
+	// Reload loads the configuration anew; nil when nobody may ask for that.
+	Reload func(context.Context) error
 }
 
 // NewHandler returns the handler of the web listener.
@@ -60,10 +63,25 @@ func NewHandler(o Options) (http.Handler, error) {
 		}
 		fmt.Fprintln(w, "smithproxy_exporter is ready.")
 	})
+	mux.HandleFunc("POST /-/reload", o.reload)
+	mux.HandleFunc("PUT /-/reload", o.reload)
 	mux.HandleFunc("GET /api/v1/connections", o.API.list)
 	mux.HandleFunc("GET /api/v1/connections/{source}/{id}", o.API.one)
 	if o.MetricsPath != "/" {
 		mux.Handle("/", landing)
 	}
 	return mux, nil
+}
+
+// reload answers once the configuration is in force, or with what is wrong with it.
+func (o Options) reload(w http.ResponseWriter, r *http.Request) {
+	if o.Reload == nil {
+		http.Error(w, "Reloading by HTTP is not enabled: --web.enable-lifecycle.", http.StatusForbidden)
+		return
+	}
+	if err := o.Reload(r.Context()); err != nil {
+		http.Error(w, "failed to reload the configuration: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	fmt.Fprintln(w, "The access rules are in force.")
 }

@@ -72,7 +72,7 @@ func startExporter(t *testing.T) *exporter {
 		t.Fatal(err)
 	}
 	x.traces = sink
-	rules := []collector.AccessRule{{Verdict: string(event.Accept), Rule: verdict.RuleDefault}}
+	rules := collector.AccessRules{Answers: []collector.AccessAnswer{{Verdict: string(event.Accept), Rule: verdict.RuleDefault}}}
 	metricOptions := collector.DefaultOptions()
 	metricOptions.AccessRules = rules
 	metrics := collector.New(metricOptions)
@@ -82,8 +82,12 @@ func startExporter(t *testing.T) *exporter {
 		Track: options, Now: time.Now, Tick: grain, Journal: noJournal{}, Keeper: sink,
 		Sinks: []track.Sink{metrics}, Meter: noMeter{}, Logger: slog.New(slog.DiscardHandler),
 	})
+	set, err := new(verdict.Files).Compile(verdict.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	h := &webhook.Handler{
-		Secrets: webhook.NewSecrets(secret), Decider: verdict.New(verdict.Config{}), Intake: x.pipeline,
+		Secrets: webhook.NewSecrets(secret), Decider: verdict.New(set), Intake: x.pipeline,
 		Refused: meter.Refused, Now: time.Now, MaxBody: fuzzBody, Logger: slog.New(slog.DiscardHandler),
 	}
 	x.handler = h

@@ -31,7 +31,7 @@ type Intake interface {
 
 // Decider answers access-requests. It must not wait for anything.
 type Decider interface {
-	Decide() verdict.Decision
+	Decide(q verdict.Request) verdict.Decision
 }
 
 // Handler serves POST /webhook/<secret>, and refuses everything else.
@@ -139,7 +139,9 @@ func (h *Handler) take(w http.ResponseWriter, ev event.Event, at time.Time, body
 
 // decide answers, and sends the answer off.
 func (h *Handler) decide(w http.ResponseWriter, ev event.Event, a event.Access, at time.Time) track.Decision {
-	d := h.Decider.Decide()
+	d := h.Decider.Decide(verdict.Request{
+		Source: ev.Source, Session: event.ParseSession(a.Session), Policy: a.Policy, At: at,
+	})
 	answer(w, http.StatusOK, encodeDecision(d))
 	// An answer that cannot be sent is no reason not to record the decision.
 	_ = http.NewResponseController(w).Flush()
@@ -149,7 +151,7 @@ func (h *Handler) decide(w http.ResponseWriter, ev event.Event, a event.Access, 
 	}
 	return track.Decision{
 		Source: ev.Source, ID: d.ID, ConnectionID: ev.ID, Label: a.Session, Policy: a.Policy,
-		Verdict: d.Verdict, Rule: d.Rule, Received: at, Answered: answered,
+		Verdict: d.Verdict, Rule: d.Rule, DryRunRule: d.DryRunRule, Received: at, Answered: answered,
 	}
 }
 

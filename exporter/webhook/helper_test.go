@@ -66,9 +66,9 @@ func (i *intake) Decision(d track.Decision) error {
 // decider always decides the same.
 type decider verdict.Decision
 
-func (d decider) Decide() verdict.Decision { return verdict.Decision(d) }
+func (d decider) Decide(verdict.Request) verdict.Decision { return verdict.Decision(d) }
 
-var rejects = decider{Verdict: event.Reject, Rule: "rule 1", ID: "0af7"}
+var rejects = decider{Outcome: verdict.Outcome{Verdict: event.Reject, Rule: "rule 1"}, ID: "0af7"}
 
 // refusals are the reasons that Refused was called with, in order. A channel, because one of them
 // comes after the answer.

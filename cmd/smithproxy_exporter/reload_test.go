@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"smithproxy_exporter/exporter/config"
+)
+
+const (
+	mailLabel = "tcp_10.20.0.1:40000+tcp_192.0.2.1:25"
+	webLabel  = "tcp_10.20.0.1:40000+tcp_192.0.2.1:443"
+)
+
+// configured is the exporter with a configuration file that a test changes.
+type configured struct {
+	*exporter
+	dir string
+}
+
+func startConfigured(t *testing.T, args []string, access string) *configured {
+	t.Helper()
+	c := &configured{dir: t.TempDir()}
+	c.write("config.yml", access)
+	path := filepath.Join(c.dir, "config.yml")
+	c.exporter = startLive(t, append(args, "--config.file="+path), func(cfg *config.Config) {
+		loaded, err := config.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loaded.Webhook = cfg.Webhook
+		*cfg = loaded
+	})
+	return c
+}
+
+// write replaces a file as an editor does.
+func (c *configured) write(name, text string) {
+	path := filepath.Join(c.dir, name)
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		panic(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		panic(err)
+	}
+}
+
+func askBody(label string) []byte {
+	return []byte(`{"action":"access-request","type":"proxy","source":"edge-1","id":"` + label + `","details":{"session":"` + label + `","policy":-1}}`)
+}
+
+func (c *configured) wantAnswer(label, want string) {
+	c.t.Helper()
+	if status, answer := c.post(askBody(label)); status != http.StatusOK || !strings.Contains(answer, want) {
+		c.t.Errorf("answered %d %s, want %s", status, answer, want)
+	}
+}
+
+func (c *configured) reload() (status int, answer string) {
+	c.t.Helper()
+	response, err := http.Post(c.web+"/-/reload", "", nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return response.StatusCode, c.read(response)
+}
+
+func (c *configured) wantMetric(line string) {
+	c.t.Helper()
+	if body := c.metrics(); !strings.Contains(body, line) {
+		c.t.Errorf("metrics lack %s", line)
+	}
+}
+
+const rejectMail = "access: {rules: [{name: mail, port: 25, verdict: reject}]}\n"
+
+func TestReload(t *testing.T) {
+	c := startConfigured(t, []string{"--web.enable-lifecycle"}, rejectMail)
+	c.wantAnswer(mailLabel, `{"access-response":"reject","rule":"mail","decision":"`)
+	c.wantAnswer(webLabel, `{"access-response":"accept","rule":"default","decision":"`)
+
+	c.write("config.yml", "access: {rules: [{name: web, port: 443, verdict: reject}]}\n")
+	if status, answer := c.reload(); status != http.StatusOK {
+		t.Fatalf("reload: %d %s", status, answer)
+	}
+	c.wantAnswer(mailLabel, `{"access-response":"accept","rule":"default"`)
+	c.wantAnswer("tcp_10.20.0.1:40001+tcp_192.0.2.1:443", `{"access-response":"reject","rule":"web"`)
+	c.wantMetric(`smithproxy_access_requests_total{rule="web",source="edge-1",verdict="reject"} 1`)
+	c.wantMetric(`smithproxy_access_requests_total{rule="mail",source="edge-1",verdict="reject"} 1`)
+	c.wantMetric("smithproxy_exporter_config_last_reload_successful 1")
+
+	c.write("config.yml", "access:\n  rules:\n    - {name: web, port: https, verdict: reject}\n")
+	status, answer := c.reload()
+	want := filepath.Join(c.dir, "config.yml") + `:3: access.rules[0].port[0]: "https" is no port`
+	if status != http.StatusInternalServerError || !strings.Contains(answer, want) {
+		t.Errorf("reload: %d %s, want %s", status, answer, want)
+	}
+	c.wantAnswer(webLabel, `{"access-response":"reject","rule":"web"`)
+	c.wantMetric("smithproxy_exporter_config_last_reload_successful 0")
+
+	c.write("config.yml", rejectMail)
+	if status, answer := c.reload(); status != http.StatusOK {
+		t.Fatalf("reload: %d %s", status, answer)
+	}
+	c.wantMetric("smithproxy_exporter_config_last_reload_successful 1")
+}
+
+func TestReloadByHTTPIsOffUnlessEnabled(t *testing.T) {
+	c := startConfigured(t, nil, rejectMail)
+	if status, _ := c.reload(); status != http.StatusForbidden {
+		t.Errorf("answered %d, want 403", status)
+	}
+	response, err := http.Get(c.web + "/-/reload")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.read(response)
+	if response.StatusCode == http.StatusOK {
+		t.Error("a GET reloads")
+	}
+}
+
+func TestReloadOnHangup(t *testing.T) {
+	c := startConfigured(t, nil, rejectMail)
+	c.write("config.yml", "access: {default: reject}\n")
+	c.wantAnswer(webLabel, "accept")
+	// SIGHUP is caught from before the first answer on, or it would end this process.
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	c.eventually(func() bool { _, answer := c.post(askBody(webLabel)); return strings.Contains(answer, "reject") })
+}
+
+// eventually tries until the deadline of a change that nothing announces.
+func (c *configured) eventually(ok func() bool) {
+	c.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			c.t.Fatal("it does not happen")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// TestListsAreFollowed replaces a list: by rename, by a link to another folder as a config map is, by one that
+// is wrong, by none, and by one that is right again.
+func TestListsAreFollowed(t *testing.T) {
+	dir := t.TempDir()
+	c := &configured{dir: dir}
+	c.write("feed.netset", "192.0.2.0/24\n")
+	c = startConfigured(t, nil, "access: {rules: [{name: feed, server_file: "+filepath.Join(dir, "feed.netset")+", verdict: reject}]}\n")
+	config := c.dir
+	c.dir = dir
+	rejected := func(want bool) {
+		t.Helper()
+		c.eventually(func() bool {
+			_, answer := c.post(askBody(webLabel))
+			return strings.Contains(answer, `"reject"`) == want
+		})
+	}
+	metric := func(line string) {
+		t.Helper()
+		c.eventually(func() bool { return strings.Contains(c.metrics(), line) })
+	}
+	file := `{file="` + filepath.Join(dir, "feed.netset") + `"}`
+	rejected(true)
+	metric("smithproxy_exporter_access_list_entries" + file + " 1")
+	c.write("feed.netset", "198.51.100.7 # another\n\n# no more\n198.51.100.8\n")
+	rejected(false)
+	metric("smithproxy_exporter_access_list_entries" + file + " 2")
+
+	if err := os.Mkdir(filepath.Join(dir, "..data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c.write("..data/feed.netset", "192.0.2.1\n")
+	if err := os.Symlink("..data/feed.netset", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "link"), filepath.Join(dir, "feed.netset")); err != nil {
+		t.Fatal(err)
+	}
+	rejected(true)
+
+	c.write("..data/feed.netset", "192.0.2.1\n192.0.2.256\n")
+	metric("smithproxy_exporter_config_last_reload_successful 0")
+	rejected(true)
+	if err := os.Remove(filepath.Join(dir, "feed.netset")); err != nil {
+		t.Fatal(err)
+	}
+	rejected(true)
+	// A file that is half edited does not come into force because a list did.
+	c.dir = config
+	c.write("config.yml", "access: {default: reject}\n")
+	c.dir = dir
+	c.write("feed.netset", "203.0.113.0/24\n")
+	rejected(false)
+	metric("smithproxy_exporter_config_last_reload_successful 1")
+}
+
+// TestReloadIsWhole asks while two configurations change places: under each, one and the same rule decides
+// both questions. No answer may be of neither.
+func TestReloadIsWhole(t *testing.T) {
+	texts := []string{
+		"access: {default: accept, rules: [{name: a, port: 25, verdict: reject}]}\n",
+		"access: {default: reject, rules: [{name: b, port: 25, verdict: accept}]}\n",
+	}
+	c := startConfigured(t, []string{"--web.enable-lifecycle"}, texts[0])
+	allowed := map[string]bool{
+		`{"access-response":"reject","rule":"a"`: true, `{"access-response":"accept","rule":"b"`: true,
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	for range 4 {
+		asking.Go(func() {
+			// A connection for each, as a proxy has it; one that was made ahead would hold up the end.
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			for ctx.Err() == nil {
+				response, err := client.Post(c.webhook, "application/json", strings.NewReader(string(askBody(mailLabel))))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				body, err := io.ReadAll(response.Body)
+				response.Body.Close()
+				answer, _, _ := strings.Cut(string(body), `,"decision"`)
+				if err != nil || response.StatusCode != http.StatusOK || !allowed[answer] {
+					t.Errorf("answered %d %s %v", response.StatusCode, body, err)
+				}
+			}
+		})
+	}
+	for i := range 40 {
+		c.write("config.yml", texts[(i+1)%2])
+		if status, answer := c.reload(); status != http.StatusOK {
+			t.Errorf("reload: %d %s", status, answer)
+		}
+	}
+	cancel()
+	asking.Wait()
+}
+
+func TestChangedSections(t *testing.T) {
+	a, b := config.Default(), config.Default()
+	b.Access.DryRun, b.Origin.Path = true, "x"
+	if got := changedSections(a, b); got != nil {
+		t.Errorf("changed %v, but only the access rules did", got)
+	}
+	b.Metrics.MaxValues, b.Webhook.Secrets = 7, []config.Secret{{Secret: "a"}}
+	if got := strings.Join(changedSections(a, b), " "); got != "webhook metrics" {
+		t.Errorf("changed %s, want webhook metrics", got)
+	}
+}

@@ -1,0 +1,76 @@
+package collector
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/track"
+)
+
+func TestAccessRules(t *testing.T) {
+	o := DefaultOptions()
+	o.AccessRules = AccessRules{
+		Answers: []AccessAnswer{{"reject", "old"}, {"accept", "default"}}, DryRuns: []string{"trial"},
+	}
+	sink := New(o)
+	sink.Take(track.ProxyAppeared{Source: "a"})
+	old := &track.Decision{Source: "a", Verdict: event.Reject, Rule: "old"}
+	trial := &track.Decision{Source: "a", Verdict: event.Accept, Rule: "default", DryRunRule: "trial"}
+	sink.Take(track.Decided{D: old})
+	sink.Take(track.Decided{D: trial})
+	sink.Take(track.Decided{D: trial, Repeat: true})
+	sink.UseAccessRules(AccessRules{Answers: []AccessAnswer{{"reject", "new"}, {"accept", "default"}}, DryRuns: []string{"other"}})
+	sink.Take(track.ProxyAppeared{Source: "b"})
+	sink.Take(track.Recounted{D: trial})
+	sink.Take(track.Decided{D: old}) // it was answered before the reload
+	want := `
+# HELP smithproxy_access_dry_run_rejects_total Connections that would have been rejected if the rule was not on trial.
+# TYPE smithproxy_access_dry_run_rejects_total counter
+smithproxy_access_dry_run_rejects_total{rule="other",source="a"} 0
+smithproxy_access_dry_run_rejects_total{rule="other",source="b"} 0
+smithproxy_access_dry_run_rejects_total{rule="trial",source="a"} 2
+# HELP smithproxy_access_requests_total Connections that an access-request decided about, by how and by which rule.
+# TYPE smithproxy_access_requests_total counter
+smithproxy_access_requests_total{rule="default",source="a",verdict="accept"} 2
+smithproxy_access_requests_total{rule="default",source="b",verdict="accept"} 0
+smithproxy_access_requests_total{rule="new",source="a",verdict="reject"} 0
+smithproxy_access_requests_total{rule="new",source="b",verdict="reject"} 0
+smithproxy_access_requests_total{rule="old",source="a",verdict="reject"} 2
+`
+	if err := testutil.GatherAndCompare(sink, strings.NewReader(want),
+		"smithproxy_access_requests_total", "smithproxy_access_dry_run_rejects_total"); err != nil {
+		t.Error(err)
+	}
+	if n, err := testutil.GatherAndCount(sink, "smithproxy_access_request_duration_seconds"); n != 2 || err != nil {
+		t.Errorf("%d series of the decision time, want 2 (%v)", n, err)
+	}
+}
+
+func TestAccessLists(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	lists := NewAccessLists(registry)
+	long := strings.Repeat("x", maxLabelBytes)
+	lists.Use([]AccessList{
+		{"feeds/a.netset", 3, time.Unix(1700000000, 0)}, {long + "1", 1, time.Unix(1, 0)}, {long + "2", 1, time.Unix(1, 0)},
+	})
+	if _, err := registry.Gather(); err != nil {
+		t.Error(err)
+	}
+	lists.Use([]AccessList{{"feeds/b.netset", 5, time.Unix(1700000000, 5e8)}})
+	want := `
+# HELP smithproxy_exporter_access_list_entries Networks and addresses on the list, each counted once.
+# TYPE smithproxy_exporter_access_list_entries gauge
+smithproxy_exporter_access_list_entries{file="feeds/b.netset"} 5
+# HELP smithproxy_exporter_access_list_modified_timestamp_seconds Unix time at which the list that is in force was last written.
+# TYPE smithproxy_exporter_access_list_modified_timestamp_seconds gauge
+smithproxy_exporter_access_list_modified_timestamp_seconds{file="feeds/b.netset"} 1.7000000005e+09
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}

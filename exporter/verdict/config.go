@@ -1,0 +1,206 @@
+package verdict
+
+import (
+	"errors"
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+
+	"smithproxy_exporter/exporter/event"
+)
+
+// Config is the access part of the configuration.
+type Config struct {
+	// Default is the verdict for what no rule decides: accept or reject; "" is accept.
+	Default event.Verdict `yaml:"default"`
+	// Defaults take its place for some proxies; the first that names the proxy counts.
+	Defaults []ProxyDefault `yaml:"defaults"`
+	// DryRun puts everything on trial: what would be rejected is accepted, counted and traced.
+	DryRun bool `yaml:"dry_run"`
+	// Rules are tried in order: the first that matches decides.
+	Rules []Rule `yaml:"rules"`
+}
+
+// ProxyDefault is the default verdict of some proxies.
+type ProxyDefault struct {
+	Source  []Glob        `yaml:"source"`
+	Verdict event.Verdict `yaml:"verdict"`
+}
+
+// Rule decides about the connections that all its fields match. A field that is nil matches every
+// connection, what is known of it or not; any other only one of which it is known.
+type Rule struct {
+	Name   string `yaml:"name"`
+	Source []Glob `yaml:"source"`
+	// Client and Server are addresses and networks, the files lists of such.
+	Client     []Network `yaml:"client"`
+	ClientFile []string  `yaml:"client_file"`
+	Server     []Network `yaml:"server"`
+	ServerFile []string  `yaml:"server_file"`
+	// Port is the server's.
+	Port      []Ports           `yaml:"port"`
+	Transport []event.Transport `yaml:"transport"`
+	// Policy counts from 0; event.PolicyUnknown is a policy that is not known yet.
+	Policy   []int         `yaml:"policy"`
+	Schedule *Schedule     `yaml:"schedule"`
+	Verdict  event.Verdict `yaml:"verdict"`
+	// DryRun puts the rule on trial: it decides nothing, and what it would reject is counted and traced.
+	DryRun bool `yaml:"dry_run"`
+}
+
+// Schedule is a part of the week, by the clock on the wall in Timezone ("" is UTC). From To on the next day
+// when that is not after From; a whole day when neither is set. Days are those on which it begins, all of
+// them when nil.
+type Schedule struct {
+	Days     []Day     `yaml:"days"`
+	From     TimeOfDay `yaml:"from"`
+	To       TimeOfDay `yaml:"to"`
+	Timezone string    `yaml:"timezone"`
+}
+
+// FieldError says which field of the access part is wrong: `rules[2].schedule.from`.
+type FieldError struct {
+	Field string
+	Err   error
+}
+
+func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
+
+func (e *FieldError) Unwrap() error { return e.Err }
+
+// maxRuleName is the length of a rule's name in bytes: a label's value and a part of the proxy's echo.
+const maxRuleName = 128
+
+var (
+	errEmpty   = errors.New("is empty, and so would match nothing; leave it out to match everything")
+	errMissing = errors.New("is missing")
+)
+
+// Validate says what is wrong with the configuration as far as no list has to be read: the first
+// FieldError, or nil.
+func (c Config) Validate() error {
+	if c.Default != "" {
+		if err := validVerdict(c.Default); err != nil {
+			return &FieldError{"default", err}
+		}
+	}
+	for i, d := range c.Defaults {
+		if err := d.validate(); err != nil {
+			return under("defaults", i, err)
+		}
+	}
+	names := map[string]int{RuleDefault: -1}
+	for i := range c.Rules {
+		r := &c.Rules[i]
+		if err := r.validate(); err != nil {
+			return under("rules", i, err)
+		}
+		if other, taken := names[r.Name]; taken {
+			err := fmt.Errorf("%q is the name of rules[%d]", r.Name, other)
+			if other < 0 {
+				err = fmt.Errorf("%q stands for what no rule decides", r.Name)
+			}
+			return under("rules", i, &FieldError{"name", err})
+		}
+		names[r.Name] = i
+	}
+	return nil
+}
+
+func under(list string, i int, err *FieldError) error {
+	return &FieldError{fmt.Sprintf("%s[%d].%s", list, i, err.Field), err.Err}
+}
+
+func validVerdict(v event.Verdict) error {
+	switch v {
+	case event.Accept, event.Reject:
+		return nil
+	case "":
+		return errMissing
+	}
+	return fmt.Errorf("%q is neither accept nor reject", v)
+}
+
+func (d ProxyDefault) validate() *FieldError {
+	if len(d.Source) == 0 {
+		return &FieldError{"source", errMissing}
+	}
+	if err := validVerdict(d.Verdict); err != nil {
+		return &FieldError{"verdict", err}
+	}
+	return nil
+}
+
+func (r *Rule) validate() *FieldError {
+	if err := validName(r.Name); err != nil {
+		return &FieldError{"name", err}
+	}
+	for _, list := range []struct {
+		field string
+		empty bool
+	}{
+		{"source", empty(r.Source)},
+		{"client", empty(r.Client)},
+		{"client_file", empty(r.ClientFile)},
+		{"server", empty(r.Server)},
+		{"server_file", empty(r.ServerFile)},
+		{"port", empty(r.Port)},
+		{"transport", empty(r.Transport)},
+		{"policy", empty(r.Policy)},
+	} {
+		if list.empty {
+			return &FieldError{list.field, errEmpty}
+		}
+	}
+	for i, t := range r.Transport {
+		switch t {
+		case event.TCP, event.TLS, event.UDP:
+		default:
+			return &FieldError{fmt.Sprintf("transport[%d]", i), fmt.Errorf("%q is none of tcp, tls, udp", t)}
+		}
+	}
+	for i, p := range r.Policy {
+		if p < event.PolicyUnknown {
+			return &FieldError{fmt.Sprintf("policy[%d]", i), fmt.Errorf("%d is no policy: they count from 0, and -1 is one that is not known", p)}
+		}
+	}
+	for _, files := range []struct {
+		field string
+		paths []string
+	}{{"client_file", r.ClientFile}, {"server_file", r.ServerFile}} {
+		for i, path := range files.paths {
+			if path == "" {
+				return &FieldError{fmt.Sprintf("%s[%d]", files.field, i), errMissing}
+			}
+		}
+	}
+	if r.Schedule != nil {
+		if err := r.Schedule.validate(); err != nil {
+			return &FieldError{"schedule." + err.Field, err.Err}
+		}
+	}
+	if err := validVerdict(r.Verdict); err != nil {
+		return &FieldError{"verdict", err}
+	}
+	return nil
+}
+
+// empty reports whether a list was written and has nothing in it.
+func empty[T any](list []T) bool { return list != nil && len(list) == 0 }
+
+func validName(name string) error {
+	switch {
+	case name == "":
+		return errMissing
+	case len(name) > maxRuleName:
+		return fmt.Errorf("is over %d bytes", maxRuleName)
+	case !utf8.ValidString(name):
+		return errors.New("is not UTF-8")
+	}
+	for _, r := range name {
+		if !unicode.IsPrint(r) {
+			return fmt.Errorf("%q: %q cannot be printed", name, r)
+		}
+	}
+	return nil
+}

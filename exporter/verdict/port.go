@@ -1,0 +1,47 @@
+package verdict
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Ports is a range of server ports, both ends included: `25`, `8000-8100`. 0 is never in one: it is a
+// port that is not known.
+type Ports struct{ From, To uint16 }
+
+// UnmarshalText reads a port or a range.
+func (p *Ports) UnmarshalText(text []byte) error {
+	from, to, isRange := strings.Cut(string(text), "-")
+	var err error
+	if p.From, err = parsePort(from); err == nil {
+		p.To = p.From
+		if isRange {
+			p.To, err = parsePort(to)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%q is no port and no range of ports", text)
+	}
+	if p.From > p.To {
+		return fmt.Errorf("%q ends before it begins", text)
+	}
+	return nil
+}
+
+func parsePort(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err == nil && n == 0 {
+		err = strconv.ErrRange
+	}
+	return uint16(n), err
+}
+
+func (p Ports) contains(port uint16) bool { return p.From <= port && port <= p.To }
+
+func (p Ports) String() string {
+	if p.From == p.To {
+		return strconv.Itoa(int(p.From))
+	}
+	return strconv.Itoa(int(p.From)) + "-" + strconv.Itoa(int(p.To))
+}

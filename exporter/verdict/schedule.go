@@ -1,0 +1,137 @@
+package verdict
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // Containers often have no time zones of their own.
+)
+
+// Day is a day of the week: mon, tue, wed, thu, fri, sat, sun.
+type Day time.Weekday
+
+var days = map[string]time.Weekday{
+	"mon": time.Monday, "tue": time.Tuesday, "wed": time.Wednesday, "thu": time.Thursday,
+	"fri": time.Friday, "sat": time.Saturday, "sun": time.Sunday,
+}
+
+// UnmarshalText reads the name of a day.
+func (d *Day) UnmarshalText(text []byte) error {
+	day, ok := days[string(text)]
+	if !ok {
+		return fmt.Errorf("%q is none of mon, tue, wed, thu, fri, sat, sun", text)
+	}
+	*d = Day(day)
+	return nil
+}
+
+func dayName(d time.Weekday) string { return strings.ToLower(d.String()[:3]) }
+
+// TimeOfDay is a time on the wall, in minutes since midnight; 24:00 is midnight as well.
+type TimeOfDay int
+
+const minutesOfDay = 24 * 60
+
+// UnmarshalText reads hh:mm.
+func (t *TimeOfDay) UnmarshalText(text []byte) error {
+	hour, minute, ok := strings.Cut(string(text), ":")
+	h, err1 := strconv.ParseUint(hour, 10, 8)
+	m, err2 := strconv.ParseUint(minute, 10, 8)
+	if !ok || err1 != nil || err2 != nil || len(minute) != 2 || m > 59 || h*60+m > minutesOfDay {
+		return fmt.Errorf("%q is no time of day such as 22:00", text)
+	}
+	*t = TimeOfDay(h*60+m) % minutesOfDay
+	return nil
+}
+
+func (t TimeOfDay) String() string { return fmt.Sprintf("%02d:%02d", t/60, t%60) }
+
+func (s *Schedule) validate() *FieldError {
+	switch {
+	case empty(s.Days):
+		return &FieldError{"days", errEmpty}
+	case s.Days == nil && s.From == 0 && s.To == 0:
+		return &FieldError{"days", errors.New("is missing, and so are from and to: this is always")}
+	case s.From == s.To && s.From != 0:
+		return &FieldError{"to", fmt.Errorf("%v is when it begins, too", s.To)}
+	}
+	if _, err := time.LoadLocation(s.Timezone); err != nil {
+		return &FieldError{"timezone", err}
+	}
+	return nil
+}
+
+// window is a Schedule for one time zone.
+type window struct {
+	// days are the weekdays on which it begins, a bit each.
+	days     uint8
+	from, to TimeOfDay
+}
+
+func (s *Schedule) window() window {
+	w := window{from: s.From, to: s.To}
+	for _, d := range s.Days {
+		w.days |= 1 << d
+	}
+	if s.Days == nil {
+		w.days = 1<<7 - 1
+	}
+	return w
+}
+
+// contains reports whether the window is open in this minute. A window that goes over midnight belongs to
+// the day on which it began.
+func (w window) contains(m wallMinute) bool {
+	today := w.days>>m.day&1 == 1
+	if w.from < w.to {
+		return today && w.from <= m.time && m.time < w.to
+	}
+	yesterday := w.days>>((m.day+6)%7)&1 == 1
+	return today && w.from <= m.time || yesterday && m.time < w.to
+}
+
+// wallMinute is a minute as a clock on the wall shows it.
+type wallMinute struct {
+	day  time.Weekday
+	time TimeOfDay
+}
+
+func wallMinuteOf(at time.Time, zone *time.Location) wallMinute {
+	at = at.In(zone)
+	return wallMinute{at.Weekday(), TimeOfDay(at.Hour()*60 + at.Minute())}
+}
+
+// timetable is a compiled Schedule.
+type timetable struct {
+	Schedule
+	window
+	zone *time.Location
+}
+
+// compile makes a timetable of a valid schedule.
+func (s *Schedule) compile() *timetable {
+	zone, err := time.LoadLocation(s.Timezone)
+	if err != nil {
+		panic(err) // Validate loaded it.
+	}
+	return &timetable{Schedule: *s, window: s.window(), zone: zone}
+}
+
+func (t *timetable) contains(at time.Time) bool { return t.window.contains(wallMinuteOf(at, t.zone)) }
+
+func (t *timetable) String() string {
+	var b strings.Builder
+	for i, d := range t.Days {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(dayName(time.Weekday(d)))
+	}
+	if t.Days != nil {
+		b.WriteByte(' ')
+	}
+	fmt.Fprintf(&b, "%v to %v %v", t.From, t.To, t.zone)
+	return b.String()
+}
