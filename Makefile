@@ -8,7 +8,7 @@ LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revisio
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 30s
 
-.PHONY: all build run demo test e2e flood lint fuzz crashtest cost dashboards docs golden clean
+.PHONY: all build run demo test e2e flood outage lint fuzz crashtest cost dashboards docs golden clean
 
 all: lint test build
 
@@ -68,6 +68,10 @@ crashtest:
 # CPU time an event, against a handler that only reads the body: see README, "What it costs".
 cost:
 	go test -run '^TestCost$$' -count 1 -v ./cmd/smithproxy_exporter -cost
+
+# Takes the backend away from the exporter while 60,000 connections end, and gives it back.
+outage:
+	go test -run '^TestOutage$$' -count 1 -v -timeout 20m ./cmd/smithproxy_exporter -outage.connections 60000
 
 # A million server names and more against the running exporter: series, scrape times, memory, sums.
 flood:
