@@ -157,6 +157,8 @@ func FuzzRestore(f *testing.F) {
 	for part := range tr.Snapshot() {
 		f.Add(part)
 	}
+	f.Add([]byte(`{"Connection":{"Source":"a","ID":"Proxy-A1-OID-1"}}`)) // of the year 1
+	f.Add([]byte(`{"Connection":{"Source":"a","ID":"Proxy-A1-OID-1","Ages":-1}}`))
 	f.Fuzz(func(t *testing.T, part []byte) {
 		tr := New(DefaultOptions(), func(Fact) {})
 		if tr.Restore(part) != nil {
