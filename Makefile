@@ -8,7 +8,7 @@ LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revisio
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 30s
 
-.PHONY: all build run demo test e2e flood lint fuzz crashtest cost latency outage bench dashboards docs golden clean
+.PHONY: all build run demo test e2e flood outage lint fuzz crashtest cost latency bench dashboards docs golden clean
 
 all: lint test build
 

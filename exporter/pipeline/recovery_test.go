@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -270,9 +271,9 @@ func TestSuspended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s := &memory{}, &facts{}
 		now := time.Now
-		var asleep time.Duration
+		var asleep atomic.Int64 // ns
 		p := newPipeline(j, nil, s)
-		p.Now = func() time.Time { return now().Add(asleep) }
+		p.Now = func() time.Time { return now().Add(time.Duration(asleep.Load())) }
 		ran := make(chan struct{})
 		go func() { defer close(ran); p.Run(func() {}) }()
 		if ask, err := p.Event(start(id), now(), body(start(id))); !ask || err != nil {
@@ -282,13 +283,13 @@ func TestSuspended(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
-		asleep = time.Hour // The pipeline waits for its ticker.
+		asleep.Store(int64(time.Hour))
 		time.Sleep(2 * tick)
 		synctest.Wait()
 		if count[track.Finished](s) > 0 {
 			t.Error("finished, though its info could not have been received")
 		}
-		at := now().Add(asleep)
+		at := p.Now()
 		if ask, err := p.Event(start(id+"1"), at, body(start(id+"1"))); !ask || err != nil {
 			t.Errorf("ask %v, %v after the gap", ask, err)
 		}

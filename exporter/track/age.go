@@ -5,6 +5,9 @@ import "time"
 // ageGrain is how often the ages of open connections are looked at.
 const ageGrain = 5 * time.Second
 
+// maxAges keeps the doubled age, in ns, from an overflow: 20 doublings of 5 minutes are ten years.
+const maxAges = 20
+
 // showOpen tells of the connections that passed the open age, or a doubling of it, since the last
 // look. When the looks happen depends on nothing but the time, so that a replay finds the same.
 func (t *Tracker) showOpen(now time.Time) {
@@ -29,7 +32,7 @@ func (t *Tracker) showAge(c *Connection, now time.Time) {
 		return
 	}
 	passed := -1
-	for age := c.ages; now.Sub(c.firstAt) >= t.opts.OpenAge<<age; age++ {
+	for age := c.ages; age < maxAges && now.Sub(c.firstAt) >= t.opts.OpenAge<<age; age++ {
 		passed = age
 	}
 	if passed < 0 {

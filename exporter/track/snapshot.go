@@ -196,7 +196,7 @@ func (p *proxy) restoreConnection(s *connectionState) {
 	if _, known := p.conns.get(c.ID); known {
 		return
 	}
-	c.rank, c.firstAt, c.listed, c.active, c.ages = s.Rank, s.FirstAt, s.Listed, s.Active, s.Ages
+	c.rank, c.firstAt, c.listed, c.active, c.ages = s.Rank, s.FirstAt, s.Listed, s.Active, max(0, s.Ages)
 	c.missedAt, c.goneAt, c.restartedAt, c.dueAt = s.MissedAt, s.GoneAt, s.RestartedAt, s.DueAt
 	if c.active {
 		p.active++
