@@ -109,6 +109,7 @@ func launch(t testing.TB, c clock, args []string, change func(*config.Config)) *
 	}
 	e.webhook = fmt.Sprintf("%s://%s/webhook/%s", scheme, e.app.webhookListener.Addr(), secret)
 	e.web = "http://" + (<-webAddress).String()
+	e.query(func(*track.Tracker) {}) // what was there before a restart is back
 	return e
 }
 

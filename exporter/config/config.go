@@ -261,7 +261,7 @@ func (c *Config) validate() error {
 		return accessError(err)
 	}
 	if g := c.Metrics.SNIGrouping; g != SNIExact && g != SNIRegisteredDomain {
-		return fmt.Errorf("metrics.sni_grouping: %q is neither %s nor %s", g, SNIExact, SNIRegisteredDomain)
+		return &fieldError{field: "metrics.sni_grouping", err: fmt.Errorf("%q is neither %s nor %s", g, SNIExact, SNIRegisteredDomain)}
 	}
 	if c.Storage.MaxSize < minStorage {
 		return &fieldError{field: "storage.max_size", err: fmt.Errorf("must be %v at least", units.Base2Bytes(minStorage))}

@@ -4,43 +4,63 @@ import "iter"
 
 // queue is a FIFO. Whatever waits in this package waits equally long, so that the order of arrival
 // is the order of falling due, and no timer or heap is needed.
+//
+// Its items are in chunks, which are let go one by one: of half a million items none is ever copied, and
+// no memory is held for those that were there once.
 type queue[T any] struct {
-	items []T
-	head  int
+	chunks [][]T // none is empty; only the last one grows
+	head   int   // in the first one
+	n      int
 }
 
-func (q *queue[T]) push(item T) { q.items = append(q.items, item) }
+// chunkItems is how many items make a chunk.
+const chunkItems = 512
 
-func (q *queue[T]) len() int { return len(q.items) - q.head }
+func (q *queue[T]) push(item T) {
+	last := len(q.chunks) - 1
+	if last < 0 || len(q.chunks[last]) == chunkItems {
+		q.chunks = append(q.chunks, nil)
+		last++
+	}
+	q.chunks[last] = append(q.chunks[last], item)
+	q.n++
+}
+
+func (q *queue[T]) len() int { return q.n }
 
 // peek returns the oldest item.
 func (q *queue[T]) peek() (item T, ok bool) {
-	if q.len() == 0 {
+	if q.n == 0 {
 		return item, false
 	}
-	return q.items[q.head], true
+	return q.chunks[0][q.head], true
 }
 
 // all yields the items, oldest first.
 func (q *queue[T]) all() iter.Seq[T] {
 	return func(yield func(T) bool) {
-		for _, item := range q.items[q.head:] {
-			if !yield(item) {
-				return
+		head := q.head
+		for _, chunk := range q.chunks {
+			for _, item := range chunk[head:] {
+				if !yield(item) {
+					return
+				}
 			}
+			head = 0
 		}
 	}
 }
 
-// pop drops the oldest item. Its memory is given back by and by.
+// pop drops the oldest item.
 func (q *queue[T]) pop() {
 	var zero T
-	q.items[q.head] = zero
+	q.chunks[0][q.head] = zero
 	q.head++
-	const small = 64
-	if q.head < small || q.head*2 < len(q.items) {
+	q.n--
+	if q.head < len(q.chunks[0]) {
 		return
 	}
-	q.items = append(make([]T, 0, q.len()+small), q.items[q.head:]...)
 	q.head = 0
+	q.chunks[0] = nil
+	q.chunks = q.chunks[1:]
 }
