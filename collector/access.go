@@ -23,10 +23,6 @@ type AccessRules struct {
 // AccessAnswer is a rule that can decide, and what it decides.
 type AccessAnswer struct{ Verdict, Rule string }
 
-// maxInitialRules is up to how many rules their series begin at 0 for each proxy. With more of them most would
-// never be anything else.
-const maxInitialRules = 200
-
 // accessBuckets, in seconds: 10 ms costs a proxy nine tenths of its throughput.
 var accessBuckets = []float64{.000025, .00005, .0001, .00025, .0005, .001, .0025, .005, .01, .05, .25, 1, 5}
 
@@ -50,10 +46,12 @@ type accessOf struct {
 	requests *capped[AccessAnswer]
 	dryRuns  *capped[string]
 	duration *series
+	places   int
+	begun    AccessRules // those that are pinned
 }
 
 func (f *access) of(p *proxy, now time.Time) member {
-	m := &accessOf{own: ownOf(p)}
+	m := &accessOf{own: ownOf(p), places: f.bounds.options.MaxValues}
 	m.duration = m.series(f.duration, now)
 	m.requests = capLabel(&m.own, f.bounds, f.requestLimit, AccessAnswer{other, other}, now, func(a AccessAnswer, now time.Time) []*series {
 		return []*series{f.requests.with(now, m.source, pair("verdict", a.Verdict), pair("rule", a.Rule))}
@@ -65,17 +63,28 @@ func (f *access) of(p *proxy, now time.Time) member {
 	return m
 }
 
-// begin has the series of the rules begin at 0. Those of rules that are gone stay as they are: what they
+// begin has the series of the rules begin at 0, unless there are more than values can have series of their
+// own: most would never be anything else. Those of rules that are gone stay until they expire: what they
 // counted happened, and answers that were given before may still be on their way here.
 func (m *accessOf) begin(rules AccessRules, now time.Time) {
-	if len(rules.Answers)+len(rules.DryRuns) > maxInitialRules {
+	for _, a := range m.begun.Answers {
+		m.requests.unpin(a, now)
+	}
+	for _, rule := range m.begun.DryRuns {
+		m.dryRuns.unpin(rule, now)
+	}
+	m.begun = AccessRules{}
+	if max(len(rules.Answers), len(rules.DryRuns)) > m.places {
 		return
 	}
 	for _, a := range rules.Answers {
-		m.requests.pin(AccessAnswer{label(a.Verdict), label(a.Rule)}, now)
+		a = AccessAnswer{label(a.Verdict), label(a.Rule)}
+		m.requests.pin(a, now)
+		m.begun.Answers = append(m.begun.Answers, a)
 	}
 	for _, rule := range rules.DryRuns {
 		m.dryRuns.pin(label(rule), now)
+		m.begun.DryRuns = append(m.begun.DryRuns, label(rule))
 	}
 }
 

@@ -74,3 +74,39 @@ smithproxy_exporter_access_list_modified_timestamp_seconds{file="feeds/b.netset"
 		t.Error(err)
 	}
 }
+
+// TestRulesOfReloads has rules come and go whose series earned their places before, or are to give them back.
+func TestRulesOfReloads(t *testing.T) {
+	w := newWorld(t, 2)
+	requests := func(want ...string) {
+		t.Helper()
+		for i, s := range want {
+			rule, n, _ := strings.Cut(s, " ")
+			want[i] = `{rule="` + rule + `",source="a",verdict="reject"} ` + n
+		}
+		w.shows("smithproxy_access_requests_total", want...)
+	}
+	use := func(rules ...string) {
+		var answers []AccessAnswer
+		for _, rule := range rules {
+			answers = append(answers, AccessAnswer{"reject", rule})
+		}
+		w.sink.UseAccessRules(AccessRules{Answers: answers})
+	}
+	decide := func(rule string) {
+		w.sink.Take(track.Decided{D: &track.Decision{Source: "a", Verdict: event.Reject, Rule: rule}})
+	}
+	use("r1", "r2", "r3") // too many to begin
+	decide("r1")
+	requests("r1 1")
+	use("r1", "r2")
+	decide("r1")
+	requests("r1 2", "r2 0")
+	use("r3", "r4")
+	requests("r1 2", "r2 0", "r3 0", "r4 0")
+	w.wait(DefaultOptions().Expiry)
+	decide("r4")
+	requests("r3 0", "r4 1")
+	use("r1")
+	requests("r1 0", "r3 0", "r4 1")
+}

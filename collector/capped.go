@@ -40,7 +40,7 @@ type capped[K comparable] struct {
 	open func(K, time.Time) []*series // makes the series of a value
 	rest K                            // the value that stands for all others
 
-	pinned  map[K][]*series // values that are always there, and take no place
+	pinned  map[K][]*series // values that are there until they are unpinned, and take no place
 	places  map[K]*place
 	live    int
 	frozen  int
@@ -69,14 +69,36 @@ func newCapped[K comparable](l *limit, count *series, now time.Time, rest K, ope
 	}
 }
 
-// pin gives a value series that are there from the start, and for as long as the proxy's others.
+// pin gives a value series that are there from now on, whether anything comes for it or not. Those that it
+// has stay, for there must not be two of the same labels.
 func (c *capped[K]) pin(value K, now time.Time) []*series {
-	list, ok := c.pinned[value]
-	if !ok {
-		list = c.open(value, now)
-		c.pinned[value] = list
+	if list, ok := c.pinned[value]; ok {
+		return list
 	}
+	var list []*series
+	if p, has := c.places[value]; has && !p.isOver(now) {
+		list = p.series
+		c.leave(value, p)
+	} else {
+		if has {
+			c.remove(value, p)
+		}
+		list = c.open(value, now)
+	}
+	c.waiting.remove(value)
+	c.pinned[value] = list
 	return list
+}
+
+// unpin has a value be one like any other. There can be more of them than places until some expire, or are
+// displaced.
+func (c *capped[K]) unpin(value K, now time.Time) {
+	if list, ok := c.pinned[value]; ok {
+		delete(c.pinned, value)
+		c.places[value] = &place{series: list, movedAt: now}
+		c.live++
+		c.floor = 0
+	}
 }
 
 // of returns the series in which something that came for a value is to be counted, now and at once.
@@ -178,13 +200,18 @@ func (c *capped[K]) sweep(now time.Time) {
 }
 
 func (c *capped[K]) remove(value K, p *place) {
+	c.leave(value, p)
+	dropAll(p.series)
+}
+
+// leave gives up a place, and leaves its series alone.
+func (c *capped[K]) leave(value K, p *place) {
 	delete(c.places, value)
 	if p.goneAt.IsZero() {
 		c.live--
 	} else {
 		c.frozen--
 	}
-	dropAll(p.series)
 }
 
 // drop removes everything.
