@@ -49,7 +49,7 @@ webhook: {secrets: [{secret: `+secret+`}]}
 connections: {linger: 5s}
 metrics: {max_values: 5}
 `)
-	s.start(t, "exporter", s.programs.exporter, []string{"OTEL_BSP_SCHEDULE_DELAY=500"},
+	s.start(t, "exporter", s.programs.exporter, nil,
 		"--config.file="+configuration, "--webhook.listen-address="+s.webhook, "--web.listen-address="+s.exporter,
 		"--storage.path="+t.TempDir(), "--otlp.endpoint=http://"+a[4])
 	for _, url := range []string{"http://" + s.jaegerQuery + "/api/services", "http://" + s.prometheus + "/-/ready", "http://" + s.exporter + "/-/ready"} {

@@ -86,14 +86,19 @@ func (s *servers) startCollector(t *testing.T, otlp, backend, health string) {
 	}, "--config="+absolute(t, filepath.Join(root, "otel-collector.yaml")))
 }
 
-// startExporter rejects what asks, so that there are rejected connections; most do not ask.
+// startExporter rejects what asks, so that there are rejected connections; most do not ask. A rule with a list
+// is on trial.
 func (s *servers) startExporter(t *testing.T, otlp string) {
+	list := write(t, "clients.netset", "10.0.0.0/8 # of the simulator\n")
 	configuration := write(t, "exporter.yml", `
 webhook: {secrets: [{secret: `+secret+`}]}
-access: {default: reject}
+access:
+  default: reject
+  rules:
+    - {name: on-trial, client_file: [`+list+`], verdict: reject, dry_run: true}
 connections: {linger: 5s, ping_grace: 1s}
 `)
-	s.start(t, "exporter", s.programs.exporter, []string{"OTEL_BSP_SCHEDULE_DELAY=1000"},
+	s.start(t, "exporter", s.programs.exporter, nil,
 		"--config.file="+configuration, "--webhook.listen-address="+s.webhook, "--web.listen-address="+s.exporter,
 		"--storage.path="+t.TempDir(), "--otlp.endpoint=http://"+otlp)
 }
