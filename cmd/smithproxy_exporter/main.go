@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/prometheus/common/promslog"
@@ -41,7 +40,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if flags.configCheck || command == commandAccess {
 		return verify(flags, command, cfg, stdout, stderr)
 	}
-	limitMemory()
+	tuneRuntime()
 	logger.Info("Starting smithproxy_exporter", "version", version.Info())
 	// A file that reaches a limit is an error of the write, and no reason to die.
 	signal.Ignore(syscall.SIGXFSZ)
@@ -74,17 +73,6 @@ func verify(f flags, command string, cfg config.Config, stdout, stderr io.Writer
 		return 1
 	}
 	return 0
-}
-
-// memoryLimit, in bytes, is what the garbage collector works towards: less garbage is let pile up when a
-// flood brings more than usual. It is a wish, not a bound; what is alive is bounded by track.Options.
-const memoryLimit = 400 << 20
-
-// limitMemory leaves the choice to GOMEMLIMIT where it is set.
-func limitMemory() {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
-	}
 }
 
 // stopSignals end the exporter in order. An interrupt that the parent chose to ignore stays ignored, as

@@ -65,6 +65,7 @@ func newReloader(path string, cfg config.Config, logger *slog.Logger, now func()
 		requests: make(chan chan<- error), hangups: make(chan os.Signal, 1),
 	}
 	r.seen = signaturesOf(cfg.Access)
+	aimMemory(r.seen.bytes())
 	set, err := compile(cfg, &r.files)
 	if err != nil {
 		return nil, nil, err
@@ -139,6 +140,7 @@ func (r *reloader) reloadLists() {
 
 func (r *reloader) use(cfg config.Config) error {
 	seen := signaturesOf(cfg.Access)
+	aimMemory(max(seen.bytes(), r.seen.bytes()))
 	set, err := compile(cfg, &r.files)
 	if err != nil {
 		// What failed is not tried again before it changes.
@@ -186,6 +188,14 @@ type signature struct {
 	size     int64
 	inode    uint64
 	missing  bool
+}
+
+// bytes is the size of all files.
+func (s signatures) bytes() (n int64) {
+	for _, file := range s {
+		n += file.size
+	}
+	return n
 }
 
 func signaturesOf(c verdict.Config) signatures {

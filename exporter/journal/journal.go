@@ -23,7 +23,7 @@ const (
 	// MaxEntry is the most bytes that an entry may have: a length above it can only be damage.
 	MaxEntry = 64 << 20
 	// DefaultStallLimit is how long a caller waits for one step of the disk.
-	DefaultStallLimit = 2 * time.Second
+	DefaultStallLimit = time.Second
 	// DefaultSegmentBytes is the size at which a Queue begins a new segment.
 	DefaultSegmentBytes = 16 << 20
 )
