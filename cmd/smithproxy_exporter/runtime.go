@@ -10,7 +10,7 @@ const (
 	// minProcs is at least how many goroutines may run at a time, however few processors there are: which of
 	// them gets one is then the kernel's choice, which lets a short request in at once. Go itself has it wait
 	// behind the garbage collector, for 10 ms and more: make latency.
-	minProcs = 8
+	minProcs = 4
 	// gcPercent is by how much memory may grow between two garbage collections: each of them is felt.
 	gcPercent = 200
 	// memoryAim, in bytes, is what the garbage collector works towards when that would be more, as in a flood.
