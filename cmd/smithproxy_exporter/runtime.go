@@ -15,7 +15,7 @@ const (
 	gcPercent = 200
 	// memoryAim, in bytes, is what the garbage collector works towards when that would be more, as in a flood.
 	// It is a wish, not a bound; what is alive is bounded by track.Options.
-	memoryAim = 400 << 20
+	memoryAim = 440 << 20
 	// listMemory is by how much a byte of a list of the access rules raises the aim. A list in memory takes
 	// about three times its file, and while it is loaded anew there are two of it, and what the reading leaves.
 	listMemory = 16
