@@ -40,7 +40,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if flags.configCheck || command == commandAccess {
 		return verify(flags, command, cfg, stdout, stderr)
 	}
-	tuneRuntime()
+	tuneRuntime(0)
 	logger.Info("Starting smithproxy_exporter", "version", version.Info())
 	// A file that reaches a limit is an error of the write, and no reason to die.
 	signal.Ignore(syscall.SIGXFSZ)

@@ -19,7 +19,7 @@ import (
 const (
 	// listInterval is how often list files are looked at. Looking works wherever a file is and however it is
 	// replaced: by rename, through the links of a mounted config map, on a network file system.
-	listInterval = 2 * time.Second
+	listInterval = time.Second
 	// loadPause is how long the reading of lists rests after each stretch of some 200 µs, so that most
 	// of a processor is left to requests: a million entries then take about five seconds.
 	loadPause = time.Millisecond
@@ -65,7 +65,7 @@ func newReloader(path string, cfg config.Config, logger *slog.Logger, now func()
 		requests: make(chan chan<- error), hangups: make(chan os.Signal, 1),
 	}
 	r.seen = signaturesOf(cfg.Access)
-	aimMemory(r.seen.bytes())
+	tuneRuntime(r.seen.bytes())
 	set, err := compile(cfg, &r.files)
 	if err != nil {
 		return nil, nil, err
@@ -140,7 +140,7 @@ func (r *reloader) reloadLists() {
 
 func (r *reloader) use(cfg config.Config) error {
 	seen := signaturesOf(cfg.Access)
-	aimMemory(max(seen.bytes(), r.seen.bytes()))
+	tuneRuntime(max(seen.bytes(), r.seen.bytes()))
 	set, err := compile(cfg, &r.files)
 	if err != nil {
 		// What failed is not tried again before it changes.
