@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,11 +34,7 @@ func TestAccessCheck(t *testing.T) {
 		return append([]string{"access-check", "--config.file=" + good, "--source=edge-1", "--session=" + label}, more...)
 	}
 	whatIsWrong := bad + `:5: access.rules[2].server_file[0]: ` + wrong + `:3: "10.0.0.0/33" is neither an address nor a CIDR`
-	tests := map[string]struct {
-		args           []string
-		status         int
-		stdout, stderr string
-	}{
+	tests := map[string]commandLine{
 		"rule": {
 			args: check("tcp_10.20.1.1:40000+tcp_203.0.113.7:25", "--policy=3", "--at=2026-11-01T05:00:00+01:00"),
 			stdout: `request:  source "edge-1", client 10.20.1.1:40000, server 203.0.113.7:25, transport tcp, policy 3, at 2026-11-01T05:00:00+01:00
@@ -94,17 +89,6 @@ The rules above it:
 		"the check reads":   {args: []string{"--config.check", "--config.file=" + good}, stdout: "configuration is valid\n"},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			if status := run(tt.args, &stdout, &stderr); status != tt.status {
-				t.Errorf("status %d, want %d", status, tt.status)
-			}
-			if stdout.String() != tt.stdout {
-				t.Errorf("stdout\n%s\nwant\n%s", stdout.String(), tt.stdout)
-			}
-			if !strings.Contains(stderr.String(), tt.stderr) {
-				t.Errorf("stderr %q, want %q in it", stderr.String(), tt.stderr)
-			}
-		})
+		t.Run(name, tt.run)
 	}
 }

@@ -27,11 +27,7 @@ import (
 func TestCommandLine(t *testing.T) {
 	valid := write(t, "valid.yml", "access: {default: reject}\n")
 	wrong := write(t, "wrong.yml", "access: {defualt: reject}\n")
-	tests := map[string]struct {
-		args           []string
-		status         int
-		stdout, stderr string
-	}{
+	tests := map[string]commandLine{
 		"trace-id": {
 			args:   []string{"trace-id", "oneofmany1", "Proxy-A65E609B-OID-FEE9B1098109"},
 			stdout: "220132e20e64ca91a4e7333ba5734a9e\n",
@@ -43,18 +39,27 @@ func TestCommandLine(t *testing.T) {
 		"no configuration there": {args: []string{"--config.check", "--config.file=" + wrong + ".not"}, status: 1},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			if status := run(tt.args, &stdout, &stderr); status != tt.status {
-				t.Errorf("status %d, want %d", status, tt.status)
-			}
-			if stdout.String() != tt.stdout {
-				t.Errorf("stdout %q, want %q", stdout.String(), tt.stdout)
-			}
-			if !strings.Contains(stderr.String(), tt.stderr) {
-				t.Errorf("stderr %q, want %q in it", stderr.String(), tt.stderr)
-			}
-		})
+		t.Run(name, tt.run)
+	}
+}
+
+// commandLine is what a command line is to lead to; stderr is a part of what is written there.
+type commandLine struct {
+	args           []string
+	status         int
+	stdout, stderr string
+}
+
+func (c commandLine) run(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if status := run(c.args, &stdout, &stderr); status != c.status {
+		t.Errorf("status %d, want %d", status, c.status)
+	}
+	if stdout.String() != c.stdout {
+		t.Errorf("stdout\n%s\nwant\n%s", stdout.String(), c.stdout)
+	}
+	if !strings.Contains(stderr.String(), c.stderr) {
+		t.Errorf("stderr %q, want %q in it", stderr.String(), c.stderr)
 	}
 }
 
