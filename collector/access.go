@@ -23,6 +23,8 @@ type AccessRules struct {
 // AccessAnswer is a rule that can decide, and what it decides.
 type AccessAnswer struct{ Verdict, Rule string }
 
+func (a AccessAnswer) labels() AccessAnswer { return AccessAnswer{label(a.Verdict), label(a.Rule)} }
+
 // accessBuckets, in seconds: 10 ms costs a proxy nine tenths of its throughput.
 var accessBuckets = []float64{.000025, .00005, .0001, .00025, .0005, .001, .0025, .005, .01, .05, .25, 1, 5}
 
@@ -47,7 +49,6 @@ type accessOf struct {
 	dryRuns  *capped[string]
 	duration *series
 	places   int
-	begun    AccessRules // those that are pinned
 }
 
 func (f *access) of(p *proxy, now time.Time) member {
@@ -64,27 +65,27 @@ func (f *access) of(p *proxy, now time.Time) member {
 }
 
 // begin has the series of the rules begin at 0, unless there are more than values can have series of their
-// own: most would never be anything else. Those of rules that are gone stay until they expire: what they
-// counted happened, and answers that were given before may still be on their way here.
+// own: most would never be anything else.
 func (m *accessOf) begin(rules AccessRules, now time.Time) {
-	for _, a := range m.begun.Answers {
-		m.requests.unpin(a, now)
-	}
-	for _, rule := range m.begun.DryRuns {
-		m.dryRuns.unpin(rule, now)
-	}
-	m.begun = AccessRules{}
 	if max(len(rules.Answers), len(rules.DryRuns)) > m.places {
 		return
 	}
 	for _, a := range rules.Answers {
-		a = AccessAnswer{label(a.Verdict), label(a.Rule)}
-		m.requests.pin(a, now)
-		m.begun.Answers = append(m.begun.Answers, a)
+		m.requests.pin(a.labels(), now)
 	}
 	for _, rule := range rules.DryRuns {
 		m.dryRuns.pin(label(rule), now)
-		m.begun.DryRuns = append(m.begun.DryRuns, label(rule))
+	}
+}
+
+// end lets the series of the rules expire. Until then they stay: what they counted happened, and answers that
+// were given before may still be on their way here.
+func (m *accessOf) end(rules AccessRules, now time.Time) {
+	for _, a := range rules.Answers {
+		m.requests.unpin(a.labels(), now)
+	}
+	for _, rule := range rules.DryRuns {
+		m.dryRuns.unpin(label(rule), now)
 	}
 }
 
@@ -101,7 +102,7 @@ func (m *accessOf) take(f track.Fact, now time.Time) {
 }
 
 func (m *accessOf) count(d *track.Decision, now time.Time) {
-	m.requests.of(AccessAnswer{label(string(d.Verdict)), label(d.Rule)}, now)[0].value++
+	m.requests.of(AccessAnswer{string(d.Verdict), d.Rule}.labels(), now)[0].value++
 	if d.DryRunRule != "" {
 		m.dryRuns.of(label(d.DryRunRule), now)[0].value++
 	}
@@ -112,11 +113,13 @@ func (m *accessOf) count(d *track.Decision, now time.Time) {
 func (s *Sink) UseAccessRules(rules AccessRules) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now, before := s.now(), s.access.rules
 	s.access.rules = rules
-	for _, p := range s.proxies {
+	for _, p := range s.byLabel {
 		for _, m := range p.passing {
 			if m, ok := m.(*accessOf); ok {
-				m.begin(rules, s.now())
+				m.end(before, now)
+				m.begin(rules, now)
 			}
 		}
 	}

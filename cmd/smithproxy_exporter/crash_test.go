@@ -182,36 +182,43 @@ webhook: {secrets: [{secret: ` + secret + `}]}
 connections: {linger: 8s, negotiation_grace: 5s}
 `
 
+// playFleet plays proxies until their report is asked for, or the test is over.
+func playFleet(t *testing.T, cfg fleet.Config) (report func() *fleet.Report) {
+	ctx, cancel := context.WithCancel(t.Context())
+	reported := make(chan *fleet.Report, 1)
+	go func() {
+		r, err := fleet.Run(ctx, cfg)
+		if err != nil {
+			t.Error(err)
+		}
+		reported <- r
+	}()
+	return func() *fleet.Report {
+		cancel()
+		return <-reported
+	}
+}
+
 func crash(t *testing.T, binary string, backend *receiver, fail *failing) {
 	c := newCrashed(t, binary, backend)
 	c.start()
 	defer c.end()
 	cfg := crashFleet("http://" + c.webhook + "/webhook/" + secret)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	reported := make(chan *fleet.Report, 1)
-	go func() {
-		report, err := fleet.Run(ctx, cfg)
-		if err != nil {
-			t.Error(err)
-		}
-		reported <- report
-	}()
+	report := playFleet(t, cfg)
 	random := rand.New(rand.NewPCG(*simSeed, 0))
 	for range *crashRounds {
 		time.Sleep(300*time.Millisecond + time.Duration(random.IntN(2200))*time.Millisecond) // a random moment
 		c.kill()
 		c.start()
 	}
-	cancel()
-	report := <-reported
+	played := report()
 	if fail != nil {
 		fail.recover()
 	}
 	// What lingers is told by the end of it, and no more is to be sent then.
 	c.await("settled", c.settled)
 	c.stop()
-	checkCrash(t, c, report, backend.all())
+	checkCrash(t, c, played, backend.all())
 }
 
 // settled reports whether no connection that is over waits for more, and no span to be sent.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
@@ -70,11 +69,10 @@ func (a *app) serveWebhook() error {
 func (a *app) serveWeb() error {
 	var err error
 	if *a.flags.web.WebSystemdSocket {
-		listeners := slices.Clone(a.webListeners)
-		if len(listeners) == 0 {
+		if len(a.webListeners) == 0 {
 			return errors.New("web listener: systemd has handed no socket over")
 		}
-		err = toolkit.ServeMultiple(listeners, a.web, a.flags.web, a.logger)
+		err = toolkit.ServeMultiple(a.webListeners, a.web, a.flags.web, a.logger)
 	} else {
 		err = toolkit.ListenAndServe(a.web, a.flags.web, a.logger)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net"
 	"os"
 	"testing"
@@ -39,26 +38,16 @@ func TestRestartWithHandedSocket(t *testing.T) {
 	cfg.Rate = 150
 	cfg.DurationMax, cfg.InfoDelayMax = 2*time.Second, time.Second
 	cfg.PingInterval, cfg.FirstPing = time.Second, 500*time.Millisecond
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	reported := make(chan *fleet.Report, 1)
-	go func() {
-		report, err := fleet.Run(ctx, cfg)
-		if err != nil {
-			t.Error(err)
-		}
-		reported <- report
-	}()
+	report := playFleet(t, cfg)
 	const restarts = 4
 	for range restarts {
 		time.Sleep(time.Second) // of load
 		c.stop()
 		c.start()
 	}
-	cancel()
-	report := <-reported
+	played := report()
 	events, retries := 0, 0
-	for action, n := range report.Total.Actions {
+	for action, n := range played.Total.Actions {
 		events, retries = events+n.Events, retries+n.Retries
 		if n.FailedEvents != 0 {
 			t.Errorf("%s: %d events failed, want none", action, n.FailedEvents)
@@ -66,6 +55,6 @@ func TestRestartWithHandedSocket(t *testing.T) {
 	}
 	c.await("settled", c.settled)
 	c.stop()
-	checkCrash(t, c, report, backend.all())
+	checkCrash(t, c, played, backend.all())
 	t.Logf("%d restarts, %d events, none lost, %d retries", restarts, events, retries)
 }

@@ -131,10 +131,11 @@ func (f *hookFile) Datasync() error {
 var errCrashed = errors.New("crashed")
 
 // crashAt returns a hook that lets so many steps through, tears the one after if it is a write, and
-// none after that.
-func crashAt(steps int, torn func(n int) int) func(step) error {
+// none after that. crashed is set once there was one too many.
+func crashAt(steps int, torn func(n int) int, crashed *bool) func(step) error {
 	return func(s step) error {
 		steps--
+		*crashed = *crashed || steps < 0
 		if steps == -1 && s.op == "write" && torn != nil {
 			return tornError(torn(s.n))
 		}

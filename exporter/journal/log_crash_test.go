@@ -63,12 +63,7 @@ func TestLogAfterACrashAtAnyStep(t *testing.T) {
 				dir := mustDir(t, path, disk)
 				l, _, _ := mustLog(t, dir, LogOptions{Sync: sync})
 				crashed := false
-				hook := crashAt(steps, torn)
-				disk.set(func(s step) error {
-					err := hook(s)
-					crashed = crashed || err != nil
-					return err
-				})
+				disk.set(crashAt(steps, torn, &crashed))
 				var p play
 				p.run(l)
 				l.Close()
@@ -109,12 +104,7 @@ func TestSyncedLogAfterAPowerCutAtAnyStep(t *testing.T) {
 			disk := newPowerFS()
 			dir := mustDir(t, path, disk)
 			l, _, _ := mustLog(t, dir, LogOptions{Sync: true})
-			hook := crashAt(steps, func(n int) int { return random.IntN(n + 1) })
-			disk.set(func(s step) error {
-				err := hook(s)
-				crashed = crashed || err != nil
-				return err
-			})
+			disk.set(crashAt(steps, func(n int) int { return random.IntN(n + 1) }, &crashed))
 			var p play
 			p.run(l)
 			l.Close()

@@ -17,12 +17,7 @@ func TestQueueAfterACrashAtAnyStep(t *testing.T) {
 				dir := mustDir(t, path, disk)
 				q, _ := mustQueue(t, dir, QueueOptions{Sync: sync, SegmentBytes: 150})
 				crashed := false
-				hook := crashAt(steps, torn)
-				disk.set(func(s step) error {
-					err := hook(s)
-					crashed = crashed || err != nil
-					return err
-				})
+				disk.set(crashAt(steps, torn, &crashed))
 				acknowledged, tried, done := playQueue(t, q, &crashed)
 				q.Close()
 				dir.Close()
@@ -88,12 +83,7 @@ func TestSyncedQueueAfterAPowerCutAtAnyStep(t *testing.T) {
 			dir := mustDir(t, path, disk)
 			q, _ := mustQueue(t, dir, QueueOptions{Sync: true, SegmentBytes: 150})
 			stopped := false
-			hook := crashAt(steps, func(n int) int { return random.IntN(n + 1) })
-			disk.set(func(s step) error {
-				err := hook(s)
-				stopped = stopped || err != nil
-				return err
-			})
+			disk.set(crashAt(steps, func(n int) int { return random.IntN(n + 1) }, &stopped))
 			acknowledged, tried, done := playQueue(t, q, &stopped)
 			crashed = crashed || stopped
 			q.Close()

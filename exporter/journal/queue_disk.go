@@ -53,12 +53,35 @@ func (d *queueDisk) fill(at position, payloads [][]byte, weights []int, now int6
 }
 
 // parseMeta splits what fill puts together.
-func parseMeta(entry []byte) (at, weight int64, payload []byte, ok bool) {
+func parseMeta(entry []byte) (q queued, ok bool) {
 	if len(entry) < metaSize {
-		return 0, 0, nil, false
+		return queued{}, false
 	}
-	return int64(binary.LittleEndian.Uint64(entry)), int64(binary.LittleEndian.Uint32(entry[8:])),
-		entry[metaSize:], true
+	return queued{
+		int64(binary.LittleEndian.Uint64(entry)), int64(binary.LittleEndian.Uint32(entry[8:])), entry[metaSize:],
+	}, true
+}
+
+// queued is an entry of a queue.
+type queued struct {
+	at, weight int64
+	payload    []byte
+}
+
+// size is that of its frame.
+func (q queued) size() int64 { return frameHeaderSize + metaSize + int64(len(q.payload)) }
+
+// nextQueued is next for the entries of a queue.
+func (s *scanner) nextQueued() (queued, bool) {
+	for {
+		_, entry, ok := s.next()
+		if !ok {
+			return queued{}, false
+		}
+		if q, ok := parseMeta(entry); ok {
+			return q, true
+		}
+	}
 }
 
 // write is a task: it writes the batch, after having removed what must go before. If the segment does

@@ -68,18 +68,14 @@ func (d *queueDisk) loadSegment(number uint64, from position, newest bool) (segm
 	}
 	entries := 0
 	for {
-		_, entry, ok := s.next()
+		entry, ok := s.nextQueued()
 		if !ok {
 			break
 		}
-		at, weight, _, ok := parseMeta(entry)
-		if !ok {
-			continue
-		}
 		if entries == 0 {
-			out.first = at
+			out.first = entry.at
 		}
-		out.unread += weight
+		out.unread += entry.weight
 		entries++
 	}
 	damage := s.damage

@@ -113,25 +113,21 @@ func (s *scanner) collect(out *reading, maxBytes, maxWeight int) {
 	var block []byte
 	var ends []int
 	for {
-		_, entry, ok := s.next()
+		entry, ok := s.nextQueued()
 		if !ok {
 			break
 		}
-		at, weight, payload, ok := parseMeta(entry)
-		if !ok {
-			continue
-		}
-		if len(ends) > 0 && (len(block)+len(payload) > maxBytes || out.weight+weight > int64(maxWeight)) {
-			out.following = at
-			out.to.offset = s.pos - frameHeaderSize - int64(len(entry))
+		if len(ends) > 0 && (len(block)+len(entry.payload) > maxBytes || out.weight+entry.weight > int64(maxWeight)) {
+			out.following = entry.at
+			out.to.offset = s.pos - entry.size()
 			break
 		}
 		if len(ends) == 0 {
-			out.first = at
+			out.first = entry.at
 		}
-		block = append(block, payload...)
+		block = append(block, entry.payload...)
 		ends = append(ends, len(block))
-		out.weight += weight
+		out.weight += entry.weight
 	}
 	out.damage = s.damage.mended()
 	out.payloads = make([][]byte, len(ends))

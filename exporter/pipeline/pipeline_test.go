@@ -56,6 +56,13 @@ func count[F track.Fact](s *facts) int {
 	return n
 }
 
+// running runs a pipeline, and says when it has ended.
+func running(p *pipeline.Pipeline) <-chan struct{} {
+	ran := make(chan struct{})
+	go func() { defer close(ran); p.Run(func() {}) }()
+	return ran
+}
+
 // run runs a pipeline in a bubble, and fails the test if it does not end, or leaves a goroutine behind:
 // a bubble ends with an error then.
 func run(t *testing.T, sink track.Sink, test func(t *testing.T, p *pipeline.Pipeline)) {
@@ -65,8 +72,7 @@ func run(t *testing.T, sink track.Sink, test func(t *testing.T, p *pipeline.Pipe
 func runOn(t *testing.T, j pipeline.Journal, keeper pipeline.Keeper, sink track.Sink, test func(t *testing.T, p *pipeline.Pipeline)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPipeline(j, keeper, sink)
-		ran := make(chan struct{})
-		go func() { defer close(ran); p.Run(func() {}) }()
+		ran := running(p)
 		test(t, p)
 		<-ran
 	})

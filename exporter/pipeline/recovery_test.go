@@ -62,8 +62,7 @@ func TestCrashAnywhere(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			j := &memory{}
 			p := newPipeline(j, newKeeper(found))
-			ran := make(chan struct{})
-			go func() { defer close(ran); p.Run(func() {}) }()
+			ran := running(p)
 			for _, ev := range script[:crash] {
 				take(t, p, ev)
 				time.Sleep(time.Second)
@@ -75,8 +74,7 @@ func TestCrashAnywhere(t *testing.T) {
 
 			s := &facts{}
 			p = newPipeline(left, newKeeper(found), s)
-			ran = make(chan struct{})
-			go func() { defer close(ran); p.Run(func() {}) }()
+			ran = running(p)
 			for i, ev := range script[crash:] {
 				ask, err := p.Event(ev, time.Now(), body(ev))
 				if err != nil || ask != (crash+i == 0) { // it was asked less than a minute ago
@@ -105,8 +103,7 @@ func TestReceiptsKeepFromRepeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		found, j := shelf{}, &memory{}
 		p := newPipeline(j, newKeeper(found))
-		ran := make(chan struct{})
-		go func() { defer close(ran); p.Run(func() {}) }()
+		ran := running(p)
 		take(t, p, start(id), stop(id))
 		time.Sleep(track.DefaultOptions().Linger + 2*tick)
 		synctest.Wait()
@@ -115,8 +112,7 @@ func TestReceiptsKeepFromRepeats(t *testing.T) {
 		<-ran
 		again := newKeeper(found)
 		p = newPipeline(left, again)
-		ran = make(chan struct{})
-		go func() { defer close(ran); p.Run(func() {}) }()
+		ran = running(p)
 		p.Stop()
 		<-ran
 		if len(found) != 1 || slices.Max(slices.Collect(maps.Values(found))) != 1 || again.replayed != 1 {
@@ -131,8 +127,7 @@ func TestJournalIsFull(t *testing.T) {
 		j, m := &memory{}, &meter{}
 		p := newPipeline(j, nil)
 		p.Meter = m
-		ran := make(chan struct{})
-		go func() { defer close(ran); p.Run(func() {}) }()
+		ran := running(p)
 		take(t, p, start("Proxy-A-OID-1"))
 		j.set(func() { j.full = true })
 		take(t, p, start("Proxy-A-OID-2"), start("Proxy-A-OID-3"))
@@ -164,8 +159,7 @@ func TestJournalFailsOnce(t *testing.T) {
 		j, m := &memory{}, &meter{}
 		p := newPipeline(j, nil)
 		p.Meter = m
-		ran := make(chan struct{})
-		go func() { defer close(ran); p.Run(func() {}) }()
+		ran := running(p)
 		take(t, p, start("Proxy-A-OID-1"))
 		j.set(func() { j.broken = true })
 		take(t, p, start("Proxy-A-OID-2"))
@@ -182,8 +176,7 @@ func TestJournalFailsOnce(t *testing.T) {
 func wantOpen(t *testing.T, j pipeline.Journal, want int) {
 	t.Helper()
 	p := newPipeline(j, nil)
-	ran := make(chan struct{})
-	go func() { defer close(ran); p.Run(func() {}) }()
+	ran := running(p)
 	open := 0
 	err := p.Query(context.Background(), func(tr *track.Tracker) {
 		tr.Connections(func(*track.Connection) bool { open++; return true })
@@ -200,8 +193,7 @@ func TestJournalIsWrittenAnew(t *testing.T) {
 		j := &memory{}
 		p := newPipeline(j, nil)
 		p.RewriteBytes = 1000
-		ran := make(chan struct{})
-		go func() { defer close(ran); p.Run(func() {}) }()
+		ran := running(p)
 		for range 100 {
 			take(t, p, start(id)) // repeats
 		}
@@ -274,8 +266,7 @@ func TestSuspended(t *testing.T) {
 		var asleep atomic.Int64 // ns
 		p := newPipeline(j, nil, s)
 		p.Now = func() time.Time { return now().Add(time.Duration(asleep.Load())) }
-		ran := make(chan struct{})
-		go func() { defer close(ran); p.Run(func() {}) }()
+		ran := running(p)
 		if ask, err := p.Event(start(id), now(), body(start(id))); !ask || err != nil {
 			t.Errorf("ask %v, %v at the first event", ask, err)
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -107,7 +106,7 @@ func (t *Tracker) parts() iter.Seq[part] {
 				}
 			}
 		}
-		for chunk := range chunks(slices.Collect(t.due.all())) {
+		for chunk := range chunks(t.due.all()) {
 			if !yield(part{Due: chunk}) {
 				return
 			}
@@ -232,50 +231,63 @@ func (p *proxy) restore(s part) {
 
 func (d *Decision) restore() { d.Session = event.ParseSession(d.Label) }
 
-func (n *neighbors) states() []neighborState {
-	states := make([]neighborState, 0, n.byAge.Len())
-	for e := n.byAge.Front(); e != nil; e = e.Next() {
-		o := e.Value.(*neighbor)
-		states = append(states, neighborState{o.address, o.seenAt, o.newAt})
-	}
-	return states
-}
-
-func (t *tombstones) states() []finishedState {
-	states := make([]finishedState, 0, t.queue.len())
-	for b := range t.queue.all() {
-		stone := t.byID[b.id]
-		states = append(states, finishedState{b.id, stone.seen, stone.reason(), time.Unix(0, b.at)})
-	}
-	return states
-}
-
-func (p *pendingDecisions) unclaimed() []Decision {
-	var waiting []Decision
-	for d := range p.queue.all() {
-		if !d.claimed {
-			waiting = append(waiting, *d)
-		}
-	}
-	return waiting
-}
-
-func (p *pendingDecisions) settlements() []settledState {
-	var states []settledState
-	for s := range p.settledQueue.all() {
-		states = append(states, settledState{*s.d, s.at})
-	}
-	return states
-}
-
-func chunks[T any](items []T) iter.Seq[[]T] {
-	return func(yield func([]T) bool) {
-		for len(items) > 0 {
-			n := min(len(items), partItems)
-			if !yield(items[:n]) {
+func (n *neighbors) states() iter.Seq[neighborState] {
+	return func(yield func(neighborState) bool) {
+		for e := n.byAge.Front(); e != nil; e = e.Next() {
+			o := e.Value.(*neighbor)
+			if !yield(neighborState{o.address, o.seenAt, o.newAt}) {
 				return
 			}
-			items = items[n:]
+		}
+	}
+}
+
+func (t *tombstones) states() iter.Seq[finishedState] {
+	return func(yield func(finishedState) bool) {
+		for b := range t.queue.all() {
+			stone := t.byID[b.id]
+			if !yield(finishedState{b.id, stone.seen, stone.reason(), time.Unix(0, b.at)}) {
+				return
+			}
+		}
+	}
+}
+
+func (p *pendingDecisions) unclaimed() iter.Seq[Decision] {
+	return func(yield func(Decision) bool) {
+		for d := range p.queue.all() {
+			if !d.claimed && !yield(*d) {
+				return
+			}
+		}
+	}
+}
+
+func (p *pendingDecisions) settlements() iter.Seq[settledState] {
+	return func(yield func(settledState) bool) {
+		for s := range p.settledQueue.all() {
+			if !yield(settledState{*s.d, s.at}) {
+				return
+			}
+		}
+	}
+}
+
+// chunks yields the items some at a time. A chunk is valid until the next.
+func chunks[T any](items iter.Seq[T]) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		var chunk []T
+		for item := range items {
+			if chunk = append(chunk, item); len(chunk) < partItems {
+				continue
+			}
+			if !yield(chunk) {
+				return
+			}
+			chunk = chunk[:0]
+		}
+		if len(chunk) > 0 {
+			yield(chunk)
 		}
 	}
 }

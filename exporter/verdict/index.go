@@ -8,7 +8,7 @@ import (
 
 // index finds the first rule that matches without trying them one after the other. For each field, the value
 // in a request leads to the rules that it matches, as a set of bits; the rules that match the request are in
-// all of these sets, or lack the field. What it finds is what rule.matches says.
+// all of these sets, or lack the field. What it finds is what fields say, one by one.
 type index struct {
 	// every has all rules, live those that are not on trial.
 	every, live members

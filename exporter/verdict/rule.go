@@ -113,16 +113,6 @@ var fields = []struct {
 	}},
 }
 
-// matches reports whether all fields of the rule match.
-func (r *rule) matches(s *subject) bool {
-	for _, f := range fields {
-		if f.has(r) && f.mismatch(r, s) != "" {
-			return false
-		}
-	}
-	return true
-}
-
 func unless(ok bool, format string, values ...any) string {
 	if ok {
 		return ""

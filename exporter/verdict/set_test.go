@@ -19,7 +19,7 @@ func naive(s *Set, q Request) Outcome {
 	subject := subjectOf(q)
 	first, decides := -1, -1
 	for i := range s.rules {
-		if !s.rules[i].matches(&subject) {
+		if !matches(&s.rules[i], &subject) {
 			continue
 		}
 		if first < 0 {
@@ -38,6 +38,16 @@ func naive(s *Set, q Request) Outcome {
 		}
 	}
 	return s.outcome(first, decides, fallback)
+}
+
+// matches reports whether all fields of the rule match.
+func matches(r *rule, s *subject) bool {
+	for _, f := range fields {
+		if f.has(r) && f.mismatch(r, s) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // TestIndexAgreesWithRules holds the index against the rules tried one by one, on configurations and requests

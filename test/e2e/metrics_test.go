@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -191,13 +192,12 @@ func (s *servers) nativeHistograms(t *testing.T) {
 
 // checkMetrics has promtool look at what is exposed.
 func (s *servers) checkMetrics(t *testing.T) {
-	response, err := client.Get("http://" + s.exporter + "/metrics")
+	exposition, err := fetch("http://" + s.exporter + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
 	command := exec.CommandContext(t.Context(), "promtool", "check", "metrics")
-	command.Stdin = response.Body
+	command.Stdin = bytes.NewReader(exposition)
 	out, err := command.CombinedOutput()
 	for line := range strings.Lines(string(out)) {
 		// Entropy is in bits, and users rely on the name.

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -84,17 +82,9 @@ service:
 
 // above fails while a metric of the exporter, one without labels, is not above a value.
 func (s *servers) above(metric string, value float64) error {
-	response, err := client.Get("http://" + s.exporter + "/metrics")
+	exposition, err := fetch("http://" + s.exporter + "/metrics")
 	if err != nil {
 		return err
-	}
-	defer response.Body.Close()
-	exposition, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("metrics of the exporter: %s", response.Status)
 	}
 	_, after, _ := strings.Cut(string(exposition), "\n"+metric+" ")
 	text, _, _ := strings.Cut(after, "\n")

@@ -40,19 +40,28 @@ func eventually(t *testing.T, within time.Duration, what string, attempt func() 
 	}
 }
 
-// get fetches a URL that has to answer 200; reply is where its JSON goes, nil for nowhere.
-func get(url string, reply any) error {
+// fetch fetches a URL that has to answer 200.
+func fetch(url string) ([]byte, error) {
 	response, err := client.Get(url)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s: %.500s", url, response.Status, body)
+		return nil, fmt.Errorf("GET %s: %s: %.500s", url, response.Status, body)
+	}
+	return body, nil
+}
+
+// get fetches a URL; reply is where its JSON goes, nil for nowhere.
+func get(url string, reply any) error {
+	body, err := fetch(url)
+	if err != nil {
+		return err
 	}
 	if reply == nil {
 		return nil
