@@ -80,6 +80,8 @@ type Stop struct {
 	BytesUp, BytesDown uint64
 	// JA4Client and JA4Server are the TLS fingerprints, "" when not collected.
 	JA4Client, JA4Server string
+	JA4HTTP              []string
+	JA4IgnoreSNI         *bool
 	// TLS says whether the connection was TLS; SNI can be "" even then.
 	TLS bool
 	SNI string
@@ -95,6 +97,12 @@ type Stop struct {
 type Info struct {
 	Statistics *Statistics
 	Echo       *Echo
+	Sinkhole   *Sinkhole
+}
+
+type Sinkhole struct {
+	Left, Right                              bool
+	SunkenLeft, SunkenRight, ReplacementSize uint64
 }
 
 // Statistics is what the statistics feature measured of the payload.
@@ -155,10 +163,13 @@ type Content struct {
 // Instance returns the boot id in a connection id of the form `Proxy-<boot hex>-OID-<object hex>`,
 // "" when the id has another form.
 func Instance(id string) string {
-	instance, oid, found := strings.Cut(id, "-OID-")
-	boot, prefixed := strings.CutPrefix(instance, "Proxy-")
-	if !found || !prefixed || boot == "" || oid == "" {
+	i := strings.LastIndexByte(id, '-')
+	if i <= 0 || i == len(id)-1 {
 		return ""
 	}
-	return instance
+	j := strings.LastIndexByte(id[:i], '-')
+	if j <= 0 || j == i-1 {
+		return ""
+	}
+	return id[:j]
 }

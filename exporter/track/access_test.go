@@ -19,7 +19,7 @@ func TestDecisions(t *testing.T) {
 		if d := w.finished[0].Decision; d == nil || d.Requests != 2 {
 			t.Errorf("decision %+v, want one with two requests", d)
 		}
-		if n := decisions(w.recorder); n != 1 {
+		if n := decided(w.recorder); n != 1 {
 			t.Errorf("%d decisions", n)
 		}
 	})
@@ -31,30 +31,27 @@ func TestDecisions(t *testing.T) {
 			w.stop(id)
 			w.pass(10 * time.Second)
 		}
-		if n := decisions(w.recorder); n != 2 {
+		if n := decided(w.recorder); n != 2 {
 			t.Errorf("%d decisions, want 2", n)
 		}
 	})
 	t.Run("one that no connection claims", func(t *testing.T) {
 		w := newWorld(t)
 		w.ask(event.Reject, event.PolicyUnknown)
-		w.pass(DefaultOptions().Linger)
+		w.pass(DefaultOptions().Grace)
 		if n := count[Unclaimed](w.recorder); n != 1 {
 			t.Errorf("%d unclaimed, want 1", n)
 		}
-		w.pass(DefaultOptions().Linger)
+		w.pass(DefaultOptions().Grace)
 		if n := count[Unclaimed](w.recorder); n != 1 {
-			t.Errorf("%d unclaimed after another linger, want 1", n)
+			t.Errorf("%d unclaimed after another grace, want 1", n)
 		}
 	})
 }
 
 // askAs asks about a connection, and names the decision.
 func (w *world) askAs(id, label string, policy int) {
-	w.tracker.Decide(Decision{
-		Source: source, ID: id, Label: label, Policy: policy, Verdict: event.Accept, Rule: "r",
-		Received: w.now, Answered: w.now.Add(time.Millisecond),
-	})
+	w.decide(Decision{Source: source, ID: id, Label: label, Policy: policy, Verdict: event.Accept, Rule: "r"})
 }
 
 func (w *world) echo(connection, label, decision string) {
@@ -91,7 +88,7 @@ func TestEchoJoins(t *testing.T) {
 		noServer = "tcp_10.77.1.2:40762+0:0"
 		other    = "tcp_10.77.1.2:50000+tcp_10.77.2.2:8080"
 	)
-	linger := DefaultOptions().Linger
+	grace := DefaultOptions().Grace
 	t.Run("whatever the label is", func(t *testing.T) {
 		w := newWorld(t)
 		w.askAs("d1", other, event.PolicyUnknown)
@@ -99,7 +96,7 @@ func TestEchoJoins(t *testing.T) {
 		w.stop(idA)
 		w.echo(idA, label, "d1")
 		w.want(idA, "d1")
-		w.pass(2 * linger)
+		w.pass(2 * grace)
 		if n := count[Unclaimed](w.recorder); n != 0 {
 			t.Errorf("%d unclaimed", n)
 		}
@@ -116,11 +113,11 @@ func TestEchoJoins(t *testing.T) {
 		w := newWorld(t)
 		w.askAs("d1", label, 2)
 		w.askAs("d2", label, 2)
-		w.echo(idA, other, "d2")
+		w.echo(idA, "no label", "d2")
 		w.start(idA)
 		w.stop(idA)
 		w.want(idA, "d1")
-		if n := count[Recounted](w.recorder); n != 0 {
+		if n := corrected(w.recorder); n != 0 {
 			t.Errorf("recounted %d times", n)
 		}
 	})
@@ -132,8 +129,8 @@ func TestEchoJoins(t *testing.T) {
 		w.stop(idA)
 		w.echo(idA, label, "d2")
 		w.want(idA, "d1")
-		w.pass(2 * linger)
-		if n := count[Unclaimed](w.recorder) + count[Recounted](w.recorder); n != 0 {
+		w.pass(2 * grace)
+		if n := count[Unclaimed](w.recorder) + corrected(w.recorder); n != 0 {
 			t.Errorf("%d unclaimed or recounted", n)
 		}
 	})
@@ -143,7 +140,7 @@ func TestEchoJoins(t *testing.T) {
 		w.askAs("d2", label, event.PolicyUnknown)
 		w.send(event.ActionInfo, idA, event.Info{Echo: &event.Echo{Session: label, Verdict: event.Reject, Decision: "d2"}})
 		w.want(idA, "d1")
-		if n := count[Recounted](w.recorder); n != 0 {
+		if n := corrected(w.recorder); n != 0 {
 			t.Errorf("recounted %d times", n)
 		}
 	})
@@ -164,7 +161,7 @@ func TestEchoJoins(t *testing.T) {
 		w := newWorld(t)
 		w.startAs(idA, noServer)
 		w.startAs(idC, noServer)
-		w.tracker.Decide(Decision{Source: source, ID: "d1", ConnectionID: idC, Label: noServer, Policy: 2, Received: w.now})
+		w.decide(Decision{Source: source, ID: "d1", ConnectionID: idC, Label: noServer, Policy: 2})
 		w.stop(idA)
 		w.echo(idA, label, "d1")
 		w.want(idA, "d1")
@@ -175,7 +172,7 @@ func TestEchoJoins(t *testing.T) {
 		w.echo(idA, label, "of another exporter")
 		w.start(idA)
 		w.stop(idA)
-		w.pass(linger)
+		w.pass(grace)
 		w.want(idA, "")
 		if n := count[Unclaimed](w.recorder); n != 1 {
 			t.Errorf("%d unclaimed, want 1", n)
@@ -211,13 +208,13 @@ func TestPortUsedAgainAtOnce(t *testing.T) {
 			w.echo(idA, label, "d1")
 			w.echo(idC, label, "d2")
 			w.stop(idA)
-			w.pass(2 * DefaultOptions().Linger)
+			w.pass(2 * DefaultOptions().Grace)
 			w.want(idA, "d1")
 			w.want(idC, "d2")
-			if n := decisions(w.recorder) + count[Recounted](w.recorder); n != 2 {
+			if n := decided(w.recorder); n != 2 {
 				t.Errorf("%d decisions were counted, want 2", n)
 			}
-			if n := count[Recounted](w.recorder); n != tt.recounted {
+			if n := corrected(w.recorder); n != tt.recounted {
 				t.Errorf("%d were recounted, want %d", n, tt.recounted)
 			}
 			if n := count[Unclaimed](w.recorder); n != 0 {
@@ -231,31 +228,21 @@ func TestPortUsedAgainAtOnce(t *testing.T) {
 func TestEchoAfterRestart(t *testing.T) {
 	const idC = "Proxy-A1-OID-2"
 	w := newWorld(t)
-	restart := func() {
-		t.Helper()
-		restored := New(w.tracker.opts, w.recorder.take)
-		for part := range w.tracker.Snapshot() {
-			if err := restored.Restore(part); err != nil {
-				t.Fatal(err)
-			}
-		}
-		w.tracker = restored
-	}
 	w.askAs("d1", label, event.PolicyUnknown)
 	w.askAs("d2", label, event.PolicyUnknown) // of another connection, though it looks like a repeat
 	w.start(idA)
 	w.stop(idA)
-	restart()
+	w.restart()
 	w.start(idC)
 	w.stop(idC)
-	restart()
+	w.restart()
 	w.echo(idC, label, "d1") // the label was wrong about both
-	restart()
+	w.restart()
 	w.echo(idA, label, "d2")
-	w.pass(2 * DefaultOptions().Linger)
+	w.pass(2 * DefaultOptions().Grace)
 	w.want(idC, "d1")
 	w.want(idA, "d2")
-	if decided, unclaimed := decisions(w.recorder)+count[Recounted](w.recorder), count[Unclaimed](w.recorder); decided != 2 || unclaimed != 0 {
+	if decided, unclaimed := decided(w.recorder), count[Unclaimed](w.recorder); decided != 2 || unclaimed != 0 {
 		t.Errorf("%d decisions, %d of them unclaimed, want 2 and 0", decided, unclaimed)
 	}
 }

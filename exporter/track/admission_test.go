@@ -10,14 +10,14 @@ import (
 )
 
 func (w *world) from(source string, action event.Action, payload any) {
-	w.tracker.Apply(event.Event{Action: action, Source: source, Payload: payload}, w.now)
+	w.apply(event.Event{Action: action, Source: source, Payload: payload})
 }
 
 func (w *world) pingFrom(source string) { w.from(source, event.ActionPing, event.Ping{}) }
 
 func (w *world) tracked() []string {
 	var sources []string
-	for _, p := range w.tracker.byAge {
+	for _, p := range w.tracker.order {
 		sources = append(sources, p.source)
 	}
 	return sources
@@ -29,6 +29,8 @@ func (w *world) expectTracked(want ...string) {
 		w.t.Errorf("tracked are %v, want %v", got, want)
 	}
 }
+
+func untracked(f Received) bool { return f.Outcome == Untracked }
 
 func room(n int) func(*Options) { return func(o *Options) { o.MaxProxies = n } }
 
@@ -49,7 +51,7 @@ func TestInventedSourcesPushNobodyOut(t *testing.T) {
 	if got := w.tracked(); len(got) != 3 || got[0] != "real-1" || got[1] != "real-2" {
 		t.Errorf("tracked are %v", got)
 	}
-	t.Logf("%d events refused, %d sources appeared", count[Untracked](w.recorder), count[ProxyAppeared](w.recorder))
+	t.Logf("%d events refused, %d sources appeared", countIf(w.recorder, untracked), count[ProxyAppeared](w.recorder))
 }
 
 // TestSilentProxyIsNotForgottenForOthers has a proxy go down while sources are made up: the alert about it
@@ -112,9 +114,9 @@ func TestNewcomerGivesWay(t *testing.T) {
 func TestUntrackedDecision(t *testing.T) {
 	w := newWorld(t, room(1))
 	w.pingFrom("real")
-	w.tracker.Decide(Decision{Source: "invented", Received: w.now, Answered: w.now})
+	w.decide(Decision{Source: "invented"})
 	w.pass(time.Hour)
-	if n := count[Untracked](w.recorder); n != 1 {
+	if n := countIf(w.recorder, untracked); n != 1 {
 		t.Errorf("%d facts about what is not tracked, want 1", n)
 	}
 	if n := count[Decided](w.recorder); n != 0 {
@@ -138,13 +140,13 @@ func TestGivingWayEndsConnections(t *testing.T) {
 // TestTotals has one proxy flood, and another one not lose anything by it.
 func TestTotals(t *testing.T) {
 	w := newWorld(t, func(o *Options) {
-		o.MaxTotalConnections, o.MaxTotalNeighbors, o.MaxTotalFinished = 100, 100, 100
+		o.MaxTotalConnections, o.MaxTotalNeighbors = 100, 100
 	})
 	for i := range 500 {
 		name := fmt.Sprint(i)
 		flood := event.Event{Source: "flood", ID: "Proxy-F1-OID-" + name}
 		flood.Action, flood.Payload = event.ActionStart, event.Start{Session: label}
-		w.tracker.Apply(flood, w.now)
+		w.apply(flood)
 		w.from("flood", event.ActionNeighbor, event.Neighbor{State: event.NeighborNew, Addresses: []string{name}})
 		if i < 20 {
 			w.start("Proxy-A1-OID-" + name)
@@ -159,10 +161,7 @@ func TestTotals(t *testing.T) {
 	if n, m := quiet.neighbors.byAge.Len(), flooding.neighbors.byAge.Len(); n != 20 || m != 80 {
 		t.Errorf("%d and %d addresses are left, want 20 and 80", n, m)
 	}
-	if n := len(flooding.finished.byID); n != 100 {
-		t.Errorf("%d finished connections are remembered, want 100", n)
-	}
-	if _, ok := flooding.conns.get("Proxy-F1-OID-499"); !ok {
+	if _, ok := flooding.conns.latest["Proxy-F1-OID-499"]; !ok {
 		t.Error("the newest connection is gone")
 	}
 }
@@ -174,20 +173,14 @@ func TestRestoredProxyKeepsItsPlace(t *testing.T) {
 		w.pingFrom("real")
 		w.pass(time.Minute)
 	}
-	next := newWorld(t, room(1))
-	next.now = w.now
-	for part := range w.tracker.Snapshot() {
-		if err := next.tracker.Restore(part); err != nil {
-			t.Fatal(err)
-		}
-	}
-	next.pass(30 * time.Minute)
-	next.pingFrom("invented")
-	next.expectTracked("real")
-	next.pass(time.Hour)
-	next.pingFrom("invented")
-	next.expectTracked("invented")
-	if n := next.tracker.strangers; n != 0 {
+	w.restart()
+	w.pass(30 * time.Minute)
+	w.pingFrom("invented")
+	w.expectTracked("real")
+	w.pass(time.Hour)
+	w.pingFrom("invented")
+	w.expectTracked("invented")
+	if n := w.tracker.neverPinged; n != 0 {
 		t.Errorf("%d proxies that never pinged, want 0", n)
 	}
 }

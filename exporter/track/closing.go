@@ -1,134 +1,169 @@
 package track
 
-import "time"
+import (
+	"time"
+)
 
-// settle closes a connection whose end is known, finishes it when nothing more can come, and else
-// lets it linger.
-func (t *Tracker) settle(p *proxy, c *Connection, at time.Time) {
-	switch {
-	case c.Reason != "":
-	case !c.StoppedAt.IsZero():
-		t.close(p, c, ReasonStop)
-	case c.rejected():
-		t.close(p, c, ReasonRejected)
-	case c.InfoAt.IsZero() && c.restartedAt.IsZero() && p.isRetired(c.Instance):
-		// First heard of after its proxy was gone already.
-		c.restartedAt = at
-	}
-	switch {
-	case c.Reason != "" && t.complete(p, c):
-		t.finish(p, c)
-	case c.Reason != "" || !c.InfoAt.IsZero() || !c.restartedAt.IsZero():
-		t.linger(c, at)
-	}
-}
-
-// complete reports whether everything that can still come for a closed connection has come.
-func (t *Tracker) complete(p *proxy, c *Connection) bool {
-	// An echo means that the proxy asked, and that the decision is on its way if it was made here.
-	decided := c.Decision != nil || c.Echo == nil
-	switch c.Reason {
-	case ReasonStop:
-		return decided && !c.StartedAt.IsZero() && (!c.InfoAt.IsZero() || !p.expectsInfo())
-	case ReasonRejected:
-		// In transparent mode, where the request comes once, there is no start.
-		return decided && (!c.StartedAt.IsZero() || c.Decision.expectedRequests() == 1)
-	default:
-		return true
-	}
-}
-
-// linger lets a connection wait once more for what can still come, from now.
-func (t *Tracker) linger(c *Connection, now time.Time) {
-	c.dueAt = now.Add(t.opts.Linger)
-	t.due.push(deadline{c.Source, c.ID, c.dueAt})
-}
-
-// expire ends a connection's linger, unless it has a later one or is finished.
-func (t *Tracker) expire(d deadline) {
-	p, ok := t.proxies[d.Source]
-	if !ok {
+// move lets an input have its effect on a connection: next says which, and this does what follows from it.
+func (t *Tracker) move(p *proxy, c *Connection, in input, at Instant) {
+	state, cause := next(c.State, c.Cause, in)
+	if state == c.State && cause == c.Cause {
 		return
 	}
-	c, ok := p.conns.get(d.ID)
-	if !ok || !c.dueAt.Equal(d.At) {
-		return
+	wasOpen, wasState := c.State == StateOpen, c.State
+	if c.Cause == CauseInfo && cause == CauseStop {
+		p.shutdown.matched()
+		p.dirty = true
 	}
-	if c.Reason == ReasonStop && c.InfoAt.IsZero() && c.Stop.BytesUp+c.Stop.BytesDown > 0 {
-		p.inVain++
-	}
-	t.conclude(p, c)
-}
-
-// conclude finishes a connection that is over, with what is known. One that is open stays.
-func (t *Tracker) conclude(p *proxy, c *Connection) {
-	if c.Reason == "" {
-		switch {
-		case !c.InfoAt.IsZero(), !c.goneAt.IsZero():
-			t.close(p, c, ReasonLost)
-		case !c.restartedAt.IsZero():
-			t.close(p, c, ReasonRestart)
-		default:
-			return
+	c.State, c.Cause = state, cause
+	t.touch(c)
+	if isOpen := state == StateOpen; isOpen != wasOpen {
+		p.changed = true
+		if isOpen {
+			p.open++
+		} else {
+			p.open--
 		}
 	}
-	t.finish(p, c)
-}
-
-// evict makes room: the connection is given up as lost if it was open.
-func (t *Tracker) evict(p *proxy, c *Connection) {
-	if c.Reason == "" && c.InfoAt.IsZero() && c.goneAt.IsZero() {
-		c.goneAt = p.heardAt
+	switch state {
+	case StateOpen:
+		c.missed = 0
+		t.deadlines.set(c, t.openDeadline(c))
+	case StateClosing:
+		from := at.Mono
+		if cause == CauseAbsence && c.missed != 0 {
+			from = c.missed // what is still under way has been so since the first list that lacked it
+		}
+		c.until = from + t.opts.Grace
+		t.deadlines.set(c, c.until)
+		if cause == CauseStop || cause == CauseReject {
+			t.emit(Ended{c})
+		}
+	case StateClosed:
+		t.finish(p, c, wasState, at)
 	}
-	t.conclude(p, c)
 }
 
-func (t *Tracker) close(p *proxy, c *Connection, reason Reason) {
-	c.Reason = reason
-	if c.active {
-		c.active = false
-		p.active--
-		t.emit(ConnectionsActive{Source: p.source, Count: p.active})
-	}
-	t.emit(Closed{c})
-}
-
-// activate counts a connection that is known to have begun, if it is not over.
-func (t *Tracker) activate(p *proxy, c *Connection) {
-	if c.active || c.Reason != "" {
+// settle follows an event of a connection: one that is over and complete is finished, and one that is over has
+// the whole grace period again.
+func (t *Tracker) settle(p *proxy, c *Connection, at Instant) {
+	if c.State != StateClosing {
 		return
 	}
-	c.active = true
-	p.active++
-	t.emit(ConnectionsActive{Source: p.source, Count: p.active})
+	if p.complete(c) {
+		t.move(p, c, inComplete, at)
+		return
+	}
+	c.until = at.Mono + t.opts.Grace
 }
 
-func (t *Tracker) finish(p *proxy, c *Connection) {
-	p.conns.remove(c)
-	p.finished.add(c.ID, newTombstone(c.seen(), c.Reason), p.heardAt)
+// complete reports whether everything that can still come for a closing connection has come.
+func (p *proxy) complete(c *Connection) bool {
+	// An echo means that the proxy asked, and that the decision is on its way if it was made here.
+	decided := c.Decision != nil || c.Echo == nil
+	switch c.Cause {
+	case CauseStop:
+		return decided && c.Started() && (c.Informed() || !p.expectsInfo())
+	case CauseReject:
+		// In transparent mode, where the request comes once, there is no start.
+		return decided && (c.Started() || c.Decision != nil && c.Decision.expectedRequests() == 1)
+	default:
+		return false
+	}
+}
+
+// wake handles a connection whose deadline has come, or moved back meanwhile.
+func (t *Tracker) wake(p *proxy, c *Connection, now Instant) {
+	switch c.State {
+	case StateClosing:
+		until := c.until
+		if until-t.opts.Grace < t.resumedAt {
+			until = t.resumedAt + t.opts.Grace // nothing could be received for a part of it
+		}
+		if until > now.Mono {
+			t.deadlines.set(c, until)
+			return
+		}
+		if c.Cause == CauseStop && !c.Informed() && c.Stop.BytesUp+c.Stop.BytesDown > 0 && !p.sendsInfo {
+			p.missedInfos, p.dirty = p.missedInfos+1, true
+		}
+		if p.shutdown.silent() && p.shutdown.covers(c) {
+			t.move(p, c, inShutdown, now)
+		}
+		t.move(p, c, inGraceOver, now)
+	case StateOpen:
+		t.reportAge(c, now)
+		if t.opts.IdleAge > 0 && t.idleAt(c) <= now.Mono {
+			t.move(p, c, inIdle, now)
+			return
+		}
+		t.deadlines.set(c, t.openDeadline(c))
+	}
+}
+
+// never is a deadline that does not come.
+const never = time.Duration(1<<63 - 1)
+
+// openDeadline is when an open connection needs a look.
+func (t *Tracker) openDeadline(c *Connection) time.Duration {
+	at := never
+	if t.opts.OpenAge > 0 && c.ages < maxAges {
+		at = c.first.Mono + t.opts.OpenAge<<c.ages
+	}
+	if t.opts.IdleAge > 0 {
+		at = min(at, t.idleAt(c))
+	}
+	return at
+}
+
+// idleAt is when an open connection has been without a sign of life for the idle age.
+func (t *Tracker) idleAt(c *Connection) time.Duration {
+	return max(c.lastSign().Mono, t.resumedAt) + t.opts.IdleAge
+}
+
+// maxAges keeps the doubled age, in ns, from an overflow: 20 doublings of 5 minutes are ten years.
+const maxAges = 20
+
+// reportAge reports the latest age that the connection has passed, once.
+func (t *Tracker) reportAge(c *Connection, now Instant) {
+	if t.opts.OpenAge <= 0 {
+		return
+	}
+	passed := -1
+	for age := int(c.ages); age < maxAges && now.Mono-c.first.Mono >= t.opts.OpenAge<<age; age++ {
+		passed = age
+	}
+	if passed < 0 {
+		return
+	}
+	c.ages = uint8(passed + 1)
+	t.touch(c)
+	t.emit(StillOpen{C: c, At: c.first.Time().Add(t.opts.OpenAge << passed)})
+}
+
+// closedRecord is a connection whose record is to be removed from the store.
+type closedRecord struct{ source, key string }
+
+// finish lets go of a connection: from here on its record belongs to the sinks.
+func (t *Tracker) finish(p *proxy, c *Connection, was State, at Instant) {
+	if was == StateOpen || c.Cause != CauseStop && c.Cause != CauseReject {
+		t.emit(Ended{c})
+	}
+	past := &Past{}
+	before, ok := t.pasts.get(p.source, c.ID)
+	if !ok {
+		before, ok = p.conns.past[c.ID]
+	}
+	if ok {
+		past.First, past.Ended = before.First, append(past.Ended, before.Ended...)
+	}
+	past.add(c.N, Grave{Client: clientHash(c.Label), Got: c.got, Cause: c.Cause})
+	t.bury(p.source, c.ID, past, at)
 	if c.Decision != nil {
-		p.pending.settle(c.Decision, p.heardAt)
+		p.decisions.close(c.Decision, p.heardAt)
 	}
+	t.deadlines.remove(c)
+	p.conns.remove(c)
+	t.closed = append(t.closed, closedRecord{c.Source, recordKey(c)})
 	t.emit(Finished{c})
-}
-
-// seen is what the record already holds.
-func (c *Connection) seen() news {
-	var s news
-	if !c.StartedAt.IsZero() {
-		s |= newStart
-	}
-	if c.Stop != nil {
-		s |= newStop
-	}
-	if !c.InfoAt.IsZero() {
-		s |= newInfo
-	}
-	if c.Statistics != nil {
-		s |= newStatistics
-	}
-	if c.Echo != nil {
-		s |= newEcho
-	}
-	return s
 }

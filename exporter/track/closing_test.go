@@ -8,7 +8,7 @@ import (
 )
 
 func TestHowConnectionsEnd(t *testing.T) {
-	linger := DefaultOptions().Linger
+	grace := DefaultOptions().Grace
 	tests := map[string]struct {
 		play   func(w *world)
 		reason Reason
@@ -18,7 +18,7 @@ func TestHowConnectionsEnd(t *testing.T) {
 			w.start(idA)
 			w.pass(time.Second)
 			w.stop(idA)
-			w.pass(linger - 1)
+			w.pass(grace - 1)
 			w.wantFinished()
 			w.pass(1)
 		}, ReasonStop, time.Second},
@@ -45,8 +45,8 @@ func TestHowConnectionsEnd(t *testing.T) {
 			w.start(idA)
 			w.pass(time.Second)
 			w.info(idA, "")
-			w.pass(linger)
-		}, ReasonLost, time.Second},
+			w.pass(grace)
+		}, ReasonLost, 0},
 		"reject in transparent mode": {func(w *world) {
 			w.ask(event.Reject, event.PolicyUnknown)
 			w.pass(10 * time.Second)
@@ -61,57 +61,87 @@ func TestHowConnectionsEnd(t *testing.T) {
 		}, ReasonRejected, time.Millisecond},
 		"reject that another receiver answered": {func(w *world) {
 			w.info(idA, event.Reject)
-			w.pass(linger)
+			w.pass(grace)
 		}, ReasonRejected, 0},
 		"restart": {func(w *world) {
 			w.start(idA)
 			w.pass(time.Second)
 			w.start(idB)
-			w.pass(linger)
-		}, ReasonRestart, time.Second},
+			w.pass(grace)
+		}, ReasonRestart, 0},
 		"restart, and its own stop still comes": {func(w *world) {
 			w.start(idA)
 			w.start(idB)
 			w.pass(time.Second)
 			w.stop(idA)
-			w.pass(linger)
+			w.pass(grace)
 		}, ReasonStop, time.Second},
 		"restart, and its own info still comes": {func(w *world) {
 			w.start(idA)
 			w.start(idB)
 			w.pass(10 * time.Second)
 			w.info(idA, "")
-			w.pass(linger)
-		}, ReasonLost, 10 * time.Second},
-		"missing from two lists": {func(w *world) {
+			w.pass(grace)
+		}, ReasonRestart, 0},
+		"missing from two lists, after it was in one": {func(w *world) {
 			w.start(idA)
 			w.pass(time.Minute)
+			w.ping("Proxy-A1", idA)
+			w.pass(time.Minute)
 			w.ping("Proxy-A1")
 			w.pass(time.Minute)
 			w.ping("Proxy-A1")
-			w.pass(linger)
-		}, ReasonLost, 2 * time.Minute},
+			w.pass(1)
+		}, ReasonLost, time.Minute},
 		"missing from two lists, and its stop was only slow": {func(w *world) {
 			w.start(idA)
+			w.ping("Proxy-A1", idA)
 			w.pass(time.Minute)
 			w.ping("Proxy-A1")
 			w.pass(2 * time.Second)
 			w.ping("Proxy-A1")
 			w.pass(18 * time.Second)
 			w.stop(idA)
-			w.pass(linger)
+			w.pass(grace)
 		}, ReasonStop, 80 * time.Second},
+		"never in a list, and idle": {func(w *world) {
+			w.startAs(idA, "mf_10.77.1.2:40762+mf_10.77.2.2:443")
+			for range 59 {
+				w.pass(2 * time.Minute)
+				w.ping("Proxy-A1")
+			}
+			w.wantFinished()
+			w.pass(2 * time.Minute)
+		}, ReasonLost, 0},
+		"a start of another client on its id": {func(w *world) {
+			w.start(idA)
+			w.pass(time.Second)
+			w.startAs(idA, "tcp_10.77.1.3:5000+tcp_10.77.2.2:8080")
+			w.pass(grace)
+		}, ReasonLost, 0},
+		"its proxy is down": {func(w *world) {
+			w.ping("Proxy-A1")
+			w.start(idA)
+			w.pass(time.Minute)
+			w.ping("Proxy-A1", idA)
+			w.pass(w.opts.PingTimeout + 1)
+			w.pass(w.opts.DownAge)
+		}, ReasonLost, time.Minute},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			tt.play(w)
 			w.wantFinished(tt.reason)
-			if got := w.finished[0].End().Sub(epoch); got != tt.end {
+			end, estimated := w.finished[0].End()
+			if got := end.Sub(epoch); got != tt.end {
 				t.Errorf("end after %v, want %v", got, tt.end)
 			}
-			if n := count[Closed](w.recorder); n != 1 {
-				t.Errorf("closed %d times", n)
+			if known := tt.reason == ReasonStop || tt.reason == ReasonRejected && w.finished[0].Decision != nil; estimated == known {
+				t.Errorf("end is estimated: %v, for %s", estimated, tt.reason)
+			}
+			if n := count[Ended](w.recorder); n != 1 {
+				t.Errorf("ended %d times", n)
 			}
 		})
 	}
@@ -128,9 +158,16 @@ func TestLivingConnectionsAreNotClosed(t *testing.T) {
 		},
 		"no lists at all": func(w *world) {
 			w.start(idA)
-			for range 60 {
+			for range 59 {
 				w.pass(2 * time.Minute)
 				w.send(event.ActionPing, "", event.Ping{})
+			}
+		},
+		"in no list, ever": func(w *world) {
+			w.startAs(idA, "tcp_10.77.1.2:40762+0:0")
+			for range 59 {
+				w.pass(2 * time.Minute)
+				w.ping("Proxy-A1")
 			}
 		},
 		"started just before the ping": func(w *world) {
@@ -144,13 +181,14 @@ func TestLivingConnectionsAreNotClosed(t *testing.T) {
 			w.start(idA)
 			for range 5 {
 				w.pass(2 * time.Minute)
-				w.ping("Proxy-A1")
-				w.pass(2 * time.Minute)
 				w.ping("Proxy-A1", idA)
+				w.pass(2 * time.Minute)
+				w.ping("Proxy-A1")
 			}
 		},
 		"one list delivered five times at once": func(w *world) {
 			w.start(idA)
+			w.ping("Proxy-A1", idA)
 			w.pass(time.Minute)
 			for range 5 {
 				w.pass(time.Millisecond)
@@ -166,7 +204,9 @@ func TestLivingConnectionsAreNotClosed(t *testing.T) {
 		},
 		"the list of an instance that is gone": func(w *world) {
 			w.start(idB)
+			w.ping("Proxy-B2", idA)
 			w.start(idA)
+			w.ping("Proxy-A1", idA)
 			w.start(idB) // repeated; B2 is retired now
 			for range 5 {
 				w.pass(time.Minute)
@@ -178,7 +218,7 @@ func TestLivingConnectionsAreNotClosed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			play(w)
-			if _, open := w.tracker.Connection(source, idA); !open {
+			if c, ok := w.tracker.Connection(source, idA); !ok || c.State != StateOpen {
 				t.Error("connection is not open any more")
 			}
 		})

@@ -6,32 +6,28 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// Reason says why a connection is over.
-type Reason string
-
-// The reasons. Rejected is a policy's outcome; for Lost and Restart the real end is not known.
-const (
-	ReasonStop     Reason = "stop"
-	ReasonRejected Reason = "rejected"
-	ReasonLost     Reason = "lost"
-	ReasonRestart  Reason = "restart"
-)
-
-// Connection is the record of one proxied connection. It is the join of the events that came for it:
-// merging is commutative and idempotent, so that the record does not depend on the order in which
-// they came nor on how often, only on what they say and when each came first.
+// Connection is the record of one proxied connection: the join of the events that came for it. Merging
+// events is commutative and idempotent, so that a record depends on what they say and on when each came
+// first, not on their order or on repeats.
 type Connection struct {
 	Source, ID string
-	// Instance is the boot id inside ID, "" when ID has another form.
-	Instance string
+	// N counts the connections that had the id within a boot, from 1: PTR ids come again.
+	N uint32
 
-	// When each event was first received; zero for one that was not.
-	StartedAt, StoppedAt, InfoAt time.Time
+	// State and Cause are moved by next alone.
+	State State
+	Cause Cause
 
-	// Label is the session label that knows most, Session what it parses to.
-	Label   string
-	Session event.Session `json:"-"`
-	rank    int
+	got  parts
+	rank uint8 // of Label
+	// ages is how many times the connection was reported for its age.
+	ages uint8
+	// listed is set once a list of its instance had the connection.
+	listed bool
+	dirty  bool // it changed since it was written to the store
+
+	// Label is the session label that knows most.
+	Label string
 	// Transport is what the start said, which over SOCKS is not what the stop will say.
 	Transport event.Transport
 
@@ -39,183 +35,123 @@ type Connection struct {
 	// details the stop had.
 	Stop          *event.Stop
 	DetailsListed int
+	Statistics    *event.Statistics
+	Sinkhole      *event.Sinkhole
+	Echo          *event.Echo
+	Decision      *Decision
 
-	Statistics *event.Statistics
-	Echo       *event.Echo
-	Decision   *Decision
+	// When each event was received first; see got for which have come.
+	started, stopped, informed Instant
+	// first is the first sign of the connection, alive when the latest list came that had it.
+	first, alive Instant
+	// missed is when the first of the lists came that lacked it, 0 if the latest one had it.
+	missed time.Duration
+	// until is the end of the grace period; it counts in StateClosing only.
+	until time.Duration
 
-	// Reason is "" while the connection is open.
-	Reason Reason
+	// serial is the place in the order in which connections became known.
+	serial uint64
+	// list is the number of the latest list that had it.
+	list uint32
 
-	// goneAt is when a second list in a row lacked the connection, restartedAt when another boot id
-	// came up; missedAt is the first such list, listed whether any list ever had it.
-	missedAt, goneAt, restartedAt time.Time
-	listed                        bool
-	// firstAt is when anything about the connection was received first.
-	firstAt time.Time
-	// ages is how many times the connection was told of for its age.
-	ages int
-	// active is set while it counts as open.
-	active bool
-	// dueAt is when the linger is over, zero while there is none.
-	dueAt time.Time
-
-	// Links of records: the order of arrival, and the connections of one client.
-	prev, next                 *Connection
+	// wakeAt and wakeIndex belong to the tracker's deadlines.
+	wakeIndex int32
+	wakeAt    time.Duration
+	// The connections of one client are chained, newest first.
 	prevOfClient, nextOfClient *Connection
 }
 
-// What a label's source is worth: the later in a connection's life, the more it knows. A retried
-// start can arrive 20 s after the stop, so the order of arrival says nothing.
-const (
-	rankList = iota + 1
-	rankStart
-	rankAccess
-	rankEcho
-	rankStatistics
-	rankStop
-	// rankComplete is added for a label with both sides.
-	rankComplete = 10
-)
-
-func (c *Connection) setLabel(label string, rank int, limits Limits) {
-	if label == "" {
-		return
-	}
-	label = event.Cut(label, limits.TextBytes)
-	session := event.ParseSession(label)
-	if session.Complete() {
-		rank += rankComplete
-	}
-	if rank > c.rank {
-		c.Label, c.Session, c.rank = label, session, rank
-	}
-}
-
-// news is what an event added to a record.
-type news uint8
+// parts are what a record holds.
+type parts uint8
 
 const (
-	newStart news = 1 << iota
-	newStop
-	newInfo
-	newStatistics
-	newEcho
+	gotStart parts = 1 << iota
+	gotStop
+	gotInfo
+	gotStatistics
+	gotEcho
+	gotSinkhole
 )
 
-// merge joins one event into the record and returns what it added, 0 for a repeat.
-func (c *Connection) merge(payload any, at time.Time, limits Limits) news {
-	if c.firstAt.IsZero() || at.Before(c.firstAt) {
-		c.firstAt = at
-	}
-	switch m := payload.(type) {
-	case event.Start:
-		return c.mergeStart(m, at, limits)
-	case event.Stop:
-		return c.mergeStop(m, at, limits)
-	case event.Info:
-		return c.mergeInfo(m, at, limits)
-	}
-	return 0
-}
+// Reason is why the connection is over, "" while it is open.
+func (c *Connection) Reason() Reason { return c.Cause.Reason() }
 
-func (c *Connection) mergeStart(m event.Start, at time.Time, limits Limits) news {
-	repeat := !c.StartedAt.IsZero()
-	if !repeat || at.Before(c.StartedAt) {
-		c.StartedAt = at
-	}
-	if repeat {
-		return 0
-	}
-	c.Transport = event.ParseSession(m.Session).Transport()
-	c.setLabel(m.Session, rankStart, limits)
-	return newStart
-}
+// Instance is the boot id inside ID, "" when ID has another form.
+func (c *Connection) Instance() string { return event.Instance(c.ID) }
 
-func (c *Connection) mergeStop(m event.Stop, at time.Time, limits Limits) news {
-	repeat := !c.StoppedAt.IsZero()
-	if !repeat || at.Before(c.StoppedAt) {
-		c.StoppedAt = at
-	}
-	if repeat {
-		return 0
-	}
-	c.setLabel(m.Session, rankStop, limits)
-	c.DetailsListed = len(m.Details)
-	m.Session = ""
-	m.SNI = event.Cut(m.SNI, limits.TextBytes)
-	m.App = event.Cut(m.App, limits.TextBytes)
-	m.JA4Client = event.Cut(m.JA4Client, limits.TextBytes)
-	m.JA4Server = event.Cut(m.JA4Server, limits.TextBytes)
-	m.Details = limits.cut(m.Details)
-	m.Signatures = limits.cut(m.Signatures)
-	c.Stop = &m
-	return newStop
-}
+// Session is what Label says.
+func (c *Connection) Session() event.Session { return event.ParseSession(c.Label) }
 
-func (c *Connection) mergeInfo(m event.Info, at time.Time, limits Limits) news {
-	var added news
-	if c.InfoAt.IsZero() {
-		added |= newInfo
-	}
-	if c.InfoAt.IsZero() || at.Before(c.InfoAt) {
-		c.InfoAt = at
-	}
-	if m.Statistics != nil && c.Statistics == nil {
-		c.setLabel(m.Statistics.Session, rankStatistics, limits)
-		s := *m.Statistics
-		s.Session = ""
-		c.Statistics = &s
-		added |= newStatistics
-	}
-	if m.Echo != nil && c.Echo == nil {
-		c.setLabel(m.Echo.Session, rankEcho, limits)
-		e := *m.Echo
-		e.Session = ""
-		c.Echo = &e
-		added |= newEcho
-	}
-	return added
-}
+// Started reports whether the start was received, Stopped the stop, Informed a connection-info.
+func (c *Connection) Started() bool  { return c.got&gotStart != 0 }
+func (c *Connection) Stopped() bool  { return c.got&gotStop != 0 }
+func (c *Connection) Informed() bool { return c.got&gotInfo != 0 }
+
+// StoppedAt is when the stop was received; the zero time without one.
+func (c *Connection) StoppedAt() time.Time { return c.stopped.Time() }
 
 // Start is when the connection began as far as anyone can tell: the first of its access-request and
-// its start. estimated is set when neither was received; the first word of it stands in then. It is
+// its start. estimated is set when neither was received; the first sign of it stands in then. It is
 // never after End.
 func (c *Connection) Start() (at time.Time, estimated bool) {
-	at = c.StartedAt
-	if d := c.Decision; d != nil && (at.IsZero() || d.Received.Before(at)) {
-		at = d.Received
+	begin, estimated := c.begin()
+	if end := c.end(); !end.IsZero() && end.Mono < begin.Mono {
+		return end.Time(), estimated
 	}
-	if at.IsZero() {
-		at, estimated = c.firstAt, true
-	}
-	if end := c.End(); !end.IsZero() && end.Before(at) {
-		at = end
-	}
-	return at, estimated
+	return begin.Time(), estimated
 }
 
-// End is when the connection was over: its stop; the answer that rejected it; or for lost and
-// restarted ones, when that was noticed. Zero while it is open.
-func (c *Connection) End() time.Time {
-	switch c.Reason {
-	case ReasonStop:
-		return c.StoppedAt
-	case ReasonRejected:
-		if c.Decision != nil {
-			return c.Decision.Answered
-		}
-		return c.InfoAt
-	case ReasonLost:
-		if !c.InfoAt.IsZero() {
-			return c.InfoAt
-		}
-		return c.goneAt
-	case ReasonRestart:
-		return c.restartedAt
-	default:
-		return time.Time{}
+func (c *Connection) begin() (at Instant, estimated bool) {
+	at = c.started
+	if c.Decision != nil {
+		at = earlier(at, c.Decision.received())
 	}
+	if at.IsZero() {
+		return c.first, true
+	}
+	return at, false
+}
+
+// End is when the connection was over, the zero time while it is open. estimated is set when nothing said
+// so: it is the last event or list then that showed the connection alive, as the best known bound, and not
+// when its end was noticed.
+func (c *Connection) End() (at time.Time, estimated bool) {
+	end := c.end()
+	if end.IsZero() {
+		return time.Time{}, false
+	}
+	estimated = c.Cause != CauseStop && (c.Cause != CauseReject || c.Decision == nil)
+	begin, _ := c.begin()
+	if passed := end.Mono - begin.Mono; passed > 0 && end.Wall < begin.Wall {
+		// The wall clock was set back meanwhile.
+		return begin.Time().Add(passed), estimated
+	}
+	return end.Time(), estimated
+}
+
+func (c *Connection) end() Instant {
+	switch c.Cause {
+	case causeNone:
+		return Instant{}
+	case CauseStop:
+		return c.stopped
+	case CauseReject:
+		if c.Decision != nil {
+			return c.Decision.answered()
+		}
+		return c.informed
+	default:
+		return c.lastSign()
+	}
+}
+
+// lastSign is the last event or list that showed the connection alive.
+func (c *Connection) lastSign() Instant {
+	last := later(later(c.first, c.started), c.alive)
+	if c.Decision != nil {
+		last = later(last, c.Decision.received())
+	}
+	return last
 }
 
 // overtaking is by how much a start can arrive after its stop only because the two took different
@@ -225,14 +161,13 @@ const overtaking = time.Second
 
 // Duration is how long the connection lasted; known is false when its start or its end is not.
 func (c *Connection) Duration() (d time.Duration, known bool) {
-	if c.Reason != ReasonStop && c.Reason != ReasonRejected {
+	start, startEstimated := c.Start()
+	end, endEstimated := c.End()
+	if end.IsZero() || startEstimated || endEstimated ||
+		c.Decision == nil && c.started.Mono > c.end().Mono+overtaking {
 		return 0, false
 	}
-	start, estimated := c.Start()
-	if c.End().IsZero() || estimated || c.StartedAt.After(c.End().Add(overtaking)) && c.Decision == nil {
-		return 0, false
-	}
-	return c.End().Sub(start), true
+	return end.Sub(start), true
 }
 
 // Verdict is how the connection's access-request was answered, and by which rule. What the proxy echoes
@@ -249,13 +184,9 @@ func (c *Connection) Verdict() (verdict event.Verdict, rule string, ok bool) {
 	}
 }
 
-// rejected reports whether the proxy says that it was told to reject, and did: no stop came.
-func (c *Connection) rejected() bool {
-	return c.StoppedAt.IsZero() && c.Echo != nil && c.Echo.Verdict == event.Reject
-}
-
 // Policy is the index of the rule that matched: as the stop says it, else as the access-request did;
-// event.PolicyUnknown when neither knows.
+// event.PolicyUnknown when neither knows, event.PolicyImplicit when no rule matched and the connection was
+// let through.
 func (c *Connection) Policy() int {
 	switch {
 	case c.Stop != nil && c.Stop.Policy != nil:

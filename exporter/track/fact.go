@@ -6,126 +6,62 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// Fact is something that became known. The tracker hands facts to its emit function in the order in
-// which they became known; each says one thing, and says it once.
+// Fact is something that became known. The tracker passes facts to its emit function in the order in
+// which they became known; each says one thing, once.
 //
-// Facts carry pointers to the tracker's own records: a sink must not change them, and must not keep
-// them after it returns, save those of Finished, Late and Unclaimed, which the tracker has let go of.
+// A sink must not change what a fact points to. It may keep the record of Finished, Late and Unclaimed,
+// which the tracker never touches again; all others it must not keep after it returns.
 type Fact interface{ fact() }
 
-// Received is one event that was accepted, repeats included.
+// Outcome says what became of an event.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Applied   Outcome = iota // it said something new, or is of a kind that always does
+	Repeated                 // it said nothing new: a delivery that the proxy repeated
+	Untracked                // its source is not tracked: there are as many proxies as there may be
+)
+
+// Received is one event that was accepted, whatever became of it.
 type Received struct {
-	Source string
-	Action event.Action
+	Source  string
+	Action  event.Action
+	Outcome Outcome
 }
 
-// Duplicate is an event that said nothing new.
-type Duplicate struct {
-	Source string
-	Action event.Action
-}
-
-// ProxyAppeared is the first word of a proxy, or the first since it was forgotten.
+// ProxyAppeared is the first event of a proxy, or the first since it was forgotten, or a proxy that was
+// restored at the start of the exporter.
 type ProxyAppeared struct{ Source string }
 
-// ProxyForgotten is a proxy that said nothing for so long that it is not expected back.
+// ProxyForgotten is a proxy that is no longer tracked.
 type ProxyForgotten struct{ Source string }
 
-// Untracked is an event that nothing else comes of: there are as many proxies as there may be, and its
-// source is none of them.
-type Untracked struct {
+// ProxyStatus is how a proxy stands. It follows whatever changed any of it, once for many changes, and
+// moves gauges only.
+type ProxyStatus struct {
 	Source string
-	Action event.Action
+	// Instance is the boot id, "" while it is unknown.
+	Instance string
+	// Up is false once no ping came within the ping timeout. It means nothing while Unknown is set: the
+	// proxy never pinged, and may still do so in time.
+	Up, Unknown bool
+	// PingedAt is the zero time for a proxy that never pinged.
+	PingedAt time.Time
+	// Open is the number of connections that are open, Neighbors that of addresses seen within the window.
+	Open, Neighbors int
 }
 
-// Restored is a proxy that is remembered from before the exporter was started anew: its last ping, its
-// boot id ("" if none was seen) and whether it was silent. It follows its ProxyAppeared, and what it says
-// was counted then: it moves gauges, and no counter.
-type Restored struct {
-	Source, Instance string
-	PingedAt         time.Time // zero if it never pinged
-	Silent           bool
-}
+// ProxyRestarted is a proxy that came back with another boot id.
+type ProxyRestarted struct{ Source, Old, New string }
 
-// Pinged is a ping.
-type Pinged struct {
-	Source string
-	At     time.Time
-}
-
-// ProxySilent is a proxy without a ping for the ping timeout.
-type ProxySilent struct{ Source string }
-
-// InstanceChanged is a boot id that was not known: Old is "" for a proxy's first one, else the proxy
-// restarted.
-type InstanceChanged struct{ Source, Old, New string }
-
-// NeighborSeen is a sign of life of a client address. Discovered is set when the proxy called it new.
+// NeighborSeen is a sign of life of a client address. Discovered is set when the proxy called it new,
+// Restored when it is remembered from before the start of the exporter.
 type NeighborSeen struct {
-	Source, Address string
-	At              time.Time
-	Discovered      bool
+	Source, Address      string
+	At                   time.Time
+	Discovered, Restored bool
 }
-
-// NeighborsAlive is how many client addresses were seen within the window.
-type NeighborsAlive struct {
-	Source string
-	Count  int
-}
-
-// ConnectionsActive is how many connections of a proxy are open, as far as is known.
-type ConnectionsActive struct {
-	Source string
-	Count  int
-}
-
-// TakenOver is a connection that a ping named as open, and of which nothing was received.
-type TakenOver struct{ C *Connection }
-
-// StillOpen is a connection that has been open for the open age, or twice, four times … as long: at the
-// given time. The sinks hear of it a moment later.
-type StillOpen struct {
-	C  *Connection
-	At time.Time
-}
-
-// Opened is a connection whose start arrived; its end may have come before.
-type Opened struct{ C *Connection }
-
-// Stopped is a connection whose stop arrived, and with it what it carried.
-type Stopped struct{ C *Connection }
-
-// Profiled is a connection whose statistics arrived.
-type Profiled struct{ C *Connection }
-
-// Closed is a connection that is over, for C.Reason. It comes once, and before Finished: more about
-// the connection can follow.
-type Closed struct{ C *Connection }
-
-// Finished is a connection's whole record: nothing more is expected.
-type Finished struct{ C *Connection }
-
-// Late is something new about a connection that was finished before. C holds only what is new, and
-// the reason for which it was closed then.
-type Late struct {
-	C      *Connection
-	Action event.Action
-	At     time.Time
-}
-
-// Decided is an answered access-request. Repeat is set for one that asks again about the same
-// connection, as a proxy does over SOCKS.
-type Decided struct {
-	D      *Decision
-	Repeat bool
-}
-
-// Recounted is a decision that was taken for a repeat (its Decided said so), and turned out to be about a
-// connection of its own.
-type Recounted struct{ D *Decision }
-
-// Unclaimed is a decision whose connection never became known.
-type Unclaimed struct{ D *Decision }
 
 // ContentSeen is decrypted payload that passed through the receiver.
 type ContentSeen struct {
@@ -133,30 +69,71 @@ type ContentSeen struct {
 	Bytes        int
 }
 
-func (Received) fact()          {}
-func (Duplicate) fact()         {}
-func (ProxyAppeared) fact()     {}
-func (ProxyForgotten) fact()    {}
-func (Untracked) fact()         {}
-func (Restored) fact()          {}
-func (Pinged) fact()            {}
-func (ProxySilent) fact()       {}
-func (InstanceChanged) fact()   {}
-func (NeighborSeen) fact()      {}
-func (NeighborsAlive) fact()    {}
-func (ConnectionsActive) fact() {}
-func (TakenOver) fact()         {}
-func (StillOpen) fact()         {}
-func (Opened) fact()            {}
-func (Stopped) fact()           {}
-func (Profiled) fact()          {}
-func (Closed) fact()            {}
-func (Finished) fact()          {}
-func (Late) fact()              {}
-func (Decided) fact()           {}
-func (Recounted) fact()         {}
-func (Unclaimed) fact()         {}
-func (ContentSeen) fact()       {}
+// Started is a connection whose start arrived; its end may have come before.
+type Started struct{ C *Connection }
 
-// Sink takes facts. Take is called from one goroutine, which also moves the state: it must not block.
+// Adopted is a connection that a ping lists as open, and of which nothing was received.
+type Adopted struct{ C *Connection }
+
+// StillOpen is a connection that has been open for the open age, or twice, four times … as long: at the
+// given time.
+type StillOpen struct {
+	C  *Connection
+	At time.Time
+}
+
+// Stopped is a connection whose stop arrived, and with it what it carried.
+type Stopped struct{ C *Connection }
+
+// Profiled is a connection of which connection-info brought statistics or sinkhole results: New says
+// which of the two are in C and were not before.
+type Profiled struct {
+	C                *Connection
+	Statistics, Sink bool
+}
+
+// Ended is a connection that is over, for C.Reason, which is final. More about it can follow.
+type Ended struct{ C *Connection }
+
+// Finished is a connection's whole record: nothing more is expected. It comes once, after Ended.
+type Finished struct{ C *Connection }
+
+// Late is something new about a connection that was finished before. C holds only what is new, and the
+// reason for which it was closed.
+type Late struct {
+	C      *Connection
+	Action event.Action
+	At     time.Time
+}
+
+// Decided is an access-request that was answered. Repeat is set when it asks again about the same
+// connection, as 2025 proxies do over SOCKS. A decision that was taken for a repeat and turns out to be
+// about a connection of its own comes once more, with neither set, and Corrected set.
+type Decided struct {
+	D                 *Decision
+	Repeat, Corrected bool
+}
+
+// Unclaimed is a decision whose connection never became known.
+type Unclaimed struct{ D *Decision }
+
+func (Received) fact()       {}
+func (ProxyAppeared) fact()  {}
+func (ProxyForgotten) fact() {}
+func (ProxyStatus) fact()    {}
+func (ProxyRestarted) fact() {}
+func (NeighborSeen) fact()   {}
+func (ContentSeen) fact()    {}
+func (Started) fact()        {}
+func (Adopted) fact()        {}
+func (StillOpen) fact()      {}
+func (Stopped) fact()        {}
+func (Profiled) fact()       {}
+func (Ended) fact()          {}
+func (Finished) fact()       {}
+func (Late) fact()           {}
+func (Decided) fact()        {}
+func (Unclaimed) fact()      {}
+
+// Sink takes facts. Take is called from the goroutine that owns the tracker, and must not block.
 type Sink interface{ Take(Fact) }

@@ -11,73 +11,74 @@ import (
 type neighbors struct {
 	byAddress map[string]*list.Element
 	byAge     *list.List // of *neighbor, the one seen longest ago in front
-	reported  int
+	// changed are addresses to be written to the store, or to be removed from it.
+	changed map[string]struct{}
 }
 
 type neighbor struct {
 	address string
-	seenAt  time.Time
-	newAt   time.Time // when the proxy called it new
+	seen    Instant
+	// discovered is when the proxy called it new, 0 if it never did.
+	discovered time.Duration
 }
 
 func newNeighbors() neighbors {
-	return neighbors{byAddress: map[string]*list.Element{}, byAge: list.New()}
+	return neighbors{byAddress: map[string]*list.Element{}, byAge: list.New(), changed: map[string]struct{}{}}
 }
 
-// neighbor records one message's addresses. An address that is called new again within the linger is
+// neighbor records one message's addresses. An address that is called new again within the grace period is
 // a repeated delivery, and was discovered once.
-func (t *Tracker) neighbor(p *proxy, m event.Neighbor, at time.Time) {
+func (t *Tracker) neighbor(p *proxy, m event.Neighbor, at Instant) {
 	for _, address := range m.Addresses {
 		if address == "" || len(address) > event.MaxNameBytes {
 			continue
 		}
 		n := p.neighbors.touch(address, at)
-		discovered := m.State == event.NeighborNew && (n.newAt.IsZero() || at.Sub(n.newAt) > t.opts.Linger)
+		discovered := m.State == event.NeighborNew && (n.discovered == 0 || at.Mono-n.discovered > t.opts.Grace)
 		if discovered {
-			n.newAt = at
+			n.discovered = at.Mono
 		}
-		t.emit(NeighborSeen{Source: p.source, Address: address, At: n.seenAt, Discovered: discovered})
+		t.emit(NeighborSeen{Source: p.source, Address: address, At: n.seen.Time(), Discovered: discovered})
 	}
 	for p.neighbors.byAge.Len() > t.opts.MaxNeighbors {
 		p.neighbors.dropOldest()
 	}
-	t.reportNeighbors(p)
+	p.changed = true
 }
 
-func (t *Tracker) expireNeighbors(p *proxy, now time.Time) {
-	for {
+// expireNeighbors forgets addresses that were last seen before the window, some at a time, and reports whether
+// there are more.
+func (t *Tracker) expireNeighbors(p *proxy, now Instant) (more bool) {
+	for range stepItems {
 		oldest := p.neighbors.byAge.Front()
-		if oldest == nil || now.Sub(oldest.Value.(*neighbor).seenAt) < t.opts.NeighborWindow {
-			break
+		if oldest == nil || now.Mono-oldest.Value.(*neighbor).seen.Mono < t.opts.NeighborWindow {
+			return false
 		}
 		p.neighbors.dropOldest()
+		p.changed = true
 	}
-	t.reportNeighbors(p)
+	return true
 }
 
-func (t *Tracker) reportNeighbors(p *proxy) {
-	if count := p.neighbors.byAge.Len(); count != p.neighbors.reported {
-		p.neighbors.reported = count
-		t.emit(NeighborsAlive{Source: p.source, Count: count})
-	}
-}
-
-func (n *neighbors) touch(address string, at time.Time) *neighbor {
+func (n *neighbors) touch(address string, at Instant) *neighbor {
+	n.changed[address] = struct{}{}
 	if e, ok := n.byAddress[address]; ok {
 		found := e.Value.(*neighbor)
-		if at.After(found.seenAt) {
-			found.seenAt = at
+		if at.Mono >= found.seen.Mono {
+			found.seen = at
 			n.byAge.MoveToBack(e)
 		}
 		return found
 	}
-	added := &neighbor{address: address, seenAt: at}
+	added := &neighbor{address: address, seen: at}
 	n.byAddress[address] = n.byAge.PushBack(added)
 	return added
 }
 
 func (n *neighbors) dropOldest() {
 	oldest := n.byAge.Front()
-	delete(n.byAddress, oldest.Value.(*neighbor).address)
+	address := oldest.Value.(*neighbor).address
+	delete(n.byAddress, address)
 	n.byAge.Remove(oldest)
+	n.changed[address] = struct{}{}
 }

@@ -6,41 +6,39 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// Options are the times and bounds of a Tracker. The zero value of each is not usable; start from
-// DefaultOptions.
+// Options are the times and bounds of a Tracker. Start from DefaultOptions.
 type Options struct {
-	// Linger is how long what can still come is waited for. It must be longer than the proxy takes
-	// to give up on an event (five tries of 5 s) and than the lag of its infos (13 s seen; up to 30 s
-	// are promised to users).
-	Linger time.Duration
-	// PingGrace is how long before a ping a connection must have been heard of for its absence from
-	// the ping's list to mean anything.
-	PingGrace time.Duration
-	// NegotiationGrace takes PingGrace's place for connections whose server is not known yet: the
-	// lists lack them during the whole SOCKS negotiation.
-	NegotiationGrace time.Duration
-	// PingTimeout is how long after its last ping a proxy counts as silent.
+	// Grace is how long the tracker waits for what may still come of a connection that is over. It must
+	// be longer than the proxy takes to give up on an event (25 s: five tries of 5 s) and than the lag of
+	// connection-info (13 s measured).
+	Grace time.Duration
+	// IdleAge is the age without any sign of life at which an open connection is closed as lost; 0 is
+	// never. It is for connections that no ping lists: HTTP CONNECT, SOCKS UDP, QUIC, and proxies that
+	// send no lists.
+	IdleAge time.Duration
+	// OpenAge is the age at which an open connection is reported, and then at each doubling of it; 0 is
+	// never.
+	OpenAge time.Duration
+	// PingTimeout is how long after its last ping a proxy counts as down.
 	PingTimeout time.Duration
+	// DownAge is how long a proxy must be down for its open connections to be closed as lost; 0 is never.
+	DownAge time.Duration
 	// NeighborWindow is how long after its last sign of life a client address counts as alive.
 	NeighborWindow time.Duration
-	// OpenAge is the age at which a connection is told of while it is open, and then at each doubling of
-	// it; 0 is never.
-	OpenAge time.Duration
-	// ForgetAfter is how long a proxy that says nothing at all is remembered.
-	ForgetAfter time.Duration
-	// MaxProxies bounds the proxies that are remembered; see Tracker.admit for who gives way.
+	// ForgetAge is the silence after which a proxy is forgotten.
+	ForgetAge time.Duration
+
+	// MaxProxies bounds the proxies; see admission.go for which one is replaced.
 	MaxProxies int
-	// MaxConnections bounds the records held for one proxy; beyond it the oldest one is closed as
-	// lost.
+	// MaxConnections bounds the connections of one proxy; beyond it the oldest one is evicted.
 	MaxConnections int
-	// MaxNeighbors bounds the client addresses held for one proxy; beyond it the one that was silent
-	// longest goes.
+	// MaxNeighbors bounds the client addresses of one proxy; beyond it the least recently seen one goes.
 	MaxNeighbors int
-	// MaxTotalConnections, MaxTotalNeighbors and MaxTotalFinished bound what all proxies together hold:
-	// connections, client addresses, and what is remembered of finished connections. Beyond that the proxy
-	// with the most gives up its oldest.
-	MaxTotalConnections, MaxTotalNeighbors, MaxTotalFinished int
-	Limits                                                   Limits
+	// MaxTotalConnections and MaxTotalNeighbors bound all proxies together: the proxy with the most gives
+	// up its oldest.
+	MaxTotalConnections, MaxTotalNeighbors int
+
+	Limits Limits
 }
 
 // Limits bound what a record keeps of what the network chose.
@@ -51,23 +49,22 @@ type Limits struct {
 	ListItems int
 }
 
-// DefaultOptions are what the exporter runs with unless it is told otherwise.
+// DefaultOptions are what the exporter runs with unless it is configured otherwise.
 func DefaultOptions() Options {
 	return Options{
-		Linger:           35 * time.Second,
-		PingGrace:        10 * time.Second,
-		NegotiationGrace: time.Minute,
-		PingTimeout:      5 * time.Minute,
-		NeighborWindow:   10 * time.Minute,
-		OpenAge:          5 * time.Minute,
-		ForgetAfter:      7 * 24 * time.Hour,
-		MaxProxies:       1000,
-		MaxConnections:   100_000,
-		MaxNeighbors:     10_000,
+		Grace:          35 * time.Second,
+		IdleAge:        2 * time.Hour,
+		OpenAge:        5 * time.Minute,
+		PingTimeout:    5 * time.Minute,
+		DownAge:        10 * time.Minute,
+		NeighborWindow: 10 * time.Minute,
+		ForgetAge:      7 * 24 * time.Hour,
 
-		MaxTotalConnections: 200_000, // about 1 KiB each
+		MaxProxies:          1000,
+		MaxConnections:      100_000,
+		MaxNeighbors:        10_000,
+		MaxTotalConnections: 200_000, // about 600 bytes each
 		MaxTotalNeighbors:   200_000,
-		MaxTotalFinished:    500_000,
 
 		Limits: Limits{TextBytes: 1024, ListItems: 64},
 	}

@@ -2,94 +2,141 @@ package track
 
 import (
 	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/btree"
 
 	"smithproxy_exporter/exporter/event"
 )
 
-// records holds one proxy's connections: by id, by client, and in the order in which they were first
-// heard of. It is the only way to them, so that they can live elsewhere one day.
+// records are the connections of one proxy that are not closed: by id, by client, and in the order in
+// which they became known.
 type records struct {
-	byID     map[string]*Connection
+	latest map[string]*Connection // of an id
+	// older are earlier connections of ids that came again while those were still closing; rarely any.
+	older map[string][]*Connection
+	// past are the tombstones of ids that came again, for as long as one of their connections is here.
+	past     map[string]*Past
 	byClient map[client]*Connection // newest; chained by nextOfClient
-	first    *Connection            // oldest; chained by next and prev
-	last     *Connection
+	// bySerial can be walked in steps, between which anything may change.
+	bySerial btree.Map[uint64, *Connection]
 }
 
-// client is what a connection and its access-request have in common: the client's host and port. Of
-// a label that cannot be parsed it is the label itself.
+// client is what a connection and its access-request have in common: the client's host and port. Of a
+// label that cannot be parsed it is the label itself.
 type client struct {
 	host string
 	port uint16
 }
 
-func clientOf(label string, s event.Session) client {
-	if s.Client.Known() {
-		return client{s.Client.Host, s.Client.Port}
+func clientOf(label string) client {
+	if c := event.ParseSession(label).Client; c.Known() {
+		return client{c.Host, c.Port}
 	}
 	return client{host: label}
 }
 
+// otherClient reports whether two labels name clients, and different ones: under one id that means two
+// connections.
+func otherClient(a, b string) bool {
+	x, y := event.ParseSession(a).Client, event.ParseSession(b).Client
+	return x.Known() && y.Known() && (x.Host != y.Host || x.Port != y.Port)
+}
+
 func newRecords() records {
-	return records{byID: map[string]*Connection{}, byClient: map[client]*Connection{}}
+	return records{latest: map[string]*Connection{}, older: map[string][]*Connection{}, past: map[string]*Past{},
+		byClient: map[client]*Connection{}}
 }
 
-func (r *records) len() int { return len(r.byID) }
+func (r *records) len() int { return r.bySerial.Len() }
 
-func (r *records) get(id string) (*Connection, bool) {
-	c, ok := r.byID[id]
-	return c, ok
-}
-
-// put adds a connection whose id is not there yet. Its label must be set by relabel, not before.
-func (r *records) put(c *Connection) {
-	r.byID[c.ID] = c
-	c.prev = r.last
-	if r.last == nil {
-		r.first = c
-	} else {
-		r.last.next = c
+// find returns the connection of the id that the label is of; with a label that names no client, the
+// latest one. ok is false when there is none.
+func (r *records) find(id, label string) (c *Connection, ok bool) {
+	c, ok = r.latest[id]
+	if !ok || !otherClient(c.Label, label) {
+		return c, ok
 	}
-	r.last = c
+	for _, o := range r.older[id] {
+		if !otherClient(o.Label, label) {
+			return o, true
+		}
+	}
+	return nil, false
+}
+
+// add takes a connection whose label is not set yet; setLabel does that.
+func (r *records) add(c *Connection) {
+	if before, ok := r.latest[c.ID]; ok {
+		if before.N > c.N { // when they are restored
+			r.older[c.ID] = append(r.older[c.ID], c)
+			r.bySerial.Set(c.serial, c)
+			return
+		}
+		r.older[c.ID] = append(r.older[c.ID], before)
+	}
+	r.latest[c.ID] = c
+	r.bySerial.Set(c.serial, c)
 }
 
 func (r *records) remove(c *Connection) {
-	delete(r.byID, c.ID)
-	r.unindex(c, clientOf(c.Label, c.Session))
-	if c.prev == nil {
-		r.first = c.next
-	} else {
-		c.prev.next = c.next
+	r.bySerial.Delete(c.serial)
+	r.unindex(c, clientOf(c.Label))
+	if r.latest[c.ID] == c {
+		delete(r.latest, c.ID)
 	}
-	if c.next == nil {
-		r.last = c.prev
-	} else {
-		c.next.prev = c.prev
-	}
-	c.prev, c.next = nil, nil
-}
-
-// relabel lets change set c's label and keeps the index by client true.
-func (r *records) relabel(c *Connection, change func()) {
-	before, had := clientOf(c.Label, c.Session), c.Label != ""
-	change()
-	after := clientOf(c.Label, c.Session)
-	if had && before == after || c.Label == "" {
+	older, ok := r.older[c.ID]
+	if !ok {
+		if len(r.past) > 0 {
+			delete(r.past, c.ID)
+		}
 		return
 	}
-	if had {
-		r.unindex(c, before)
+	rest := older[:0]
+	for _, o := range older {
+		if o != c {
+			rest = append(rest, o)
+		}
 	}
-	c.nextOfClient = r.byClient[after]
+	if _, ok := r.latest[c.ID]; !ok && len(rest) > 0 {
+		last := rest[len(rest)-1]
+		r.latest[c.ID], rest = last, rest[:len(rest)-1]
+	}
+	if r.older[c.ID] = rest; len(rest) == 0 {
+		delete(r.older, c.ID)
+	}
+}
+
+// relabel lets change set c's label, and keeps the index by client true.
+func (r *records) relabel(c *Connection, change func()) {
+	before := c.Label
+	change()
+	if c.Label == before {
+		return
+	}
+	key := clientOf(c.Label)
+	if before != "" {
+		if clientOf(before) == key {
+			return
+		}
+		r.unindexAs(c, clientOf(before))
+	}
+	c.nextOfClient = r.byClient[key]
 	if c.nextOfClient != nil {
 		c.nextOfClient.prevOfClient = c
 	}
-	r.byClient[after] = c
+	r.byClient[key] = c
 }
 
 func (r *records) unindex(c *Connection, key client) {
+	if c.Label != "" {
+		r.unindexAs(c, key)
+	}
+}
+
+func (r *records) unindexAs(c *Connection, key client) {
 	switch {
-	case c.Label == "":
-		return
 	case c.prevOfClient != nil:
 		c.prevOfClient.nextOfClient = c.nextOfClient
 	case c.nextOfClient != nil:
@@ -103,17 +150,17 @@ func (r *records) unindex(c *Connection, key client) {
 	c.prevOfClient, c.nextOfClient = nil, nil
 }
 
-// all yields the connections, oldest first. The one that was yielded last may be removed.
-func (r *records) all() iter.Seq[*Connection] {
+// after yields the connections whose serial is above one, oldest first. Nothing may change meanwhile.
+func (r *records) after(serial uint64) iter.Seq[*Connection] {
 	return func(yield func(*Connection) bool) {
-		for c := r.first; c != nil; {
-			next := c.next
-			if !yield(c) {
-				return
-			}
-			c = next
-		}
+		r.bySerial.Ascend(serial+1, func(_ uint64, c *Connection) bool { return yield(c) })
 	}
+}
+
+// oldest returns the connection that became known first.
+func (r *records) oldest() (*Connection, bool) {
+	_, c, ok := r.bySerial.Min()
+	return c, ok
 }
 
 // maxSameClient bounds the search for what belongs to one client's host and port, of which an honest
@@ -128,4 +175,34 @@ func (r *records) ofClient(key client) iter.Seq[*Connection] {
 			c = c.nextOfClient
 		}
 	}
+}
+
+// named returns the connection with the name.
+func (r *records) named(name string) (*Connection, bool) {
+	id := name
+	if i := strings.LastIndexByte(name, '#'); i >= 0 {
+		id = name[:i]
+	}
+	for _, id := range []string{name, id} {
+		if c, ok := r.latest[id]; ok && c.Name() == name {
+			return c, true
+		}
+		for _, c := range r.older[id] {
+			if c.Name() == name {
+				return c, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// Name is what tells connections of a proxy apart: the id, and for the n-th connection of an id, n ≥ 2,
+// "<id>#<n>". Trace ids are computed from it.
+func (c *Connection) Name() string { return nameOf(c.ID, c.N) }
+
+func nameOf(id string, n uint32) string {
+	if n < 2 {
+		return id
+	}
+	return id + "#" + strconv.FormatUint(uint64(n), 10)
 }

@@ -1,189 +1,240 @@
 // Package track is the state machine of the exporter: events in, facts out. It holds what is known of
 // each proxy, its connections, neighbors and access decisions.
 //
-// A Tracker is a pure value: it has no clock, no goroutine and no lock, and does no I/O. Whoever owns
-// it passes the time in, and calls it from one goroutine. The same calls give the same facts, whether
-// they come from the wire or from a journal.
+// A Tracker has no clock, no goroutine and no lock, and does no I/O. Its owner passes the time in, and calls it
+// from one goroutine. No call takes longer than a few hundred steps, however much there is: what takes longer is
+// a task, and done in steps by Advance.
 package track
 
 import (
+	"bytes"
 	"time"
 
 	"smithproxy_exporter/exporter/event"
 )
 
-// Tracker turns events into facts. Its methods must not be called at the same time.
+// Tracker turns events into facts, and keeps account of the records that changed; see Changes. Its methods
+// must not be called at the same time.
 type Tracker struct {
 	opts    Options
 	emit    func(Fact)
 	proxies map[string]*proxy
-	// byAge has the same proxies in the order in which they appeared, for facts in a stable order.
-	byAge []*proxy
-	// due holds the connections that wait out their linger, in the order in which it ends.
-	due queue[deadline]
+	// order has the same proxies as they appeared, for facts in a stable order.
+	order     []*proxy
+	deadlines deadlines
+	tasks     []task // to be done in steps, the first one next
+	adopting  []Adoptable
+	pasts     pasts
+	serial    uint64 // of the newest connection
 
-	// strangers is how many proxies never pinged, fullUntil when one gives way to another at the
-	// earliest; see admit.
-	strangers int
-	fullUntil time.Time
-	// resumedAt is since when events could be received without a break, zero before the first Resume.
-	resumedAt time.Time
-	// looked is when the ages of open connections were looked at last.
-	looked time.Time
+	// tracked is how many proxies there are, but for those that leave; neverPinged how many of all never
+	// pinged; fullUntil until when none can be replaced: see admission.go.
+	tracked, neverPinged int
+	fullUntil            time.Duration
+	// resumedAt is since when events could be received without a break.
+	resumedAt time.Duration
+	// expired is the proxy, by its place in order, whose ages are looked at next.
+	expired int
+
+	// What changed since it was written to the store.
+	touched    []*Connection
+	closed     []closedRecord
+	tombstones []Tombstone
+	gone       []string // proxies
+	// encoded and stored are room to encode a record in.
+	encoded bytes.Buffer
+	stored  connectionState
 }
 
-type deadline struct {
-	Source, ID string
-	At         time.Time
+// task is work that is done in steps. step reports whether there is more to do.
+type task interface {
+	step(t *Tracker, at Instant) (more bool)
 }
 
-// New returns a Tracker that hands its facts to emit.
+// New returns a Tracker that passes its facts to emit.
 func New(opts Options, emit func(Fact)) *Tracker {
-	return &Tracker{opts: opts, emit: emit, proxies: map[string]*proxy{}}
+	return &Tracker{opts: opts, emit: emit, proxies: map[string]*proxy{}, pasts: newPasts()}
 }
 
-// Apply moves the state by one event that was received at the given time, and reports whether the
-// proxy shall be asked, by the answer to this event, for all that is open. Access-requests come by
-// Decide.
-func (t *Tracker) Apply(ev event.Event, at time.Time) (ask bool) {
+// Apply moves the state by one event that was received at the given time. past is the tombstone of the event's
+// id, if NeedsPast asked for it and there is one. It returns whether the proxy shall be asked, by the answer 202 to
+// this event, for all that is open. Access-requests come by Decide.
+func (t *Tracker) Apply(ev event.Event, at Instant, past *Past) (ask bool) {
 	p := t.admit(ev.Source, ev.Action, at)
 	if p == nil {
+		t.emit(Received{Source: ev.Source, Action: ev.Action, Outcome: Untracked})
 		return false
 	}
-	t.emit(Received{Source: ev.Source, Action: ev.Action})
+	outcome := Applied
 	switch m := ev.Payload.(type) {
 	case event.Ping:
 		t.ping(p, m, at)
 	case event.Neighbor:
+		p.dirty = p.shutdown.alive(at.Mono) || p.dirty
 		t.neighbor(p, m, at)
 	case event.Content:
 		t.emit(ContentSeen{Source: ev.Source, Side: m.Side, Bytes: m.Bytes})
 	case event.Start, event.Stop, event.Info:
-		t.connection(p, ev, at)
-		return p.question.ask(at)
+		if !t.connection(p, ev, at, past) {
+			outcome = Repeated
+		}
+		ask = p.resync.ask(at.Mono)
 	}
-	return false
+	t.emit(Received{Source: ev.Source, Action: ev.Action, Outcome: outcome})
+	return ask
 }
 
-// Advance lets the time that has passed have its effect.
-func (t *Tracker) Advance(now time.Time) {
-	for {
-		next, ok := t.due.peek()
-		if !ok || next.At.After(now) {
-			break
-		}
-		t.due.pop()
-		t.expire(next)
+// ping notes a sign of life, and what it lists.
+func (t *Tracker) ping(p *proxy, m event.Ping, at Instant) {
+	t.seeInstance(p, m.Instance)
+	p.dirty = p.shutdown.alive(at.Mono) || p.dirty
+	if p.ping.last.IsZero() {
+		t.neverPinged--
 	}
-	for _, p := range t.byAge {
-		t.expireDecisions(p, now)
-		p.pending.unsettle(now.Add(-overtakenBy))
-		t.expireNeighbors(p, now)
-		p.finished.expire(now.Add(-tombstoneLingers * t.opts.Linger))
-		t.checkSilence(p, now)
+	if p.ping.last.IsZero() || at.Mono > t.replaceableAt(p) {
+		p.ping.since = at.Mono
 	}
-	t.showOpen(now)
-	t.forget(now)
-	t.relieve()
-}
-
-// Close finishes what is already over and only waits for what might still come, as at the end of the
-// process. Open connections are left as they are.
-func (t *Tracker) Close() {
-	for _, p := range t.byAge {
-		for c := range p.conns.all() {
-			t.conclude(p, c)
+	p.ping.last = later(p.ping.last, at)
+	p.ping.down, p.ping.known = false, true
+	p.dirty, p.changed = true, true
+	if m.Listed && m.Instance != "" && m.Instance == p.instance {
+		if m.Full {
+			p.resync.answered()
 		}
-		for {
-			d, ok := p.pending.queue.peek()
-			if !ok {
-				break
-			}
-			p.pending.queue.pop()
-			t.unclaimed(p, d)
-		}
+		t.listed(p, m, at)
 	}
 }
 
-// Connections calls visit with every connection that is not finished, oldest first for each proxy,
-// until it returns false. The records are the tracker's own: not to be changed or kept.
-func (t *Tracker) Connections(visit func(*Connection) bool) {
-	for _, p := range t.byAge {
-		for c := range p.conns.all() {
-			if !visit(c) {
-				return
-			}
-		}
+// NeedsPast reports whether Apply and Decide need the tombstone of the id of an event with the session label:
+// nothing is known of its connection.
+func (t *Tracker) NeedsPast(source, id, label string) bool {
+	if id == "" {
+		return false
 	}
-}
-
-// Connection returns one connection that is not finished.
-func (t *Tracker) Connection(source, id string) (*Connection, bool) {
+	if _, ok := t.pasts.get(source, id); ok {
+		return false
+	}
 	p, ok := t.proxies[source]
 	if !ok {
-		return nil, false
+		return true
 	}
-	return p.conns.get(id)
+	_, ok = p.conns.find(id, label)
+	return !ok
 }
 
-// connection handles start, stop and info.
-func (t *Tracker) connection(p *proxy, ev event.Event, at time.Time) {
-	instance := event.Instance(ev.ID)
-	t.seeInstance(p, instance, at)
-	if _, ok := ev.Payload.(event.Info); ok {
-		p.sendsInfo = true
+// SessionOf is the session label that an event carries, "" for none.
+func SessionOf(ev event.Event) string { return sessionOf(ev.Payload) }
+
+// connection handles start, stop and info, and reports whether the event said anything new.
+func (t *Tracker) connection(p *proxy, ev event.Event, at Instant, past *Past) (isNew bool) {
+	t.seeInstance(p, event.Instance(ev.ID))
+	_, isInfo := ev.Payload.(event.Info)
+	switch {
+	case !isInfo:
+		p.dirty = p.shutdown.alive(at.Mono) || p.dirty
+	case !p.sendsInfo:
+		p.sendsInfo, p.dirty = true, true
 	}
-	if stone, ok := p.finished.byID[ev.ID]; ok {
-		t.late(p, stone, ev, at)
-		return
+	label := sessionOf(ev.Payload)
+	c, ok := p.conns.find(ev.ID, label)
+	if !ok {
+		if remembered, ok := t.pasts.get(p.source, ev.ID); ok {
+			past = remembered
+		}
+		n := uint32(1)
+		if past != nil {
+			if i, found := past.match(label); found {
+				return t.late(p, past, i, ev, at)
+			}
+			n = past.latest() + 1
+		}
+		if before, ok := p.conns.latest[ev.ID]; ok {
+			n = max(n, before.N+1)
+			t.move(p, before, inReplaced, at)
+		}
+		c = t.record(p, ev.ID, n, at)
+		if past != nil {
+			p.conns.past[ev.ID] = past
+		}
 	}
-	c := t.record(p, ev.ID, instance)
-	var added news
+	var added parts
 	p.conns.relabel(c, func() { added = c.merge(ev.Payload, at, t.opts.Limits) })
-	if added == 0 {
-		t.emit(Duplicate{Source: p.source, Action: ev.Action})
+	t.touch(c)
+	t.move(p, c, inputOf(c, ev.Payload), at)
+	if c.State == StateOpen && p.isRetired(c.Instance()) {
+		t.move(p, c, inRestart, at) // first heard of after its proxy was gone
 	}
-	t.claimDecision(p, c)
-	t.announce(p, c, added)
+	t.announce(c, added)
+	if added&gotInfo != 0 && c.Cause == CauseInfo {
+		p.shutdown.info(at.Mono)
+		p.dirty = true
+	}
+	t.join(p, c, at)
 	t.settle(p, c, at)
+	return added != 0
 }
 
-func (t *Tracker) record(p *proxy, id, instance string) *Connection {
-	if c, ok := p.conns.get(id); ok {
-		return c
+func inputOf(c *Connection, payload any) input {
+	switch payload.(type) {
+	case event.Start:
+		return inAlive
+	case event.Stop:
+		return inStop
+	default:
+		if c.Echo != nil && c.Echo.Verdict == event.Reject {
+			return inReject
+		}
+		return inInfo
 	}
+}
+
+// record makes the record of a connection, and room for it.
+func (t *Tracker) record(p *proxy, id string, n uint32, at Instant) *Connection {
 	if p.conns.len() >= t.opts.MaxConnections {
-		t.evict(p, p.conns.first)
+		if oldest, ok := p.conns.oldest(); ok {
+			t.move(p, oldest, inEvict, at)
+		}
 	}
-	c := &Connection{Source: p.source, ID: id, Instance: instance}
-	p.conns.put(c)
+	t.serial++
+	c := &Connection{Source: p.source, ID: id, N: n, serial: t.serial}
+	p.conns.add(c)
 	return c
 }
 
-func (t *Tracker) announce(p *proxy, c *Connection, added news) {
-	if added&newStart != 0 {
-		t.activate(p, c)
-		t.emit(Opened{c})
+// announce tells what a record has that it had not before.
+func (t *Tracker) announce(c *Connection, added parts) {
+	if added&gotStart != 0 {
+		t.emit(Started{c})
 	}
-	if added&newStop != 0 {
+	if added&gotStop != 0 {
 		t.emit(Stopped{c})
 	}
-	if added&newStatistics != 0 {
-		t.emit(Profiled{c})
+	if added&(gotStatistics|gotSinkhole) != 0 {
+		t.emit(Profiled{C: c, Statistics: added&gotStatistics != 0, Sink: added&gotSinkhole != 0})
 	}
 }
 
-// late handles an event of a connection that is finished: mostly a repeat. What is new is announced
-// by a record of its own that holds nothing else, so that what was counted is not counted again.
-func (t *Tracker) late(p *proxy, stone tombstone, ev event.Event, at time.Time) {
-	c := &Connection{Source: p.source, ID: ev.ID, Instance: event.Instance(ev.ID), Reason: stone.reason()}
-	added := c.merge(ev.Payload, at, t.opts.Limits) &^ stone.seen
-	if added == 0 {
-		t.emit(Duplicate{Source: p.source, Action: ev.Action})
-		return
+// late handles an event of a connection that is finished: mostly a repeat. What is new is announced by a
+// record of its own that holds nothing else, so that what was counted is not counted again.
+func (t *Tracker) late(p *proxy, past *Past, i int, ev event.Event, at Instant) (isNew bool) {
+	grave := past.Ended[i]
+	c := &Connection{
+		Source: p.source, ID: ev.ID, N: past.First + uint32(i), State: StateClosed, Cause: grave.Cause,
 	}
-	stone.seen |= added
-	p.finished.byID[ev.ID] = stone
-	t.announce(p, c, added)
-	t.emit(Late{C: c, Action: ev.Action, At: at})
+	added := c.merge(ev.Payload, at, t.opts.Limits) &^ grave.Got
+	if added == 0 {
+		return false
+	}
+	changed := &Past{First: past.First, Ended: append([]Grave(nil), past.Ended...)}
+	changed.Ended[i].Got |= added
+	t.bury(p.source, ev.ID, changed, at)
+	t.announce(c, added)
+	t.emit(Late{C: c, Action: ev.Action, At: at.Time()})
+	return true
+}
+
+// bury writes a tombstone.
+func (t *Tracker) bury(source, id string, past *Past, at Instant) {
+	t.pasts.put(source, id, past)
+	t.tombstones = append(t.tombstones, Tombstone{source, id, past, at.Mono})
 }

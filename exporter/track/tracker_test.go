@@ -8,79 +8,6 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-const (
-	source = "sx-lab-1"
-	label  = "tcp_10.77.1.2:40762+tcp_10.77.2.2:8080"
-	idA    = "Proxy-A1-OID-1"
-	idB    = "Proxy-B2-OID-1"
-)
-
-// world is a tracker with a clock.
-type world struct {
-	t *testing.T
-	*recorder
-	tracker *Tracker
-	now     time.Time
-}
-
-func newWorld(t *testing.T, change ...func(*Options)) *world {
-	opts := DefaultOptions()
-	for _, c := range change {
-		c(&opts)
-	}
-	r := &recorder{}
-	return &world{t: t, recorder: r, tracker: New(opts, r.take), now: epoch}
-}
-
-func (w *world) pass(d time.Duration) {
-	w.now = w.now.Add(d)
-	w.tracker.Advance(w.now)
-}
-
-func (w *world) send(action event.Action, id string, payload any) {
-	w.tracker.Apply(event.Event{Action: action, Source: source, ID: id, Payload: payload}, w.now)
-}
-
-func (w *world) start(id string) { w.startAs(id, label) }
-
-func (w *world) startAs(id, label string) {
-	w.send(event.ActionStart, id, event.Start{Session: label})
-}
-
-func (w *world) stop(id string) {
-	w.send(event.ActionStop, id, event.Stop{Session: label, BytesUp: 10, BytesDown: 20})
-}
-
-func (w *world) info(id string, echo event.Verdict) {
-	i := event.Info{Statistics: &event.Statistics{Session: label, Up: &event.Entropy{Bits: 5, Sampled: 10}}}
-	if echo != "" {
-		i = event.Info{Echo: &event.Echo{Session: label, Verdict: echo}}
-	}
-	w.send(event.ActionInfo, id, i)
-}
-
-func (w *world) ping(instance string, open ...string) {
-	w.send(event.ActionPing, "", event.Ping{Instance: instance, Listed: true, Open: open})
-}
-
-func (w *world) ask(verdict event.Verdict, policy int) {
-	w.tracker.Decide(Decision{
-		Source: source, ID: "d", Label: label, Policy: policy, Verdict: verdict, Rule: "r",
-		Received: w.now, Answered: w.now.Add(time.Millisecond),
-	})
-}
-
-func (w *world) wantFinished(reasons ...Reason) {
-	w.t.Helper()
-	var got []Reason
-	for _, c := range w.finished {
-		got = append(got, c.Reason)
-	}
-	if fmt.Sprint(got) != fmt.Sprint(reasons) {
-		w.t.Fatalf("finished %v, want %v", got, reasons)
-	}
-}
-
 func TestRestartIsCountedOnce(t *testing.T) {
 	w := newWorld(t)
 	w.start(idA)
@@ -88,19 +15,22 @@ func TestRestartIsCountedOnce(t *testing.T) {
 	w.info(idA, "") // a straggler of the one before
 	w.ping("Proxy-A1")
 	w.start(idB)
-	if n := count[InstanceChanged](w.recorder); n != 2 { // the first one, and the restart
-		t.Errorf("%d changes of instance, want 2", n)
+	if n := count[ProxyRestarted](w.recorder); n != 1 {
+		t.Errorf("%d restarts, want 1", n)
+	}
+	if got := w.status().Instance; got != "Proxy-B2" {
+		t.Errorf("instance is %q", got)
 	}
 }
 
-func TestProxyWithoutInfosPaysNoLinger(t *testing.T) {
+func TestProxyWithoutInfosHasNoGracePeriod(t *testing.T) {
 	w := newWorld(t)
 	for i := range infoEvidence {
 		id := fmt.Sprintf("Proxy-A1-OID-%X", i)
 		w.start(id)
 		w.stop(id)
 	}
-	w.pass(DefaultOptions().Linger)
+	w.pass(DefaultOptions().Grace)
 	before := len(w.finished)
 	w.start("Proxy-A1-OID-FFFF")
 	w.stop("Proxy-A1-OID-FFFF")
@@ -123,16 +53,16 @@ func TestLateEventsSayOnlyWhatIsNew(t *testing.T) {
 	w := newWorld(t)
 	w.start(idA)
 	w.info(idA, "")
-	w.pass(DefaultOptions().Linger)
+	w.pass(DefaultOptions().Grace)
 	w.wantFinished(ReasonLost)
 	w.stop(idA)
 	w.stop(idA)
 	w.start(idA)
 	w.info(idA, "")
-	if stopped, late, repeats := count[Stopped](w.recorder), count[Late](w.recorder), count[Duplicate](w.recorder); stopped != 1 || late != 1 || repeats != 3 {
+	if stopped, late, repeats := count[Stopped](w.recorder), count[Late](w.recorder), repeats(w.recorder); stopped != 1 || late != 1 || repeats != 3 {
 		t.Errorf("stopped %d late %d duplicate %d, want 1 1 3", stopped, late, repeats)
 	}
-	if n := count[Closed](w.recorder); n != 1 {
+	if n := count[Ended](w.recorder); n != 1 {
 		t.Errorf("closed %d times", n)
 	}
 }
@@ -140,11 +70,11 @@ func TestLateEventsSayOnlyWhatIsNew(t *testing.T) {
 func TestLateStartHasNoDuration(t *testing.T) {
 	w := newWorld(t)
 	w.stop(idA)
-	w.pass(DefaultOptions().Linger)
+	w.pass(DefaultOptions().Grace)
 	w.wantFinished(ReasonStop)
 	w.start(idA)
 	for _, f := range w.facts {
-		if o, ok := f.(Opened); ok {
+		if o, ok := f.(Started); ok {
 			if d, known := o.C.Duration(); known {
 				t.Errorf("duration %v of a record that has no end", d)
 			}
@@ -153,84 +83,82 @@ func TestLateStartHasNoDuration(t *testing.T) {
 }
 
 func TestProxyLiveness(t *testing.T) {
-	opts := DefaultOptions()
 	w := newWorld(t)
-	w.ping("Proxy-A1")
-	w.pass(opts.PingTimeout)
-	if n := count[ProxySilent](w.recorder); n != 0 {
-		t.Errorf("silent within the timeout")
+	if w.start(idA); !w.status().Unknown {
+		t.Error("it is known whether a proxy is up that has not pinged")
+	}
+	w.ping("Proxy-A1", idA)
+	w.pass(w.opts.PingTimeout)
+	if s := w.status(); !s.Up || s.Unknown || !s.PingedAt.Equal(epoch) {
+		t.Errorf("%+v, want it up within the timeout", s)
 	}
 	w.pass(1)
-	w.pass(time.Hour)
-	if n := count[ProxySilent](w.recorder); n != 1 {
-		t.Errorf("silent %d times, want 1", n)
+	if s := w.status(); s.Up || s.Unknown {
+		t.Errorf("%+v, want it down", s)
 	}
-	w.start(idA)
-	w.pass(opts.ForgetAfter + 1)
+	w.pass(w.opts.DownAge)
+	w.wantFinished(ReasonLost)
+	w.pass(w.opts.ForgetAge + 1)
 	if n := count[ProxyForgotten](w.recorder); n != 1 {
 		t.Errorf("forgotten %d times, want 1", n)
 	}
-	w.wantFinished(ReasonLost)
+	for key := range w.store.records {
+		t.Errorf("%v is left in the store", key)
+	}
 }
 
 func TestNeighbors(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.MaxNeighbors = 2 })
-	alive := func() int {
-		for i := len(w.facts) - 1; i >= 0; i-- {
-			if n, ok := w.facts[i].(NeighborsAlive); ok {
-				return n.Count
-			}
-		}
-		return 0
-	}
 	seen := func(state event.NeighborState, addresses ...string) {
 		w.send(event.ActionNeighbor, "", event.Neighbor{State: state, Addresses: addresses})
 	}
 	for range 5 { // one delivery and four repeats
 		seen(event.NeighborNew, "10.0.0.1")
 	}
-	discovered := 0
-	for _, f := range w.facts {
-		if n, ok := f.(NeighborSeen); ok && n.Discovered {
-			discovered++
-		}
-	}
-	if discovered != 1 || alive() != 1 {
-		t.Errorf("discovered %d, alive %d, want 1 and 1", discovered, alive())
+	discovered := countIf(w.recorder, func(n NeighborSeen) bool { return n.Discovered })
+	if alive := w.status().Neighbors; discovered != 1 || alive != 1 {
+		t.Errorf("discovered %d, alive %d, want 1 and 1", discovered, alive)
 	}
 	w.pass(time.Minute)
 	seen("update", "10.0.0.2", "10.0.0.3")
-	if alive() != 2 {
-		t.Errorf("alive %d, want the bound of 2", alive())
+	if alive := w.status().Neighbors; alive != 2 {
+		t.Errorf("alive %d, want the bound of 2", alive)
 	}
-	w.pass(DefaultOptions().NeighborWindow)
-	if alive() != 0 {
-		t.Errorf("alive %d after the window, want 0", alive())
+	w.pass(w.opts.NeighborWindow)
+	if alive := w.status().Neighbors; alive != 0 {
+		t.Errorf("alive %d after the window, want 0", alive)
 	}
 }
 
-// TestMemoryIsGivenBack plays many connections, and expects nothing of them to be left.
+// TestMemoryIsGivenBack plays many connections, and expects nothing of them to be left, but for the latest
+// tombstones.
 func TestMemoryIsGivenBack(t *testing.T) {
 	w := newWorld(t)
-	for i := range 10_000 {
+	for i := range 20_000 {
 		id := fmt.Sprintf("Proxy-A1-OID-%X", i)
 		w.ask(event.Accept, event.PolicyUnknown)
 		w.start(id)
 		w.stop(id)
 		w.info(id, event.Accept)
 		w.pass(100 * time.Millisecond)
+		w.facts, w.finished = nil, nil
 	}
-	w.pass(tombstoneLingers*DefaultOptions().Linger + time.Second)
+	w.pass(2 * w.opts.Grace)
 	p := w.tracker.proxies[source]
 	left := map[string]int{
-		"connections": p.conns.len(), "clients": len(p.conns.byClient), "tombstones": len(p.finished.byID),
-		"decisions": len(p.pending.byClient), "settled": len(p.pending.settled), "deadlines": w.tracker.due.len(),
-		"decision queue": p.pending.queue.len(), "burials": p.finished.queue.len(),
+		"connections": p.conns.len(), "ids": len(p.conns.latest), "clients": len(p.conns.byClient), "pasts of records": len(p.conns.past),
+		"decisions": len(p.decisions.byClient), "ids of decisions": len(p.decisions.byID), "pending": len(p.decisions.pending),
+		"closed decisions": len(p.decisions.closed), "deadlines": len(w.tracker.deadlines.heap),
+		"decision queue": p.decisions.queue.len(), "tombstones beyond the bound": max(0, len(w.tracker.pasts.byID)-memory),
+		"tasks": len(w.tracker.tasks), "stored records": len(w.store.records) - 1,
 	}
 	for what, n := range left {
 		if n != 0 {
 			t.Errorf("%d %s are left", n, what)
 		}
+	}
+	if n := len(w.store.tombstones); n != 20_000 {
+		t.Errorf("%d tombstones are stored, want 20,000", n)
 	}
 }
 
@@ -239,7 +167,7 @@ func TestTooManyConnections(t *testing.T) {
 	for i := range 3 {
 		w.start(fmt.Sprintf("Proxy-A1-OID-%X", i))
 	}
-	w.wantFinished(ReasonLost)
+	w.wantFinished(ReasonEvicted)
 	if id := w.finished[0].ID; id != "Proxy-A1-OID-0" {
 		t.Errorf("%s went, want the oldest", id)
 	}

@@ -1,21 +1,24 @@
 package track
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"smithproxy_exporter/exporter/event"
 )
 
 // asks sends a start and returns whether the proxy is asked by its answer.
 func (w *world) asks(id string) bool {
-	return w.tracker.Apply(event.Event{Action: event.ActionStart, Source: source, ID: id, Payload: event.Start{Session: label}}, w.now)
+	return w.apply(event.Event{Action: event.ActionStart, Source: source, ID: id, Payload: event.Start{Session: label}})
 }
 
 func (w *world) wantAsked(id string, want bool) {
 	w.t.Helper()
 	if got := w.asks(id); got != want {
-		w.t.Fatalf("asked after %s: %v, want %v", w.now.Sub(epoch), got, want)
+		w.t.Fatalf("asked after %s: %v, want %v", w.now, got, want)
 	}
 }
 
@@ -23,18 +26,48 @@ func TestProxyIsAskedOnceForAReason(t *testing.T) {
 	w := newWorld(t)
 	w.ping("Proxy-A1")
 	w.wantAsked("Proxy-A1-OID-1", true)
+	w.fullPing()
 	for range 10 {
 		w.pass(10 * time.Minute)
 		w.ping("Proxy-A1")
 		w.wantAsked("Proxy-A1-OID-2", false)
 	}
 	w.wantAsked("Proxy-B2-OID-1", true) // it restarted
-	w.tracker.Resume(w.now)
+	w.send(event.ActionPing, "", event.Ping{Instance: "Proxy-B2", Listed: true, Full: true})
+	w.tracker.Resume(at(w.now))
 	w.wantAsked("Proxy-B2-OID-2", false) // within a minute
 	w.pass(time.Minute)
 	w.wantAsked("Proxy-B2-OID-3", true)
-	w.pass(time.Minute)
-	w.wantAsked("Proxy-B2-OID-4", false)
+}
+
+// TestProxyIsAskedAgain: a proxy takes no notice of a second 202 within a second of the first.
+func TestProxyIsAskedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.wantAsked("Proxy-A1-OID-1", true)
+	w.pass(resyncRetry - 1)
+	w.wantAsked("Proxy-A1-OID-2", false)
+	w.pass(1)
+	w.wantAsked("Proxy-A1-OID-3", true)
+	w.ping("Proxy-A1") // not what was asked for
+	w.pass(resyncRetry)
+	w.wantAsked("Proxy-A1-OID-4", true)
+	w.fullPing()
+	w.pass(resyncRetry)
+	w.wantAsked("Proxy-A1-OID-5", false)
+}
+
+func TestProxyThatNeverAnswersIsLeftAlone(t *testing.T) {
+	w := newWorld(t)
+	asked := 0
+	for i := range 100 {
+		if w.asks(fmt.Sprintf("Proxy-A1-OID-%X", i)) {
+			asked++
+		}
+		w.pass(resyncRetry)
+	}
+	if asked != resyncTries {
+		t.Errorf("asked %d times, want %d", asked, resyncTries)
+	}
 }
 
 func TestOnlyConnectionEventsAsk(t *testing.T) {
@@ -46,7 +79,7 @@ func TestOnlyConnectionEventsAsk(t *testing.T) {
 		{Action: event.ActionUnknown},
 	} {
 		ev.Source = source
-		if w.tracker.Apply(ev, w.now) {
+		if w.apply(ev) {
 			t.Errorf("a %s asks, and the proxy would not know", ev.Action)
 		}
 	}
@@ -60,7 +93,7 @@ func (w *world) fullPing(open ...event.OpenSession) {
 	w.send(event.ActionPing, "", m)
 }
 
-func TestTakeOver(t *testing.T) {
+func TestAdopt(t *testing.T) {
 	w := newWorld(t)
 	w.ping("Proxy-A1")
 	w.start(idA)
@@ -71,10 +104,10 @@ func TestTakeOver(t *testing.T) {
 		event.OpenSession{ID: "Proxy-A1-OID-2", Session: label},
 		event.OpenSession{ID: "Proxy-A1-OID-3", Session: "udp_10.77.1.9:5000+udp_10.77.2.2:53"},
 		event.OpenSession{ID: "Proxy-0-OID-3", Session: label}) // of no run that is known
-	if n := count[TakenOver](w.recorder); n != 1 {
-		t.Fatalf("took over %d connections, want 1", n)
+	if n := count[Adopted](w.recorder); n != 1 {
+		t.Fatalf("adopted %d connections, want 1", n)
 	}
-	if n := w.lastActive(); n != 2 {
+	if n := w.status().Open; n != 2 {
 		t.Errorf("%d connections are active, want 2", n)
 	}
 	w.pass(time.Minute)
@@ -85,7 +118,7 @@ func TestTakeOver(t *testing.T) {
 	if start, estimated := c.Start(); !estimated || !start.Equal(epoch) {
 		t.Errorf("it began at %v (estimated: %v), want when it was listed, estimated", start, estimated)
 	}
-	if n := w.lastActive(); n != 1 {
+	if n := w.status().Open; n != 1 {
 		t.Errorf("%d connections are active at the end, want 1", n)
 	}
 }
@@ -103,68 +136,49 @@ func TestStartOvertakenByItsList(t *testing.T) {
 	if _, estimated := w.finished[0].Start(); estimated {
 		t.Error("its start is estimated, but was received")
 	}
-	if n := w.lastActive(); n != 0 {
+	if n := w.status().Open; n != 0 {
 		t.Errorf("%d connections are active, want 0", n)
 	}
-	if count[Opened](w.recorder) != 1 {
+	if count[Started](w.recorder) != 1 {
 		t.Error("its start was not told")
 	}
 }
 
-func (w *world) lastActive() int {
-	n := -1
-	for _, f := range w.facts {
-		if f, ok := f.(ConnectionsActive); ok {
-			n = f.Count
-		}
-	}
-	return n
-}
-
-// TestResumeGivesTimeAgain has the exporter away for an hour.
+// TestResumeGivesTimeAgain stops and starts the exporter: the running time stands still meanwhile.
 func TestResumeGivesTimeAgain(t *testing.T) {
 	w := newWorld(t)
 	w.ping("Proxy-A1")
 	w.info(idA, "") // its stop is under way
 	w.ask(event.Accept, event.PolicyUnknown)
-	w.now = w.now.Add(time.Hour)
-	w.tracker.Resume(w.now)
-	w.pass(0)
-	if len(w.finished) > 0 || count[Unclaimed](w.recorder) > 0 || count[ProxySilent](w.recorder) > 0 {
-		t.Fatalf("nothing could be received, but it is taken for gone: %v", w.facts)
+	w.pass(w.opts.Grace - time.Second)
+	w.restart()
+	w.tracker.Resume(at(w.now))
+	w.pass(w.opts.Grace - time.Second)
+	if len(w.finished) > 0 || count[Unclaimed](w.recorder) > 0 {
+		t.Fatalf("they had no time again: %v", w.facts)
 	}
-	w.pass(time.Second)
 	w.stop(idA)
 	w.wantFinished()
 	w.pass(time.Minute)
 	w.wantFinished(ReasonStop)
-	w.pass(5 * time.Minute)
-	if count[ProxySilent](w.recorder) != 1 {
-		t.Error("the proxy did not come back, and is not taken for silent")
+	if n := count[Unclaimed](w.recorder); n != 1 {
+		t.Errorf("%d unclaimed, want 1", n)
 	}
 }
 
-func TestIntroduce(t *testing.T) {
+func TestPublish(t *testing.T) {
 	w := newWorld(t)
 	w.ping("Proxy-A1")
 	w.start(idA)
 	w.send(event.ActionNeighbor, "", event.Neighbor{Addresses: []string{"10.77.1.2"}, State: event.NeighborNew})
 	r := &recorder{}
-	tr := restore(t, snapshotOf(w.tracker), r.take)
-	tr.Introduce()
+	w.store.restore(t, w.opts, r.take).Publish()
 	want := []Fact{
 		ProxyAppeared{Source: source},
-		Restored{Source: source, Instance: "Proxy-A1", PingedAt: epoch},
-		ConnectionsActive{Source: source, Count: 1},
-		NeighborSeen{Source: source, Address: "10.77.1.2", At: epoch},
-		NeighborsAlive{Source: source, Count: 1},
+		NeighborSeen{Source: source, Address: "10.77.1.2", At: epoch, Restored: true},
+		ProxyStatus{Source: source, Instance: "Proxy-A1", Up: true, PingedAt: epoch, Open: 1, Neighbors: 1},
 	}
-	if len(r.facts) != len(want) {
-		t.Fatalf("told %v, want %v", r.facts, want)
-	}
-	for i := range want {
-		if r.facts[i] != want[i] {
-			t.Errorf("told %v, want %v", r.facts[i], want[i])
-		}
+	if diff := cmp.Diff(want, r.facts); diff != "" {
+		t.Errorf("published (-want +got):\n%s", diff)
 	}
 }

@@ -1,0 +1,203 @@
+package track
+
+import (
+	"fmt"
+	"time"
+
+	"smithproxy_exporter/exporter/event"
+)
+
+// The records as the store has them. Fields can be added, with numbers of their own; a number is never used for
+// anything else.
+
+type connectionState struct {
+	ID            string            `cbor:"1,keyasint"`
+	N             uint32            `cbor:"2,keyasint"`
+	Serial        uint64            `cbor:"3,keyasint"`
+	State         State             `cbor:"4,keyasint"`
+	Cause         Cause             `cbor:"5,keyasint,omitempty"`
+	Got           parts             `cbor:"6,keyasint"`
+	Rank          uint8             `cbor:"7,keyasint"`
+	Ages          uint8             `cbor:"8,keyasint,omitempty"`
+	Listed        bool              `cbor:"9,keyasint,omitempty"`
+	Label         string            `cbor:"10,keyasint"`
+	Transport     event.Transport   `cbor:"11,keyasint,omitempty"`
+	Stop          *event.Stop       `cbor:"12,keyasint,omitempty"`
+	DetailsListed int               `cbor:"13,keyasint,omitempty"`
+	Statistics    *event.Statistics `cbor:"14,keyasint,omitempty"`
+	Sinkhole      *event.Sinkhole   `cbor:"15,keyasint,omitempty"`
+	Echo          *event.Echo       `cbor:"16,keyasint,omitempty"`
+	Decision      *Decision         `cbor:"17,keyasint,omitempty"`
+	// Times holds started, stopped, informed, first and alive, each as wall and running time.
+	Times [10]int64     `cbor:"18,keyasint"`
+	Until time.Duration `cbor:"19,keyasint,omitempty"`
+	Past  *Past         `cbor:"20,keyasint,omitempty"`
+}
+
+type proxyState struct {
+	Instance    string           `cbor:"1,keyasint,omitempty"`
+	Retired     []string         `cbor:"2,keyasint,omitempty"`
+	AppearedAt  time.Duration    `cbor:"3,keyasint"`
+	HeardAt     time.Duration    `cbor:"4,keyasint"`
+	Pinged      [2]int64         `cbor:"5,keyasint"`
+	PingsSince  time.Duration    `cbor:"6,keyasint,omitempty"`
+	Down        bool             `cbor:"7,keyasint,omitempty"`
+	Known       bool             `cbor:"8,keyasint,omitempty"`
+	DownAt      time.Duration    `cbor:"9,keyasint,omitempty"`
+	SendsInfo   bool             `cbor:"10,keyasint,omitempty"`
+	MissedInfos int              `cbor:"11,keyasint,omitempty"`
+	Shutdown    [4]time.Duration `cbor:"12,keyasint"`
+}
+
+type neighborState struct {
+	Seen       [2]int64      `cbor:"1,keyasint"`
+	Discovered time.Duration `cbor:"2,keyasint,omitempty"`
+}
+
+// encode returns bytes that are valid until the tracker encodes something else.
+func (c *Connection) encode(t *Tracker) []byte {
+	s := &t.stored
+	*s = connectionState{
+		ID: c.ID, N: c.N, Serial: c.serial, State: c.State, Cause: c.Cause, Got: c.got, Rank: c.rank, Ages: c.ages,
+		Listed: c.listed, Label: c.Label, Transport: c.Transport, Stop: c.Stop, DetailsListed: c.DetailsListed,
+		Statistics: c.Statistics, Sinkhole: c.Sinkhole, Echo: c.Echo, Decision: c.Decision, Until: c.until,
+	}
+	if c.N > 1 {
+		s.Past = t.proxies[c.Source].conns.past[c.ID]
+	}
+	for i, at := range []Instant{c.started, c.stopped, c.informed, c.first, c.alive} {
+		s.Times[2*i], s.Times[2*i+1] = at.Wall, int64(at.Mono)
+	}
+	return t.encode(s)
+}
+
+func (p *proxy) state() proxyState {
+	return proxyState{
+		Instance: p.instance, Retired: p.retired, AppearedAt: p.appearedAt, HeardAt: p.heardAt,
+		Pinged: pair(p.ping.last), PingsSince: p.ping.since, Down: p.ping.down, Known: p.ping.known, DownAt: p.ping.downAt,
+		SendsInfo: p.sendsInfo, MissedInfos: p.missedInfos,
+		Shutdown: [4]time.Duration{time.Duration(p.shutdown.infos), p.shutdown.first, p.shutdown.last, p.shutdown.other},
+	}
+}
+
+func (n *neighbor) state() neighborState { return neighborState{pair(n.seen), n.discovered} }
+
+func pair(i Instant) [2]int64 { return [2]int64{i.Wall, int64(i.Mono)} }
+
+func instant(p [2]int64) Instant { return Instant{p[0], time.Duration(p[1])} }
+
+// Restore takes a record of the store. Records must come by kind, in order, before anything else. A record that
+// cannot be read changes nothing.
+func (t *Tracker) Restore(kind Kind, source, key string, record []byte) error {
+	var err error
+	switch kind {
+	case KindTracker:
+	case KindProxy:
+		err = t.restoreProxy(source, record)
+	case KindConnection:
+		err = t.restoreConnection(source, record)
+	case KindDecision:
+		err = t.restoreDecision(source, record)
+	case KindNeighbor:
+		err = t.restoreNeighbor(source, key, record)
+	default:
+		err = fmt.Errorf("kind %d is unknown", kind)
+	}
+	if err != nil {
+		return fmt.Errorf("record %q of proxy %q: %w", key, source, err)
+	}
+	return nil
+}
+
+// restored returns the proxy, also when its own record was lost.
+func (t *Tracker) restored(source string) *proxy {
+	p, ok := t.proxies[source]
+	if !ok {
+		p = newProxy(source, 0)
+		p.dirty = false
+		t.proxies[source] = p
+		t.order = append(t.order, p)
+		t.tracked++
+		t.neverPinged++
+	}
+	return p
+}
+
+func (t *Tracker) restoreProxy(source string, record []byte) error {
+	var s proxyState
+	if err := decoder.Unmarshal(record, &s); err != nil {
+		return err
+	}
+	p := t.restored(source)
+	p.instance, p.retired, p.appearedAt, p.heardAt = s.Instance, s.Retired, s.AppearedAt, s.HeardAt
+	p.ping = pings{last: instant(s.Pinged), since: s.PingsSince, down: s.Down, known: s.Known, downAt: s.DownAt}
+	p.sendsInfo, p.missedInfos = s.SendsInfo, s.MissedInfos
+	p.shutdown = shutdown{infos: int(s.Shutdown[0]), first: s.Shutdown[1], last: s.Shutdown[2], other: s.Shutdown[3]}
+	if !p.ping.last.IsZero() {
+		t.neverPinged--
+	}
+	return nil
+}
+
+func (t *Tracker) restoreConnection(source string, record []byte) error {
+	s := new(connectionState)
+	if err := decoder.Unmarshal(record, s); err != nil {
+		return err
+	}
+	switch {
+	case s.ID == "" || s.N == 0 || s.Serial == 0:
+		return fmt.Errorf("connection %q has no number", s.ID)
+	case s.State != StateOpen && s.State != StateClosing, s.Cause > CauseEvicted, (s.State == StateOpen) != (s.Cause == causeNone):
+		return fmt.Errorf("connection %q is in state %d for cause %d", s.ID, s.State, s.Cause)
+	case s.Cause == CauseStop && (s.Stop == nil || s.Got&gotStop == 0):
+		return fmt.Errorf("connection %q is stopped and has no stop", s.ID)
+	}
+	p := t.restored(source)
+	if _, known := p.conns.bySerial.Get(s.Serial); known {
+		return fmt.Errorf("connection %q has the number of another one", s.ID)
+	}
+	c := &Connection{
+		Source: p.source, ID: s.ID, N: s.N, State: s.State, Cause: s.Cause, got: s.Got, rank: s.Rank,
+		ages: min(s.Ages, maxAges), listed: s.Listed, Transport: s.Transport, Stop: s.Stop, DetailsListed: s.DetailsListed,
+		Statistics: s.Statistics, Sinkhole: s.Sinkhole, Echo: s.Echo, Decision: s.Decision, until: s.Until, serial: s.Serial,
+	}
+	for i, at := range []*Instant{&c.started, &c.stopped, &c.informed, &c.first, &c.alive} {
+		*at = Instant{s.Times[2*i], time.Duration(s.Times[2*i+1])}
+	}
+	p.conns.add(c)
+	p.conns.relabel(c, func() { c.Label = s.Label })
+	if s.Past != nil && len(s.Past.Ended) > 0 {
+		p.conns.past[c.ID] = s.Past
+	}
+	t.serial = max(t.serial, s.Serial)
+	if c.State == StateOpen {
+		p.open++
+		t.deadlines.set(c, t.openDeadline(c))
+	} else {
+		t.deadlines.set(c, c.until)
+	}
+	return nil
+}
+
+func (t *Tracker) restoreDecision(source string, record []byte) error {
+	d := new(Decision)
+	if err := decoder.Unmarshal(record, d); err != nil {
+		return err
+	}
+	p := t.restored(source)
+	d.Source = p.source
+	p.decisions.put(d)
+	p.decisions.changed = p.decisions.changed[:0]
+	return nil
+}
+
+func (t *Tracker) restoreNeighbor(source, address string, record []byte) error {
+	var s neighborState
+	if err := decoder.Unmarshal(record, &s); err != nil {
+		return err
+	}
+	n := &t.restored(source).neighbors
+	n.touch(address, instant(s.Seen)).discovered = s.Discovered
+	delete(n.changed, address)
+	return nil
+}
