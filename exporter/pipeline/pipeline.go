@@ -1,22 +1,22 @@
-// Package pipeline is the one way through the exporter: what was received goes, in order, to the
-// journal, to the tracker, and the facts that come of it to every sink. One goroutine does all of it,
-// so that neither the state nor a sink needs a lock against the others.
+// Package pipeline is the one way through the exporter: what was received goes, in order, to the tracker, the
+// facts that come of it to every sink, and what changed to the store. One goroutine does all of it, so that
+// neither the state nor a sink needs a lock against the others.
 //
-// An event is in the journal before its receiver hears that it was taken. The journal holds the state
-// as it was at some time, and what has moved it since; so the state, and with it the facts, come out of
-// it again as they were.
+// Events are taken in batches. All that a batch changed and all spans that came of it are committed to the store
+// at once, and only then are its events acknowledged: after a crash there is all of a batch, or none of it. See
+// persist.go for what happens when the disk fails.
 package pipeline
 
 import (
 	"context"
 	"errors"
-	"iter"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/track"
 )
 
@@ -25,63 +25,45 @@ var ErrStopped = errors.New("pipeline is stopped")
 
 const (
 	// queueLength is how many events may wait. At the 3,000 events/s of a busy proxy it is seconds of
-	// delay, which only a machine that is out of breath ever sees; beyond it receivers wait.
+	// delay, which only an overloaded machine ever sees; beyond it receivers wait.
 	queueLength = 8192
-	// batchLength and batchBytes bound what is written to the journal at once.
+	// batchLength bounds a batch: what it changes is held in memory, and all its events wait for it.
 	batchLength = 256
-	batchBytes  = 1 << 20
-	// commitLength bounds what the keeper is left with between two ticks.
-	commitLength = 512
-	// gap is how far the clock must have got between two ticks to say that the process did not run.
-	gap = time.Minute
+	// DefaultTick is how often time-outs are looked at.
+	DefaultTick = 250 * time.Millisecond
 )
 
-// Journal keeps entries on disk. It is used from one goroutine, but for Size.
-type Journal interface {
-	// Replay visits all that is there, in order. An entry is valid during its visit only.
-	Replay(visit func(entry []byte) error) error
-	// Append adds entries, which survive the process when it returns nil. After an error it may fail
-	// until a Rewrite succeeds.
-	Append(entries [][]byte) error
-	// Rewrite replaces all that is there.
-	Rewrite(entries iter.Seq[[]byte]) error
-	// Size is in bytes.
-	Size() int64
-}
-
-// Keeper is a sink that makes something durable of the facts. It takes the facts of a replay as well,
-// and leaves out what it made durable before.
-type Keeper interface {
+// SpanMaker is a sink that makes spans of facts.
+type SpanMaker interface {
 	track.Sink
-	// Commit makes durable what came of the facts since the last Commit, and returns a receipt for it,
-	// which is valid until the next; nil if nothing was.
-	Commit() []byte
-	// Settled is told during a replay of a receipt: what it stands for is durable.
-	Settled(receipt []byte)
+	// Encoded passes on what was made since the last call: encoded ResourceSpans messages, and how many spans
+	// are in each. They are valid during the visit.
+	Encoded(visit func(encoded []byte, spans int))
 }
 
-// Meter counts.
-type Meter interface {
-	// Unjournaled events were answered without being written down.
-	Unjournaled(events int)
-	// Replayed entries brought the state back at the start.
-	Replayed(entries int, took time.Duration)
+// Metrics counts. Its methods are called from the goroutine of Run.
+type Metrics interface {
+	// Unsaved events were acknowledged without being persisted.
+	Unsaved(events int)
+	// Behind is whether the store misses changes.
+	Behind(bool)
+	// Loaded records brought the state back at the start.
+	Loaded(records int, took time.Duration)
 }
 
 // Config is what a pipeline is made of.
 type Config struct {
 	Track track.Options
-	// Now is the clock, and Tick how often the tracker is told the time when nothing else happens.
-	Now     func() time.Time
-	Tick    time.Duration
-	Journal Journal
-	// RewriteBytes is by how much the journal may grow before it is written anew; 0 is 32 MiB.
-	RewriteBytes int64
-	// Keeper may be nil.
-	Keeper Keeper
-	Sinks  []track.Sink
-	Meter  Meter
-	Logger *slog.Logger
+	// Now is the wall clock, and Mono the monotonic clock at a time that Now returned. Mono may be nil:
+	// times must hold a reading of the monotonic clock then, as those of time.Now do.
+	Now  func() time.Time
+	Mono func(time.Time) time.Duration
+	Tick time.Duration
+	// Spans may be nil.
+	Spans   SpanMaker
+	Sinks   []track.Sink
+	Metrics Metrics
+	Logger  *slog.Logger
 }
 
 // Pipeline owns a tracker. Create it with New, and call Run once.
@@ -101,34 +83,24 @@ type Pipeline struct {
 
 	// The rest belongs to Run.
 
-	// replaying keeps the facts of a replay from all sinks but the keeper.
-	replaying bool
-	// faulty is set while the journal does not hold the whole state; unwritten when that has just
-	// happened, and it has not been written anew.
-	faulty, unwritten    bool
-	retryAt, rewrittenAt time.Time
-	// base is the size of the journal when it was written anew.
-	base int64
-	// advanced is how far the tracker was advanced, lastTick when the ticker last ticked.
-	advanced, lastTick time.Time
-	// uncommitted is how many items have gone through since the last commit.
-	uncommitted   int
-	batch         []item
-	entries       [][]byte
-	encoded, note []byte
+	clock clock
+	store *store.Store
+	saved saved
+	batch []item
+	// more is set while the tracker has work that does not wait for time to pass.
+	more bool
 }
 
 // item is one thing to be done in order: an event, an access-request with its answer, or a look.
 type item struct {
 	event    event.Event
 	at       time.Time
-	body     []byte
 	taken    *taken
 	decision *track.Decision
 	look     func(*track.Tracker)
 }
 
-// taken is where the receiver of an event waits until it has been taken.
+// taken is where the receiver of an event waits until it is acknowledged.
 type taken struct {
 	done chan struct{} // has room for one
 	ask  bool
@@ -136,9 +108,6 @@ type taken struct {
 
 // New returns a pipeline.
 func New(c Config) *Pipeline {
-	if c.RewriteBytes == 0 {
-		c.RewriteBytes = rewriteBytes
-	}
 	p := &Pipeline{Config: c, intake: make(chan item, queueLength)}
 	p.waiting.New = func() any { return &taken{done: make(chan struct{}, 1)} }
 	p.tracker = track.New(c.Track, p.emit)
@@ -146,24 +115,21 @@ func New(c Config) *Pipeline {
 }
 
 func (p *Pipeline) emit(f track.Fact) {
-	if p.Keeper != nil {
-		p.Keeper.Take(f)
-	}
-	if p.replaying {
-		return
+	if p.Spans != nil {
+		p.Spans.Take(f)
 	}
 	for _, s := range p.Sinks {
 		s.Take(f)
 	}
 }
 
-// Event takes an event that was received at the given time, with the body that it was decoded from. It
-// returns when the event has been written down and has had its effect, and says whether the answer
-// shall ask the proxy for all that is open. It fails only with ErrStopped.
-func (p *Pipeline) Event(ev event.Event, at time.Time, body []byte) (ask bool, err error) {
+// Event takes an event that was received at the given time. It returns when the event has had its effect, and
+// that is in the store or the store takes too long; ask says whether the answer shall ask the proxy for all that is
+// open. It fails only with ErrStopped.
+func (p *Pipeline) Event(ev event.Event, at time.Time) (ask bool, err error) {
 	t := p.waiting.Get().(*taken)
 	defer p.waiting.Put(t)
-	if err := p.take(context.Background(), item{event: ev, at: at, body: body, taken: t}); err != nil {
+	if err := p.take(context.Background(), item{event: ev, at: at, taken: t}); err != nil {
 		return false, err
 	}
 	<-t.done
@@ -173,7 +139,7 @@ func (p *Pipeline) Event(ev event.Event, at time.Time, body []byte) (ask bool, e
 // Decision takes an access-request that has been answered. It never waits: the proxy that asked may
 // not have seen the end of its answer yet. It fails only with ErrStopped.
 func (p *Pipeline) Decision(d track.Decision) error {
-	it := item{decision: &d}
+	it := item{decision: &d, at: d.Received}
 	p.closing.RLock()
 	defer p.closing.RUnlock()
 	if p.closed {
@@ -203,9 +169,10 @@ func (p *Pipeline) take(ctx context.Context, it item) error {
 }
 
 // Query runs look with the tracker, after all that was taken before. What look finds there is not its
-// own: it must copy what it wants to keep, and change nothing.
+// own: it must copy what it wants to keep, change nothing, and be done within a fraction of a millisecond, for
+// all events wait for it.
 func (p *Pipeline) Query(ctx context.Context, look func(*track.Tracker)) error {
-	// Either look begins or the caller goes: whoever comes first decides.
+	// Either look begins or the caller leaves, whichever comes first.
 	var decided atomic.Bool
 	done := make(chan struct{})
 	it := item{look: func(t *track.Tracker) {

@@ -1,15 +1,34 @@
 package pipeline
 
-import "time"
+import (
+	"time"
 
-// Run brings the state back, calls ready, and works until Stop. It returns when all that was taken has
-// gone through, and the state has been written down. What is taken before ready waits.
-func (p *Pipeline) Run(ready func()) {
-	p.replay()
+	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/store"
+	"smithproxy_exporter/exporter/track"
+)
+
+// Run loads the state from the store, calls ready, and works until Stop. It returns when all that was taken has
+// gone through and is in the store. What is taken before ready waits.
+func (p *Pipeline) Run(s *store.Store, ready func()) {
+	p.store = s
+	p.load()
 	ready()
 	ticker := time.NewTicker(p.Tick)
 	defer ticker.Stop()
 	for {
+		if p.more || p.saved.rewriting() {
+			select {
+			case it, ok := <-p.intake:
+				if !ok || !p.work(it) {
+					p.finish()
+					return
+				}
+			default:
+			}
+			p.advance()
+			continue
+		}
 		select {
 		case it, ok := <-p.intake:
 			if !ok || !p.work(it) {
@@ -17,7 +36,7 @@ func (p *Pipeline) Run(ready func()) {
 				return
 			}
 		case <-ticker.C:
-			p.tick(p.Now())
+			p.advance()
 		}
 	}
 }
@@ -26,7 +45,7 @@ func (p *Pipeline) Run(ready func()) {
 // will be no more.
 func (p *Pipeline) work(first item) (more bool) {
 	p.batch, more = append(p.batch[:0], first), true
-	for bytes := len(first.body); more && bytes < batchBytes && len(p.batch) < batchLength; {
+	for more && len(p.batch) < batchLength {
 		select {
 		case it, ok := <-p.intake:
 			if !ok {
@@ -34,7 +53,6 @@ func (p *Pipeline) work(first item) (more bool) {
 				break
 			}
 			p.batch = append(p.batch, it)
-			bytes += len(it.body)
 			continue
 		default:
 		}
@@ -44,97 +62,115 @@ func (p *Pipeline) work(first item) (more bool) {
 	return more
 }
 
-// process writes a batch down, lets it have its effect, and only then lets its receivers go.
+// process lets a batch have its effect, commits that, and only then acknowledges its events.
 func (p *Pipeline) process() {
-	events := p.encode()
-	if len(p.entries) > 0 && !p.faulty {
-		p.append(p.entries)
-	}
+	p.look(p.Now())
+	p.findPasts()
+	events := 0
 	for i := range p.batch {
-		p.do(&p.batch[i])
+		if p.do(&p.batch[i]) {
+			events++
+		}
 	}
-	if p.unwritten {
-		p.rewrite() // with what the batch has led to
-	}
-	if p.faulty {
-		p.Meter.Unjournaled(events)
-	}
+	p.commit(events)
 	for i := range p.batch {
 		if t := p.batch[i].taken; t != nil {
 			t.done <- struct{}{}
 		}
 	}
-	p.uncommitted += len(p.batch)
 	clear(p.batch)
-	if p.uncommitted >= commitLength {
-		p.commit()
-	}
-	p.upkeep(p.Now())
+	p.more = p.more || p.tracker.Busy()
 }
 
-// encode makes the entries of a batch, and returns of how many events and decisions there are any.
-func (p *Pipeline) encode() int {
-	p.encoded, p.entries = p.encoded[:0], p.entries[:0]
-	for i := range p.batch {
-		it := &p.batch[i]
-		begin := len(p.encoded)
-		switch {
-		case it.decision != nil:
-			p.encoded = appendDecision(p.encoded, p.advanced, it.decision)
-		case it.taken != nil && journaled(it.event.Action):
-			p.encoded = appendEvent(p.encoded, p.advanced, it.at, it.body)
-		default:
-			continue
-		}
-		// An entry keeps the bytes it has when the buffer grows after it.
-		p.entries = append(p.entries, p.encoded[begin:len(p.encoded):len(p.encoded)])
-	}
-	return len(p.entries)
-}
-
-func (p *Pipeline) do(it *item) {
+// do reports whether the item was an event or a decision.
+func (p *Pipeline) do(it *item) bool {
 	switch {
 	case it.look != nil:
 		it.look(p.tracker)
+		return false
 	case it.decision != nil:
-		p.tracker.Decide(*it.decision)
+		d := *it.decision
+		d.Mono = p.clock.instant(it.at).Mono
+		p.tracker.Decide(d, p.saved.past(d.Source, d.ConnectionID))
 	default:
-		it.taken.ask = p.tracker.Apply(it.event, it.at)
+		it.taken.ask = p.tracker.Apply(it.event, p.clock.instant(it.at), p.saved.past(it.event.Source, it.event.ID))
+	}
+	return true
+}
+
+// findPasts looks up the tombstones that the batch needs, all at once.
+func (p *Pipeline) findPasts() {
+	p.saved.forget()
+	for i := range p.batch {
+		it := &p.batch[i]
+		switch {
+		case it.look != nil:
+		case it.decision != nil:
+			if d := it.decision; event.Instance(d.ConnectionID) != "" && p.tracker.NeedsPast(d.Source, d.ConnectionID, d.Label) {
+				p.saved.want(d.Source, d.ConnectionID)
+			}
+		case it.event.ID != "":
+			if ev := &it.event; p.tracker.NeedsPast(ev.Source, ev.ID, track.SessionOf(*ev)) {
+				p.saved.want(ev.Source, ev.ID)
+			}
+		}
+	}
+	p.lookUp()
+}
+
+// look notes the time. After a gap nothing could be received.
+func (p *Pipeline) look(now time.Time) {
+	if missed := p.clock.look(now); missed > 0 {
+		p.Logger.Warn("The exporter did not run, or was stopped", "duration", missed)
+		p.tracker.Resume(p.clock.instant(now))
 	}
 }
 
-// tick lets the time have its effect. If the clock has got far since the last one, the process was
-// stopped, and nothing could be received.
-func (p *Pipeline) tick(now time.Time) {
-	if now.Sub(p.lastTick) > gap {
-		p.Logger.Warn("The exporter did not run, or the clock was set", "for", now.Sub(p.lastTick))
-		if !p.faulty {
-			p.append([][]byte{appendTime([]byte{entryResume}, now)})
-		}
-		p.tracker.Resume(now)
+// advance lets the time have its effect, and does a step of what takes longer.
+func (p *Pipeline) advance() {
+	now := p.Now()
+	p.look(now)
+	at := p.clock.instant(now)
+	p.more = p.tracker.Advance(at)
+	p.adopt()
+	p.commit(0)
+	p.expire(at)
+	p.rewrite()
+	p.more = p.more || p.tracker.Busy()
+}
+
+// adopt makes records of listed connections that have no tombstone.
+func (p *Pipeline) adopt() {
+	found := p.tracker.Adoptable(batchLength)
+	if len(found) == 0 {
+		return
 	}
-	p.lastTick = now
-	p.advance(now)
-	if p.unwritten {
+	p.saved.forget()
+	for _, a := range found {
+		p.saved.want(a.Source, a.ID)
+	}
+	p.lookUp()
+	for _, a := range found {
+		if p.saved.past(a.Source, a.ID) == nil {
+			p.tracker.Adopt(a)
+		}
+	}
+}
+
+// finish leaves the state to the next run. Where it cannot be stored, what is over is finished now.
+func (p *Pipeline) finish() {
+	p.look(p.Now())
+	now := p.clock.instant(p.Now())
+	for p.saved.rewriting() && p.saved.state != behind {
 		p.rewrite()
 	}
-	p.commit()
-	p.upkeep(now)
-}
-
-func (p *Pipeline) advance(now time.Time) {
-	if now.After(p.advanced) {
-		p.advanced = now
+	if p.saved.state == inSync {
+		p.saved.clockAt = -1
+		p.commit(0)
 	}
-	p.tracker.Advance(now)
-}
-
-// finish writes the state down for the next process. Where that cannot be done, what is over is told of
-// now, for nobody will know of it later.
-func (p *Pipeline) finish() {
-	p.advance(p.Now())
-	if !p.rewrite() {
-		p.tracker.Close()
-		p.commit()
+	if p.saved.state != inSync {
+		for p.tracker.Drain(now) {
+		}
+		p.commit(0)
 	}
 }

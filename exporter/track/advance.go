@@ -177,3 +177,24 @@ func (t *Tracker) Adopt(a Adoptable) {
 	t.join(p, c, a.at)
 	t.emit(Adopted{c})
 }
+
+// Busy reports whether there is work that does not wait for time to pass.
+func (t *Tracker) Busy() bool { return len(t.tasks) > 0 || len(t.adopting) > 0 }
+
+// Drain finishes connections that are over, and decisions that no connection claimed, without their grace period:
+// as at the end of a process that cannot store its state. Open connections are left as they are. It does a step,
+// and reports whether there is more.
+func (t *Tracker) Drain(now Instant) (more bool) {
+	for _, p := range t.order {
+		for c := range p.conns.after(0) {
+			if c.State == StateClosing {
+				t.move(p, c, inGraceOver, now)
+				return true // the order changed
+			}
+		}
+		if t.expireDecisions(p, never) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,213 @@
+package pipeline
+
+import (
+	"errors"
+	"time"
+
+	"smithproxy_exporter/exporter/store"
+	"smithproxy_exporter/exporter/track"
+)
+
+// storeState is how the store stands to the tracker.
+type storeState uint8
+
+const (
+	// inSync: every batch is committed before it is acknowledged.
+	inSync storeState = iota
+	// behind: a commit failed or took too long. Batches are acknowledged from memory; the store keeps their
+	// spans and tombstones in memory, and the records that it misses are written once it works again.
+	behind
+	// catchingUp: all records are written, some at a time, while batches are committed as usual.
+	catchingUp
+)
+
+// saved is what the pipeline knows of its store.
+type saved struct {
+	state   storeState
+	rewrite track.Rewrite
+	batch   store.Batch
+	// keys are the tombstones that are looked up for a batch, found what they hold; pasts is by key.
+	keys  []store.TombstoneKey
+	found [][]byte
+	pasts map[store.TombstoneKey]*track.Past
+	// clockAt is the running time that was stored last, expiredAt when tombstones were last expired.
+	clockAt, expiredAt time.Duration
+}
+
+const (
+	// tombstoneAge is for how long a finished id is recognised.
+	tombstoneAge = 24 * time.Hour
+	// expireEvery and expireCount are how often how many tombstones are removed that are older.
+	expireEvery = time.Second
+	expireCount = 10_000
+	// clockEvery is how often the running time is stored when nothing else changes.
+	clockEvery = 10 * time.Second
+)
+
+func (s *saved) rewriting() bool { return s.state == catchingUp }
+
+func (s *saved) forget() {
+	s.keys = s.keys[:0]
+	clear(s.pasts)
+}
+
+func (s *saved) want(source, id string) {
+	s.keys = append(s.keys, store.TombstoneKey{Source: source, ID: id})
+}
+
+func (s *saved) past(source, id string) *track.Past {
+	if len(s.pasts) == 0 {
+		return nil
+	}
+	return s.pasts[store.TombstoneKey{Source: source, ID: id}]
+}
+
+// lookUp fetches the tombstones that are wanted. Those that cannot be read are taken for absent.
+func (p *Pipeline) lookUp() {
+	s := &p.saved
+	if len(s.keys) == 0 {
+		return
+	}
+	found, err := p.store.Tombstones(s.keys, s.found[:0])
+	s.found = found
+	if errors.Is(err, store.ErrBehind) {
+		p.fallBehind()
+	}
+	for i, encoded := range found {
+		if encoded == nil {
+			continue
+		}
+		past, err := track.DecodePast(encoded)
+		if err != nil {
+			p.Logger.Debug("Tombstone is damaged", "err", err)
+			continue
+		}
+		if s.pasts == nil {
+			s.pasts = map[store.TombstoneKey]*track.Past{}
+		}
+		s.pasts[s.keys[i]] = past
+	}
+}
+
+// load brings the state back. Whatever cannot be read is left out.
+func (p *Pipeline) load() {
+	began, records, damaged := time.Now(), 0, 0
+	now := p.Now()
+	p.clock = newClock(p.Mono, now)
+	err := p.store.Load(func(kind store.Kind, source, key string, record []byte) error {
+		records++
+		err := error(nil)
+		if track.Kind(kind) == track.KindTracker {
+			var at track.Instant
+			if at, err = track.DecodeClock(record); err == nil {
+				p.clock.resume(at.Mono)
+			}
+		} else {
+			err = p.tracker.Restore(track.Kind(kind), source, key, record)
+		}
+		if err != nil {
+			damaged++
+			p.Logger.Debug("Record is damaged", "err", err)
+		}
+		return nil
+	})
+	if err != nil {
+		p.Logger.Error("Failed to restore some of the state", "err", err)
+	}
+	if damaged > 0 {
+		p.Logger.Error("Failed to restore some records", "records", damaged)
+	}
+	if errors.Is(err, store.ErrBehind) {
+		p.fallBehind()
+	}
+	p.Metrics.Loaded(records, time.Since(began))
+	p.clock.base++ // above all that was stored
+	p.tracker.Resume(p.clock.instant(now))
+	p.tracker.Publish()
+	p.saved.clockAt = -1
+}
+
+// writer writes what the tracker changes to a batch of the store.
+type writer struct{ *store.Batch }
+
+func (w writer) Put(kind track.Kind, source, key string, record []byte) {
+	w.Batch.Put(store.Kind(kind), source, key, record)
+}
+
+func (w writer) Remove(kind track.Kind, source, key string) {
+	w.Batch.Remove(store.Kind(kind), source, key)
+}
+
+// commit writes all that changed, and the spans that came of it, before the events are acknowledged.
+func (p *Pipeline) commit(events int) {
+	p.tracker.Flush()
+	s := &p.saved
+	s.batch.Reset()
+	p.tracker.Changes(writer{&s.batch})
+	if p.Spans != nil {
+		p.Spans.Encoded(func(encoded []byte, spans int) { s.batch.AddSpans(encoded, spans) })
+	}
+	at := p.clock.instant(p.Now())
+	if s.clockAt < 0 || !s.batch.Empty() || at.Mono-s.clockAt >= clockEvery {
+		s.batch.Put(store.Kind(track.KindTracker), "", "", p.tracker.EncodeClock(at))
+		s.clockAt = at.Mono
+	}
+	p.write(events)
+}
+
+// write commits the batch, if there is anything in it.
+func (p *Pipeline) write(events int) {
+	s := &p.saved
+	if s.batch.Empty() {
+		return
+	}
+	if err := p.store.Commit(&s.batch); err != nil {
+		p.fallBehind()
+	}
+	if s.state != inSync && events > 0 {
+		p.Metrics.Unsaved(events)
+	}
+}
+
+// fallBehind notes that the store misses changes. The store logs why.
+func (p *Pipeline) fallBehind() {
+	if p.saved.state == inSync {
+		p.Metrics.Behind(true)
+	}
+	p.saved.state = behind
+}
+
+// rewrite brings a store that is behind up to date, some records at a time.
+func (p *Pipeline) rewrite() {
+	s := &p.saved
+	switch s.state {
+	case behind:
+		if !p.store.Writable() || p.store.BeginRewrite() != nil {
+			return
+		}
+		s.state, s.rewrite = catchingUp, track.Rewrite{}
+	case catchingUp:
+		s.batch.Reset()
+		if p.tracker.Rewrite(&s.rewrite, writer{&s.batch}) {
+			p.write(0)
+			return
+		}
+		if p.store.EndRewrite() != nil {
+			p.fallBehind()
+			return
+		}
+		s.state = inSync
+		p.Metrics.Behind(false)
+	}
+}
+
+// expire removes old tombstones, some at a time.
+func (p *Pipeline) expire(at track.Instant) {
+	if p.saved.state != inSync || at.Mono-p.saved.expiredAt < expireEvery {
+		return
+	}
+	p.saved.expiredAt = at.Mono
+	if err := p.store.ExpireTombstones(at.Mono-tombstoneAge, expireCount); err != nil {
+		p.Logger.Debug("Failed to expire tombstones", "err", err)
+	}
+}
