@@ -80,8 +80,6 @@ type Stop struct {
 	BytesUp, BytesDown uint64
 	// JA4Client and JA4Server are the TLS fingerprints, "" when not collected.
 	JA4Client, JA4Server string
-	JA4HTTP              []string
-	JA4IgnoreSNI         *bool
 	// TLS says whether the connection was TLS; SNI can be "" even then.
 	TLS bool
 	SNI string
@@ -97,12 +95,6 @@ type Stop struct {
 type Info struct {
 	Statistics *Statistics
 	Echo       *Echo
-	Sinkhole   *Sinkhole
-}
-
-type Sinkhole struct {
-	Left, Right                              bool
-	SunkenLeft, SunkenRight, ReplacementSize uint64
 }
 
 // Statistics is what the statistics feature measured of the payload.
@@ -163,13 +155,10 @@ type Content struct {
 // Instance returns the boot id in a connection id of the form `Proxy-<boot hex>-OID-<object hex>`,
 // "" when the id has another form.
 func Instance(id string) string {
-	i := strings.LastIndexByte(id, '-')
-	if i <= 0 || i == len(id)-1 {
+	instance, oid, found := strings.Cut(id, "-OID-")
+	boot, prefixed := strings.CutPrefix(instance, "Proxy-")
+	if !found || !prefixed || boot == "" || oid == "" {
 		return ""
 	}
-	j := strings.LastIndexByte(id[:i], '-')
-	if j <= 0 || j == i-1 {
-		return ""
-	}
-	return id[:j]
+	return instance
 }
