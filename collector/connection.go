@@ -2,7 +2,6 @@ package collector
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"smithproxy_exporter/exporter/event"
@@ -102,7 +101,7 @@ func (m *connectionsOf) startedBy(t event.Transport, now time.Time) *series {
 	return s
 }
 
-func kindOf(c *track.Connection) kind { return kind{strconv.Itoa(c.Policy()), label(c.App())} }
+func kindOf(c *track.Connection) kind { return kind{event.PolicyText(c.Policy()), label(c.App())} }
 
 func (m *connectionsOf) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {

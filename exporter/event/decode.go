@@ -143,6 +143,9 @@ func (m *message) ping() (any, error) {
 		if err := json.Unmarshal(m.Proxies, &p.Open, lenient); err != nil {
 			return nil, fmt.Errorf("%w: proxies: %w", ErrType, err)
 		}
+		if len(p.Open) == 0 {
+			p.Open = nil // older versions send null, newer ones []
+		}
 	}
 	if p.Full {
 		var labelled []string
@@ -198,13 +201,13 @@ func (in *info) stop() (any, error) {
 	}
 	s := Stop{
 		Session: in.Session, Policy: in.Policy, BytesUp: *in.BytesUp, BytesDown: *in.BytesDown,
-		JA4Client: in.JA4Client, JA4Server: in.JA4Server,
+		JA4Client: in.JA4Client, JA4Server: in.JA4Server, JA4IgnoreSNI: in.IgnoreSNI,
 	}
 	if in.TLS != nil {
 		s.TLS, s.SNI = true, in.TLS.SNI
 	}
 	if in.L7 != nil {
-		s.App, s.Details, s.Signatures = in.L7.App, in.L7.Details, in.L7.Signatures
+		s.App, s.Details, s.Signatures, s.JA4HTTP = in.L7.App, in.L7.Details, in.L7.Signatures, in.L7.JA4HTTP
 	}
 	return s, nil
 }

@@ -67,6 +67,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"bytes over 64 bit", connection(stop, `{"info":{`+session+`,"bytes_up":18446744073709551616,"bytes_down":0}}`), event.ErrType},
 		{"details of l7 are numbers", connection(stop, `{"info":{`+session+`,"bytes_up":1,"bytes_down":0,"l7":{"details":[1]}}}`), event.ErrType},
 		{"entropy is text", connection(info, `{"statistics":{"entropy":{"left":{"entropy":"high"}}}}`), event.ErrType},
+		{"sinkhole is negative", connection(info, `{"sinkhole":{"sunken_left":-1}}`), event.ErrType},
+		{"JA4H is text", connection(stop, `{"info":{`+session+`,"bytes_up":1,"bytes_down":0,"l7":{"ja4h":"ge11"}}}`), event.ErrType},
 		{"policy is text", connection(access, `{"policy":"any",`+session+`}`), event.ErrType},
 		{"content is a number", connection(content, `{"info":{`+session+`,"content":5}}`), event.ErrType},
 		{"content is a list", connection(content, `{"info":{`+session+`,"content":["QQ=="]}}`), event.ErrType},

@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -43,6 +44,19 @@ func TestDecodeStatistics(t *testing.T) {
 		{"statistics null", connection(info, `{"statistics":null}`), of(info, event.Info{})},
 		{"of no feature", connection(info, `{}`), of(info, event.Info{})},
 		{"of a later feature", connection(info, `{"later":{"info":[]}}`), of(info, event.Info{})},
+	})
+}
+
+func TestDecodeSinkhole(t *testing.T) {
+	sinkhole := func(json string, want *event.Sinkhole) decodeTest {
+		return decodeTest{json, connection(event.ActionInfo, `{"sinkhole":`+json+`,"later":[1]}`),
+			of(event.ActionInfo, event.Info{Sinkhole: want})}
+	}
+	runDecode(t, []decodeTest{
+		sinkhole(`null`, nil),
+		sinkhole(`{}`, &event.Sinkhole{}),
+		sinkhole(`{"sink_left":true,"sink_right":true,"sunken_left":512,"sunken_right":18446744073709551615,"replacement_size":7}`,
+			&event.Sinkhole{Left: true, Right: true, SunkenLeft: 512, SunkenRight: math.MaxUint64, ReplacementSize: 7}),
 	})
 }
 

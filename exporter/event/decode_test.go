@@ -67,7 +67,7 @@ func TestDecodePing(t *testing.T) {
 		{"list is absent", message(ping, `"instance":"Proxy-E4304D4F"`),
 			of(ping, event.Ping{Instance: "Proxy-E4304D4F"})},
 		{"list is empty", message(ping, `"instance":"Proxy-E4304D4F","proxies":[]`),
-			of(ping, event.Ping{Instance: "Proxy-E4304D4F", Listed: true, Open: []string{}})},
+			of(ping, event.Ping{Instance: "Proxy-E4304D4F", Listed: true})},
 		{"list", message(ping, `"instance":"Proxy-A65E609B","proxies":["`+proxyID+`"]`),
 			of(ping, event.Ping{Instance: "Proxy-A65E609B", Listed: true, Open: []string{proxyID}})},
 		{"labels", message(ping, `"instance":"Proxy-A65E609B","proxies":["`+proxyID+`"],"proxies-plus":["`+proxyID+`=`+label+`"]`),
@@ -119,12 +119,16 @@ func TestDecodeStop(t *testing.T) {
 			`"l7":{"app":"http1","details":[],"ja4h":["ge11"],"signatures":["www/http/request"]},"policy":2,"tls":{"sni":""}`),
 			of(stop, event.Stop{
 				Session: label, Policy: ptr(2), BytesUp: 91, BytesDown: 122, JA4Client: "t13d", JA4Server: "t1302",
-				TLS: true, App: "http1", Details: []string{}, Signatures: []string{"www/http/request"},
+				JA4IgnoreSNI: ptr(false), JA4HTTP: []string{"ge11"}, TLS: true, App: "http1", Details: []string{}, Signatures: []string{"www/http/request"},
 			})},
+		{"fingerprint without SNI", info(`"bytes_down":0,"bytes_up":0,"ja4_ch":"t13i","ja4_ch_ignore_sni":true,"policy":65500`),
+			of(stop, event.Stop{Session: label, Policy: ptr(event.PolicyImplicit), JA4Client: "t13i", JA4IgnoreSNI: ptr(true)})},
+		{"engine with other keys", info(`"bytes_down":0,"bytes_up":0,"l7":{"app":"x","ja4h":null,"later":[1]}`),
+			of(stop, event.Stop{Session: label, App: "x"})},
 		{"refused", info(`"bytes_down":0,"bytes_up":0,"ja4_ch":"","ja4_sh":"","policy":-1`),
 			of(stop, event.Stop{Session: label, Policy: ptr(-1)})},
 		{"no policy", info(`"bytes_down":1,"bytes_up":2`), of(stop, event.Stop{Session: label, BytesUp: 2, BytesDown: 1})},
-		{"nulls", info(`"bytes_down":1,"bytes_up":2,"policy":null,"tls":null,"l7":null,"ja4_ch":null`),
+		{"nulls", info(`"bytes_down":1,"bytes_up":2,"policy":null,"tls":null,"l7":null,"ja4_ch":null,"ja4_ch_ignore_sni":null`),
 			of(stop, event.Stop{Session: label, BytesUp: 2, BytesDown: 1})},
 		{"most bytes there can be", info(`"bytes_down":18446744073709551615,"bytes_up":18446744073709551615`),
 			of(stop, event.Stop{Session: label, BytesUp: math.MaxUint64, BytesDown: math.MaxUint64})},
@@ -206,11 +210,21 @@ func TestInstance(t *testing.T) {
 	tests := []struct{ id, want string }{
 		{proxyID, "Proxy-A65E609B"},
 		{"Proxy-6A06984-OID-FEE9B109FF3D", "Proxy-6A06984"},
+		{"Proxy-9F01-PTR-7F3A", "Proxy-9F01"},
+		{"Proxy-1-SID-1", "Proxy-1"},
+		{"Proxy-1-LATER-1", "Proxy-1"},
+		{"Proxy-edge-1-SID-1A", "Proxy-edge-1"},
+		{"A65E609B-OID-FEE9B109FF3D", "A65E609B"},
 		{"Proxy--OID-FEE9B109FF3D", ""},
+		{"Proxy-A65E609B--FEE9B109FF3D", ""},
 		{"Proxy-A65E609B-OID-", ""},
+		{"-A65E609B-OID-1", ""},
 		{"Proxy-A65E609B", ""},
-		{"A65E609B-OID-FEE9B109FF3D", ""},
+		{"Proxy", ""},
+		{"-", ""},
+		{"--", ""},
 		{label, ""},
+		{"tcp_10.77.1.2:40762+tcp_a-b-c.example.com:443", ""},
 		{"", ""},
 	}
 	for _, tt := range tests {
@@ -219,5 +233,15 @@ func TestInstance(t *testing.T) {
 				t.Errorf("Instance(%q) = %q, want %q", tt.id, got, tt.want)
 			}
 		})
+	}
+}
+
+func TestPolicyText(t *testing.T) {
+	for policy, want := range map[int]string{
+		event.PolicyUnknown: "-1", 0: "0", 17: "17", event.PolicyImplicit: "implicit", 65501: "65501",
+	} {
+		if got := event.PolicyText(policy); got != want {
+			t.Errorf("PolicyText(%d) = %q, want %q", policy, got, want)
+		}
 	}
 }

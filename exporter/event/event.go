@@ -1,11 +1,15 @@
-// Package event holds what a smithproxy says: the messages of its webhook, decoded from their wire
-// form into values that the rest of the exporter works with. It knows nothing of HTTP or of state.
+// Package event decodes the messages of smithproxy's webhook into typed values. It knows nothing of
+// HTTP or of state.
 //
-// Two wire forms exist in the field, the one of the vendor's HOWTO and the one that current
-// versions send; both decode to the same values.
+// Several wire forms exist in the field: that of the vendor's HOWTO and those of the versions of
+// 2025 and 2026. No message carries a version, so Decode accepts all of them and returns the same
+// values for each. Keys it does not know are skipped.
 package event
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Action is the wire name of a message's kind.
 type Action string
@@ -29,8 +33,8 @@ type Event struct {
 	Action Action
 	// Source names the proxy: its hostname, or its configured hostid. Never empty.
 	Source string
-	// ID is the connection's id, `Proxy-<boot hex>-OID-<object hex>`, for the connection events. For
-	// an access-request it is whatever came: the session label, or the OID form of the HOWTO.
+	// ID is the connection's id for the connection events; see Instance for its form. An
+	// access-request has the session label here, in the HOWTO form the connection's id.
 	ID string
 	// Payload is one of Ping, Neighbor, Start, Stop, Info, Access, Content; nil for ActionUnknown.
 	Payload any
@@ -40,10 +44,11 @@ type Event struct {
 type Ping struct {
 	// Instance is the boot id of the daemon, "" in the HOWTO form.
 	Instance string
-	// Listed says whether the ping carried a list of what is open at all. The HOWTO form does not,
-	// which means unknown; a null list means that nothing is open.
+	// Listed reports whether the ping had a list of open connections. Without one (the HOWTO form)
+	// it is unknown what is open. An empty list and null both mean that nothing is open.
 	Listed bool
-	// Open holds the ids of the connections that have a client and a server side.
+	// Open holds the ids of the connections that have a client and a server side, nil when there are
+	// none. SOCKS UDP, HTTP CONNECT and QUIC streams are never in it.
 	Open []string
 	// Full says whether the ping is the answer to a 202, and has the sessions of what is open as well.
 	Full     bool
@@ -73,13 +78,19 @@ type Start struct {
 // Stop says that a connection ended, and what it carried.
 type Stop struct {
 	Session string
-	// Policy is the 0-based index of the rule that matched, nil when the message has none.
+	// Policy is the 0-based index of the rule that matched, PolicyUnknown or PolicyImplicit; nil when
+	// the message has none.
 	Policy *int
 	// BytesUp went from the client to the server, BytesDown back; decrypted payload where TLS is
 	// inspected.
 	BytesUp, BytesDown uint64
 	// JA4Client and JA4Server are the TLS fingerprints, "" when not collected.
 	JA4Client, JA4Server string
+	// JA4IgnoreSNI reports whether the proxy left the SNI out of JA4Client; nil when the message does
+	// not say.
+	JA4IgnoreSNI *bool
+	// JA4HTTP holds the JA4H fingerprints of HTTP requests, of another length than Details.
+	JA4HTTP []string
 	// TLS says whether the connection was TLS; SNI can be "" even then.
 	TLS bool
 	SNI string
@@ -95,6 +106,17 @@ type Stop struct {
 type Info struct {
 	Statistics *Statistics
 	Echo       *Echo
+	Sinkhole   *Sinkhole
+}
+
+// Sinkhole says what a sink-left, sink-right or sink-all feature of a policy removed from the
+// connection. It is sent whenever a feature is on, with or without data.
+type Sinkhole struct {
+	// Left and Right report which sides are sunk: what the client sends, what the server sends.
+	Left, Right bool
+	// SunkenLeft and SunkenRight are the bytes removed from each side; ReplacementSize is the size in
+	// bytes of what replaced them.
+	SunkenLeft, SunkenRight, ReplacementSize uint64
 }
 
 // Statistics is what the statistics feature measured of the payload.
@@ -141,8 +163,22 @@ type Access struct {
 	Policy int
 }
 
-// PolicyUnknown is smithproxy's own number for "no policy matched (yet)".
-const PolicyUnknown = -1
+// The policy numbers of smithproxy that are not the index of a rule.
+const (
+	// PolicyUnknown is the number for "no policy matched (yet)".
+	PolicyUnknown = -1
+	// PolicyImplicit is the number for "no rule matched, let through".
+	PolicyImplicit = 65500
+)
+
+// PolicyText returns a policy number as labels and pages show it: "implicit" for PolicyImplicit, the
+// decimal number for all others ("-1" for PolicyUnknown).
+func PolicyText(policy int) string {
+	if policy == PolicyImplicit {
+		return "implicit"
+	}
+	return strconv.Itoa(policy)
+}
 
 // Content carries decrypted payload on the wire; nothing but its size is kept here.
 type Content struct {
@@ -152,13 +188,21 @@ type Content struct {
 	Bytes int
 }
 
-// Instance returns the boot id in a connection id of the form `Proxy-<boot hex>-OID-<object hex>`,
-// "" when the id has another form.
+// Instance returns the part of a connection id that names the boot of the proxy: all before the last
+// two dash-separated parts. Ids are `Proxy-<boot hex>-<kind>-<hex>` with the kinds OID, PTR and SID so
+// far. The instance is "" for an id of another form: fewer than three parts, an empty part, or a
+// session label (access-requests have one as their id). Such an id still identifies a connection.
 func Instance(id string) string {
-	instance, oid, found := strings.Cut(id, "-OID-")
-	boot, prefixed := strings.CutPrefix(instance, "Proxy-")
-	if !found || !prefixed || boot == "" || oid == "" {
+	if strings.Contains(id, "+") || strings.Contains(id, "--") || strings.HasPrefix(id, "-") || strings.HasSuffix(id, "-") {
 		return ""
 	}
-	return instance
+	object := strings.LastIndexByte(id, '-')
+	if object < 0 {
+		return ""
+	}
+	kind := strings.LastIndexByte(id[:object], '-')
+	if kind < 0 {
+		return ""
+	}
+	return id[:kind]
 }

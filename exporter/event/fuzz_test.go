@@ -60,6 +60,9 @@ func FuzzDecode(f *testing.F) {
 			f.Add(body)
 		}
 	}
+	for _, m := range newerMessages(f) {
+		f.Add([]byte(m.Body))
+	}
 	f.Add([]byte(`{"action":"reload","type":"switch","source":"s","id":5}`))
 	f.Add([]byte(`{"action":"neighbor","address":"10.77.1.2","source":"s","state":"new"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -25,6 +25,12 @@ func (m *message) info() Info {
 		i.Echo = &Echo{Session: echoed.Session}
 		i.Echo.read(echoed.Response)
 	}
+	if s := m.Details.Sinkhole; s != nil {
+		i.Sinkhole = &Sinkhole{
+			Left: s.Left, Right: s.Right,
+			SunkenLeft: s.SunkenLeft, SunkenRight: s.SunkenRight, ReplacementSize: s.ReplacementSize,
+		}
+	}
 	return i
 }
 

@@ -15,10 +15,36 @@ const (
 	TLS              Transport = "tls" // smithproxy's "ssli": TLS that is being inspected
 	UDP              Transport = "udp"
 	Unix             Transport = "unix" // smithproxy's "ux"
+	SSH              Transport = "ssh"
+	QUIC             Transport = "quic" // smithproxy's "mf": a QUIC or HTTP/3 stream
 	TransportUnknown Transport = "unknown"
 )
 
-var transports = map[string]Transport{"tcp": TCP, "ssli": TLS, "udp": UDP, "ux": Unix}
+// maxTransportBytes is the longest transport of a label that is kept. smithproxy's own have two to
+// four characters.
+const maxTransportBytes = 16
+
+// transportOf returns the transport for its name in a label. A name of the form [a-z0-9]+ that this
+// version does not know is kept as it is.
+func transportOf(name string) Transport {
+	switch name {
+	case "ssli":
+		return TLS
+	case "ux":
+		return Unix
+	case "mf":
+		return QUIC
+	}
+	if name == "" || len(name) > maxTransportBytes {
+		return TransportUnknown
+	}
+	for i := range len(name) {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return TransportUnknown
+		}
+	}
+	return Transport(name)
+}
 
 // Endpoint is one side of a session. The zero value is a side that is not known.
 type Endpoint struct {
@@ -91,10 +117,6 @@ func parseSide(side string) Endpoint {
 	if !ok || strings.HasPrefix(name, "?:") {
 		return Endpoint{}
 	}
-	transport, ok := transports[name]
-	if !ok {
-		transport = TransportUnknown
-	}
 	colon := strings.LastIndexByte(address, ':')
 	if colon <= 0 {
 		return Endpoint{}
@@ -103,7 +125,7 @@ func parseSide(side string) Endpoint {
 	if err != nil {
 		return Endpoint{}
 	}
-	return Endpoint{Transport: transport, Host: address[:colon], Port: uint16(port)}
+	return Endpoint{Transport: transportOf(name), Host: address[:colon], Port: uint16(port)}
 }
 
 func digits(s string) bool {

@@ -51,7 +51,28 @@ func TestParseSession(t *testing.T) {
 		{"server reduced", "tcp_10.77.1.2:40762+?:<reduced>", event.Session{Client: v4Client}},
 		{"client reduced", "?:<reduced>+tcp_10.77.2.2:8080", event.Session{Server: v4Server}},
 		{"reduced with an address", "tcp_10.77.1.2:40762+?:tcp_10.77.2.2:8080", event.Session{Client: v4Client}},
+		{"ssh", "ssh_10.77.1.2:1+ssh_10.77.2.2:22", event.Session{
+			Client: endpoint(event.SSH, "10.77.1.2", 1), Server: endpoint(event.SSH, "10.77.2.2", 22),
+		}},
+		{"socket number and ssh", "7::ssh_fd77:1::2:1+ssh_10.77.2.2:22", event.Session{
+			Client: endpoint(event.SSH, "fd77:1::2", 1), Server: endpoint(event.SSH, "10.77.2.2", 22),
+		}},
+		{"quic stream", "mf_10.77.1.2:1+mf_fd77:2::2:443", event.Session{
+			Client: endpoint(event.QUIC, "10.77.1.2", 1), Server: endpoint(event.QUIC, "fd77:2::2", 443),
+		}},
 		{"other transport", "sctp_10.77.1.2:1+tcp_10.77.2.2:8080", event.Session{
+			Client: endpoint("sctp", "10.77.1.2", 1), Server: v4Server,
+		}},
+		{"longest transport", "a234567890bcdef6_10.77.1.2:1+tcp_10.77.2.2:8080", event.Session{
+			Client: endpoint("a234567890bcdef6", "10.77.1.2", 1), Server: v4Server,
+		}},
+		{"transport too long", "a234567890bcdef67_10.77.1.2:1+tcp_10.77.2.2:8080", event.Session{
+			Client: endpoint(event.TransportUnknown, "10.77.1.2", 1), Server: v4Server,
+		}},
+		{"transport in upper case", "SSH_10.77.1.2:1+tcp_10.77.2.2:8080", event.Session{
+			Client: endpoint(event.TransportUnknown, "10.77.1.2", 1), Server: v4Server,
+		}},
+		{"transport empty", "_10.77.1.2:1+tcp_10.77.2.2:8080", event.Session{
 			Client: endpoint(event.TransportUnknown, "10.77.1.2", 1), Server: v4Server,
 		}},
 		{"host name", "tcp_10.77.1.2:40762+tcp_www.example.com:443", event.Session{
@@ -114,7 +135,10 @@ func TestSessionTransport(t *testing.T) {
 		{"ssli_10.77.1.2:1+tcp_10.77.2.2:2", event.TCP},
 		{"udp_10.77.1.2:1+0:0", event.UDP},
 		{"0:0+ux_/run/app.sock:0", event.Unix},
-		{"tcp_10.77.1.2:1+sctp_10.77.2.2:2", event.TransportUnknown},
+		{"ssh_10.77.1.2:1+ssh_10.77.2.2:22", event.SSH},
+		{"mf_10.77.1.2:1+mf_10.77.2.2:443", event.QUIC},
+		{"tcp_10.77.1.2:1+sctp_10.77.2.2:2", "sctp"},
+		{"tcp_10.77.1.2:1+S_10.77.2.2:2", event.TransportUnknown},
 		{"0:0+0:0", event.TransportUnknown},
 		{"", event.TransportUnknown},
 	}
@@ -181,15 +205,23 @@ func TestEndpointAddr(t *testing.T) {
 	}
 }
 
-// wireTransports are the names on the wire of the transports that a label can be written back with.
-var wireTransports = map[event.Transport]string{
-	event.TCP: "tcp", event.TLS: "ssli", event.UDP: "udp", event.Unix: "ux",
+// wireTransports are the names in a label of the transports that have another name there.
+var wireTransports = map[event.Transport]string{event.TLS: "ssli", event.Unix: "ux", event.QUIC: "mf"}
+
+// wireName returns the name of a transport in a label; ok is false when it has none.
+func wireName(t event.Transport) (name string, ok bool) {
+	if name, ok := wireTransports[t]; ok {
+		return name, true
+	}
+	return string(t), t != event.TransportUnknown
 }
 
 func FuzzParseSession(f *testing.F) {
 	for _, label := range []string{
 		"tcp_10.77.1.2:40762+tcp_10.77.2.2:8080", "tcp_fd77:1::2:45306+ssli_fd77:2::2:443",
 		"7::tcp_10.77.1.2:40762+0:0", "?:<reduced>+udp_10.77.2.2:53", "ux_/run/a_b+c:0+tcp_::1:65536", "",
+		"ssh_10.0.0.2:50001+ssh_192.0.2.10:22", "7::ssh_10.0.0.2:50001+ssh_192.0.2.10:22",
+		"mf_10.0.0.2:50002+mf_192.0.2.10:443", "tcp_2001:db8::2:50004+tcp_2001:db8:1::1:22",
 	} {
 		f.Add(label)
 	}
@@ -199,12 +231,15 @@ func FuzzParseSession(f *testing.F) {
 			if !side.Known() && side != (event.Endpoint{}) {
 				t.Errorf("a side that is not known is not zero: %+v", side)
 			}
+			if len(side.Transport) > 16 {
+				t.Errorf("transport %q is not bounded", side.Transport)
+			}
 			if side.Known() && (side.Host == "" || side.Transport == "") {
 				t.Errorf("a side that is known lacks something: %+v", side)
 			}
 		}
-		client, ok := wireTransports[s.Client.Transport]
-		server, also := wireTransports[s.Server.Transport]
+		client, ok := wireName(s.Client.Transport)
+		server, also := wireName(s.Server.Transport)
 		if !s.Complete() || !ok || !also {
 			return
 		}

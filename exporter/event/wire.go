@@ -33,8 +33,17 @@ type details struct {
 		Info *echo `json:"info"`
 	} `json:"access-request"`
 	// An access-request carries these at this level.
-	Session string `json:"session"`
-	Policy  *int   `json:"policy"`
+	Session  string    `json:"session"`
+	Policy   *int      `json:"policy"`
+	Sinkhole *sinkhole `json:"sinkhole"`
+}
+
+type sinkhole struct {
+	Left            bool   `json:"sink_left"`
+	Right           bool   `json:"sink_right"`
+	SunkenLeft      uint64 `json:"sunken_left"`
+	SunkenRight     uint64 `json:"sunken_right"`
+	ReplacementSize uint64 `json:"replacement_size"`
 }
 
 type echo struct {
@@ -49,6 +58,7 @@ type info struct {
 	BytesDown *uint64 `json:"bytes_down"`
 	JA4Client string  `json:"ja4_ch"`
 	JA4Server string  `json:"ja4_sh"`
+	IgnoreSNI *bool   `json:"ja4_ch_ignore_sni"`
 	TLS       *struct {
 		SNI string `json:"sni"`
 	} `json:"tls"`
@@ -56,6 +66,7 @@ type info struct {
 		App        string   `json:"app"`
 		Details    []string `json:"details"`
 		Signatures []string `json:"signatures"`
+		JA4HTTP    []string `json:"ja4h"`
 	} `json:"l7"`
 	Side    string      `json:"side"`
 	Content payloadSize `json:"content"`
