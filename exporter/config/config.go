@@ -62,13 +62,21 @@ type TLS struct {
 // OTLP is where traces go.
 type OTLP struct {
 	// Endpoint is a URL, http or https, or host:port for http. "" leaves it to the OTEL_* variables.
-	Endpoint string            `yaml:"endpoint"`
+	Endpoint string `yaml:"endpoint"`
+	// Protocol is grpc or http/protobuf; "" leaves it to the OTEL_* variables, and grpc is the default.
+	Protocol string            `yaml:"protocol"`
 	Headers  map[string]string `yaml:"headers"`
 	// FlushTimeout is for how long the end of the process tries to send what waits; the rest is kept.
 	FlushTimeout model.Duration `yaml:"flush_timeout"`
 }
 
-// Storage is what outlives the process.
+// The protocols, under the names of OTEL_EXPORTER_OTLP_PROTOCOL.
+const (
+	ProtocolGRPC = "grpc"
+	ProtocolHTTP = "http/protobuf"
+)
+
+// Storage is the persistent state.
 type Storage struct {
 	// Sync makes what was acknowledged survive a crash of the machine, not only one of the process.
 	Sync bool `yaml:"sync"`
@@ -78,11 +86,14 @@ type Storage struct {
 
 // Connections are the times and bounds of connection records; see track.Options.
 type Connections struct {
-	Linger           model.Duration `yaml:"linger"`
-	PingGrace        model.Duration `yaml:"ping_grace"`
-	NegotiationGrace model.Duration `yaml:"negotiation_grace"`
-	MaxOpen          int            `yaml:"max_open"`
-	// OpenSpanAge is when a connection that lasts gets its first span; 0 is never.
+	// GracePeriod is how long a connection that is over waits for what may still come of it.
+	GracePeriod model.Duration `yaml:"grace_period"`
+	// IdleTimeout closes an open connection that no event or list showed alive for so long; 0 is never.
+	IdleTimeout model.Duration `yaml:"idle_timeout"`
+	// MaxOpen bounds the connections of one proxy, MaxOpenTotal those of all; beyond it the oldest is evicted.
+	MaxOpen      int `yaml:"max_open"`
+	MaxOpenTotal int `yaml:"max_open_total"`
+	// OpenSpanAge is when a long connection gets its first span; 0 is never.
 	OpenSpanAge model.Duration   `yaml:"open_span_age"`
 	MaxRequests int              `yaml:"max_l7_requests"`
 	MaxTextSize units.Base2Bytes `yaml:"max_text_size"`
@@ -90,7 +101,9 @@ type Connections struct {
 
 // Proxies are the times of a proxy's own life.
 type Proxies struct {
-	PingTimeout    model.Duration `yaml:"ping_timeout"`
+	PingTimeout model.Duration `yaml:"ping_timeout"`
+	// DownTimeout closes what is open on a proxy that has been down for so long; 0 is never.
+	DownTimeout    model.Duration `yaml:"down_timeout"`
 	NeighborWindow model.Duration `yaml:"neighbor_window"`
 	ForgetAfter    model.Duration `yaml:"forget_after"`
 	// Max is how many proxies are remembered.
@@ -129,14 +142,14 @@ func Default() Config {
 		OTLP:    OTLP{FlushTimeout: model.Duration(5 * time.Second)},
 		Storage: Storage{MaxSize: units.GiB},
 		Connections: Connections{
-			Linger: model.Duration(o.Linger), PingGrace: model.Duration(o.PingGrace),
-			NegotiationGrace: model.Duration(o.NegotiationGrace), MaxOpen: o.MaxConnections,
+			GracePeriod: model.Duration(o.Grace), IdleTimeout: model.Duration(o.IdleAge),
+			MaxOpen: o.MaxConnections, MaxOpenTotal: o.MaxTotalConnections,
 			OpenSpanAge: model.Duration(o.OpenAge),
 			MaxRequests: o.Limits.ListItems, MaxTextSize: units.Base2Bytes(o.Limits.TextBytes),
 		},
 		Proxies: Proxies{
-			PingTimeout: model.Duration(o.PingTimeout), NeighborWindow: model.Duration(o.NeighborWindow),
-			ForgetAfter: model.Duration(o.ForgetAfter), Max: o.MaxProxies,
+			PingTimeout: model.Duration(o.PingTimeout), DownTimeout: model.Duration(o.DownAge),
+			NeighborWindow: model.Duration(o.NeighborWindow), ForgetAfter: model.Duration(o.ForgetAge), Max: o.MaxProxies,
 		},
 		Metrics: Metrics{
 			MaxValues: m.MaxValues, MaxApps: m.MaxApps, Grace: model.Duration(m.Grace), Expiry: model.Duration(m.Expiry),
@@ -199,15 +212,15 @@ func (c *Config) read(raw []byte) error {
 // TrackOptions are the options of the tracker that the configuration asks for.
 func (c Config) TrackOptions() track.Options {
 	o := track.DefaultOptions()
-	o.Linger = time.Duration(c.Connections.Linger)
-	o.PingGrace = time.Duration(c.Connections.PingGrace)
-	o.NegotiationGrace = time.Duration(c.Connections.NegotiationGrace)
+	o.Grace = time.Duration(c.Connections.GracePeriod)
+	o.IdleAge = time.Duration(c.Connections.IdleTimeout)
 	o.OpenAge = time.Duration(c.Connections.OpenSpanAge)
-	o.MaxConnections = c.Connections.MaxOpen
+	o.MaxConnections, o.MaxTotalConnections = c.Connections.MaxOpen, c.Connections.MaxOpenTotal
+	o.DownAge = time.Duration(c.Proxies.DownTimeout)
 	o.Limits = track.Limits{TextBytes: int(c.Connections.MaxTextSize), ListItems: c.Connections.MaxRequests}
 	o.PingTimeout = time.Duration(c.Proxies.PingTimeout)
 	o.NeighborWindow = time.Duration(c.Proxies.NeighborWindow)
-	o.ForgetAfter = time.Duration(c.Proxies.ForgetAfter)
+	o.ForgetAge = time.Duration(c.Proxies.ForgetAfter)
 	o.MaxProxies = c.Proxies.Max
 	return o
 }

@@ -37,16 +37,16 @@ func TestLoadValid(t *testing.T) {
 		},
 		Access: verdict.Config{Default: event.Reject},
 		OTLP: config.OTLP{
-			Endpoint: "https://otlp.example.com:4317", Headers: map[string]string{"authorization": "Bearer token"},
+			Endpoint: "https://otlp.example.com:4317", Protocol: config.ProtocolHTTP, Headers: map[string]string{"authorization": "Bearer token"},
 			FlushTimeout: model.Duration(10 * time.Second),
 		},
 		Storage: config.Storage{Sync: true, MaxSize: 100 * units.MiB},
 		Connections: config.Connections{
-			Linger: model.Duration(40 * time.Second), PingGrace: model.Duration(15 * time.Second),
-			NegotiationGrace: model.Duration(2 * time.Minute), OpenSpanAge: model.Duration(time.Minute), MaxOpen: 5000, MaxRequests: 16, MaxTextSize: 2 * units.KiB,
+			GracePeriod: model.Duration(40 * time.Second), IdleTimeout: model.Duration(3 * time.Hour),
+			OpenSpanAge: model.Duration(time.Minute), MaxOpen: 5000, MaxOpenTotal: 9000, MaxRequests: 16, MaxTextSize: 2 * units.KiB,
 		},
 		Proxies: config.Proxies{
-			PingTimeout: model.Duration(6 * time.Minute), NeighborWindow: model.Duration(time.Hour),
+			PingTimeout: model.Duration(6 * time.Minute), DownTimeout: model.Duration(20 * time.Minute), NeighborWindow: model.Duration(time.Hour),
 			ForgetAfter: model.Duration(30 * 24 * time.Hour), Max: 20,
 		},
 		Metrics: config.Metrics{
@@ -64,8 +64,8 @@ func TestLoadValid(t *testing.T) {
 	}
 
 	options := track.DefaultOptions()
-	options.Linger, options.PingGrace, options.NegotiationGrace = 40*time.Second, 15*time.Second, 2*time.Minute
-	options.PingTimeout, options.NeighborWindow, options.ForgetAfter = 6*time.Minute, time.Hour, 30*24*time.Hour
+	options.Grace, options.IdleAge, options.DownAge, options.MaxTotalConnections = 40*time.Second, 3*time.Hour, 20*time.Minute, 9000
+	options.PingTimeout, options.NeighborWindow, options.ForgetAge = 6*time.Minute, time.Hour, 30*24*time.Hour
 	options.MaxProxies = 20
 	options.OpenAge = time.Minute
 	options.MaxConnections, options.Limits = 5000, track.Limits{TextBytes: 2048, ListItems: 16}
@@ -143,15 +143,15 @@ func TestLoadInvalid(t *testing.T) {
 		{"type-secrets", ":2: webhook.secrets: cannot unmarshal"},
 		{"type-secret", ":3: webhook.secrets[0]: cannot unmarshal"},
 		{"type-size", ":2: webhook.max_body_size: cannot unmarshal"},
-		{"type-duration", ":2: connections.linger: cannot unmarshal"},
+		{"type-duration", ":2: connections.grace_period: cannot unmarshal"},
 		{"type-number", ":2: metrics.max_values: cannot unmarshal"},
 		{"type-headers", ":2: otlp.headers: cannot unmarshal"},
 		{"type-verdict", ":2: access.default: cannot unmarshal"},
 		{"size-without-unit", ":2: webhook.max_body_size: units: unknown unit"},
 		{"size-of-unknown-unit", ":2: webhook.max_body_size: units: unknown unit MX"},
-		{"duration-without-unit", ":2: connections.linger: not a valid duration"},
-		{"duration-of-unknown-unit", ":2: connections.linger: unknown unit"},
-		{"duration-negative", ":2: connections.linger: not a valid duration"},
+		{"duration-without-unit", ":2: connections.grace_period: not a valid duration"},
+		{"duration-of-unknown-unit", ":2: connections.grace_period: unknown unit"},
+		{"duration-negative", ":2: connections.grace_period: not a valid duration"},
 		{"duration-too-long", ":2: proxies.forget_after: duration out of range"},
 		{"secret-neither", "webhook.secrets[1]: needs either"},
 		{"secret-both", "webhook.secrets[0]: needs either"},
@@ -170,9 +170,9 @@ func TestLoadInvalid(t *testing.T) {
 		{"verdict-case", `access.default: "Reject" is neither`},
 		{"zero-body-size", "webhook.max_body_size: must be more than 0"},
 		{"negative-body-size", "webhook.max_body_size: must be more than 0"},
-		{"zero-linger", "connections.linger: must be more than 0"},
-		{"zero-ping-grace", "connections.ping_grace: must be more than 0"},
-		{"zero-negotiation-grace", "connections.negotiation_grace: must be more than 0"},
+		{"zero-grace-period", "connections.grace_period: must be more than 0"},
+		{"zero-max-open-total", "connections.max_open_total: must be more than 0"},
+		{"otlp-protocol", `otlp.protocol: "http/json" is neither grpc nor http/protobuf`},
 		{"storage-too-small", "storage.max_size: must be 1MiB at least"},
 		{"zero-flush-timeout", "otlp.flush_timeout: must be more than 0"},
 		{"zero-max-open", "connections.max_open: must be more than 0"},

@@ -46,7 +46,7 @@ func (o Origin) at(line int, err error) error {
 	return fmt.Errorf("configuration %s:%d: %w", o.Path, line, err)
 }
 
-// fieldError is an error in one field of the file: `connections.linger`.
+// fieldError is an error in one field of the file: `connections.grace_period`.
 type fieldError struct {
 	field string
 	line  int // 0 when the field is not in the file

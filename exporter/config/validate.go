@@ -26,6 +26,9 @@ func (c *Config) validate() error {
 	if g := c.Metrics.SNIGrouping; g != SNIExact && g != SNIRegisteredDomain {
 		return &fieldError{field: "metrics.sni_grouping", err: fmt.Errorf("%q is neither %s nor %s", g, SNIExact, SNIRegisteredDomain)}
 	}
+	if p := c.OTLP.Protocol; p != "" && p != ProtocolGRPC && p != ProtocolHTTP {
+		return &fieldError{field: "otlp.protocol", err: fmt.Errorf("%q is neither %s nor %s", p, ProtocolGRPC, ProtocolHTTP)}
+	}
 	if c.Storage.MaxSize < minStorage {
 		return &fieldError{field: "storage.max_size", err: fmt.Errorf("must be %v at least", units.Base2Bytes(minStorage))}
 	}
@@ -35,10 +38,9 @@ func (c *Config) validate() error {
 	}{
 		{"webhook.max_body_size", int64(c.Webhook.MaxBodySize)},
 		{"otlp.flush_timeout", int64(c.OTLP.FlushTimeout)},
-		{"connections.linger", int64(c.Connections.Linger)},
-		{"connections.ping_grace", int64(c.Connections.PingGrace)},
-		{"connections.negotiation_grace", int64(c.Connections.NegotiationGrace)},
+		{"connections.grace_period", int64(c.Connections.GracePeriod)},
 		{"connections.max_open", int64(c.Connections.MaxOpen)},
+		{"connections.max_open_total", int64(c.Connections.MaxOpenTotal)},
 		{"connections.max_l7_requests", int64(c.Connections.MaxRequests)},
 		{"connections.max_text_size", int64(c.Connections.MaxTextSize)},
 		{"proxies.ping_timeout", int64(c.Proxies.PingTimeout)},
