@@ -56,56 +56,54 @@ func count[F track.Fact](s *facts) int {
 	return n
 }
 
-// running runs a pipeline, and says when it has ended.
-func running(p *pipeline.Pipeline) <-chan struct{} {
-	ran := make(chan struct{})
-	go func() { defer close(ran); p.Run(func() {}) }()
-	return ran
-}
-
-// run runs a pipeline in a bubble, and fails the test if it does not end, or leaves a goroutine behind:
-// a bubble ends with an error then.
+// run runs a pipeline in a bubble on a store of its own, and fails the test if it does not end, or leaves a
+// goroutine behind: a bubble ends with an error then.
 func run(t *testing.T, sink track.Sink, test func(t *testing.T, p *pipeline.Pipeline)) {
-	runOn(t, &memory{}, nil, sink, test)
+	runIn(t, t.TempDir(), sink, test)
 }
 
-func runOn(t *testing.T, j pipeline.Journal, keeper pipeline.Keeper, sink track.Sink, test func(t *testing.T, p *pipeline.Pipeline)) {
+func runIn(t *testing.T, path string, sink track.Sink, test func(t *testing.T, p *pipeline.Pipeline)) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPipeline(j, keeper, sink)
-		ran := running(p)
+		s := openStore(t, path, nil)
+		p := newPipeline(&metrics{}, sink)
+		ran := make(chan struct{})
+		go func() { defer close(ran); p.Run(s, func() {}) }()
 		test(t, p)
 		<-ran
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
 func take(t *testing.T, p *pipeline.Pipeline, events ...event.Event) {
 	t.Helper()
 	for _, ev := range events {
-		if _, err := p.Event(ev, time.Now(), body(ev)); err != nil {
+		if _, err := p.Event(ev, time.Now()); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-func TestLingerEndsByTheTicker(t *testing.T) {
+func TestGracePeriodEndsByTheTicker(t *testing.T) {
 	s := &facts{}
 	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
-		linger := track.DefaultOptions().Linger
+		grace := track.DefaultOptions().Grace
 		take(t, p, start(id), stop(id))
 		check := func(when string, want int) {
 			t.Helper()
 			synctest.Wait()
 			// In the goroutine of the sink, which goes on after this.
 			err := p.Query(t.Context(), func(*track.Tracker) {
-				if closed, finished := count[track.Closed](s), count[track.Finished](s); closed != 1 || finished != want {
-					t.Errorf("%s the linger it is closed %d and finished %d times, want 1 and %d", when, closed, finished, want)
+				if closed, finished := count[track.Ended](s), count[track.Finished](s); closed != 1 || finished != want {
+					t.Errorf("%s the grace it is closed %d and finished %d times, want 1 and %d", when, closed, finished, want)
 				}
 			})
 			if err != nil {
 				t.Error(err)
 			}
 		}
-		time.Sleep(linger - tick)
+		time.Sleep(grace - tick)
 		check("within", 0)
 		time.Sleep(2 * tick)
 		check("after", 1)
@@ -129,7 +127,7 @@ func TestFactsGoToEverySinkInOrder(t *testing.T) {
 	var ids []string
 	for _, f := range first.all {
 		switch f := f.(type) {
-		case track.Opened:
+		case track.Started:
 			ids = append(ids, "+"+f.C.ID)
 		case track.Stopped:
 			ids = append(ids, "-"+f.C.ID)
@@ -161,7 +159,7 @@ func TestQuerySeesStateBetweenEvents(t *testing.T) {
 			err := p.Query(t.Context(), func(tr *track.Tracker) {
 				looked = true
 				c, ok := tr.Connection(source, id)
-				if !ok || c.Reason != step.reason || c.Label != step.label {
+				if !ok || c.Reason() != step.reason || c.Label != step.label {
 					t.Errorf("after %s: %+v, %v", step.event.Action, c, ok)
 				}
 			})
@@ -205,8 +203,8 @@ func TestQueryThatIsNotServed(t *testing.T) {
 // process.
 func TestStopDrains(t *testing.T) {
 	const connections = 100
-	s, j := &facts{}, &memory{}
-	runOn(t, j, nil, s, func(t *testing.T, p *pipeline.Pipeline) {
+	s, path := &facts{}, t.TempDir()
+	runIn(t, path, s, func(t *testing.T, p *pipeline.Pipeline) {
 		s.hold = make(chan struct{})
 		for i := range connections {
 			name := id + string(rune('A'+i))
@@ -222,15 +220,15 @@ func TestStopDrains(t *testing.T) {
 		p.Stop()
 		close(s.hold)
 	})
-	if opened, finished := count[track.Opened](s), count[track.Finished](s); opened != connections || finished != 0 {
+	if opened, finished := count[track.Started](s), count[track.Finished](s); opened != connections || finished != 0 {
 		t.Errorf("%d were opened and %d finished, want %d and 0", opened, finished, connections)
 	}
 	next := &facts{}
-	runOn(t, j, nil, next, func(t *testing.T, p *pipeline.Pipeline) {
-		time.Sleep(track.DefaultOptions().Linger + tick)
+	runIn(t, path, next, func(t *testing.T, p *pipeline.Pipeline) {
+		time.Sleep(track.DefaultOptions().Grace + tick)
 		p.Stop()
 	})
-	if opened, finished := count[track.Opened](next), count[track.Finished](next); opened != 0 || finished != connections {
+	if opened, finished := count[track.Started](next), count[track.Finished](next); opened != 0 || finished != connections {
 		t.Errorf("in the next process %d were opened and %d finished, want 0 and %d", opened, finished, connections)
 	}
 	if n := count[track.Unclaimed](next); n != 1 {
@@ -244,7 +242,7 @@ func TestStopLeavesOpenConnectionsOpen(t *testing.T) {
 		take(t, p, start(id))
 		p.Stop()
 	})
-	if opened, closed := count[track.Opened](s), count[track.Closed](s); opened != 1 || closed != 0 {
+	if opened, closed := count[track.Started](s), count[track.Ended](s); opened != 1 || closed != 0 {
 		t.Errorf("%d were opened and %d closed, want 1 and 0", opened, closed)
 	}
 }
@@ -253,7 +251,7 @@ func TestAfterStop(t *testing.T) {
 	s := &facts{}
 	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
 		p.Stop()
-		if _, err := p.Event(start(id), time.Now(), body(start(id))); !errors.Is(err, pipeline.ErrStopped) {
+		if _, err := p.Event(start(id), time.Now()); !errors.Is(err, pipeline.ErrStopped) {
 			t.Errorf("Event() = %v, want %v", err, pipeline.ErrStopped)
 		}
 		if err := p.Decision(track.Decision{Source: source}); !errors.Is(err, pipeline.ErrStopped) {
@@ -276,7 +274,7 @@ func TestStopWhileReceiversWait(t *testing.T) {
 		for r := range receivers {
 			wg.Go(func() {
 				for range each {
-					if _, err := p.Event(event.Event{Action: event.ActionUnknown, Source: source}, time.Now(), nil); err != nil {
+					if _, err := p.Event(event.Event{Action: event.ActionUnknown, Source: source}, time.Now()); err != nil {
 						return
 					}
 					taken[r]++

@@ -1,0 +1,151 @@
+package track
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"smithproxy_exporter/exporter/event"
+)
+
+// TestNothingTakesLong does the largest tasks that there are, and measures the longest single call: all events
+// wait for one.
+func TestNothingTakesLong(t *testing.T) {
+	const many = 100_000
+	w := newWorld(t, func(o *Options) {
+		o.MaxConnections, o.MaxTotalConnections, o.MaxNeighbors, o.MaxTotalNeighbors = many, 2*many, many, 2*many
+	})
+	w.tracker.emit = func(Fact) {}
+	longest, what := time.Duration(0), ""
+	measure := func(name string, call func()) {
+		began := time.Now()
+		call()
+		if took := time.Since(began); took > longest {
+			longest, what = took, name
+		}
+	}
+	apply := func(name string, ev event.Event) {
+		measure(name, func() { w.tracker.Apply(ev, at(w.now), nil) })
+		measure("changes of "+name, func() { w.tracker.Changes(discard{}) })
+	}
+	settle := func(name string) (calls int) {
+		for more := true; more; calls++ {
+			measure(name, func() { more = w.tracker.Advance(at(w.now)) })
+			measure("changes of "+name, func() { w.tracker.Flush(); w.tracker.Changes(discard{}) })
+		}
+		return calls
+	}
+	ids := make([]string, many)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("Proxy-A1-SID-%X", i+1)
+		apply("start", event.Event{Action: event.ActionStart, Source: source, ID: ids[i], Payload: event.Start{
+			Session: fmt.Sprintf("tcp_10.%d.%d.%d:%d+tcp_192.0.2.1:80", i>>16, i>>8&255, i&255, i%60000+1000)}})
+	}
+	var addresses []string
+	for i := range many {
+		addresses = append(addresses, fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255))
+	}
+	for some := range slices.Chunk(addresses, 1000) {
+		apply("neighbors", event.Event{Action: event.ActionNeighbor, Source: source, Payload: event.Neighbor{Addresses: some}})
+	}
+	ping := func(open []string) {
+		apply("ping", event.Event{Action: event.ActionPing, Source: source, Payload: event.Ping{Instance: "Proxy-A1", Listed: true, Open: open}})
+		settle("list")
+	}
+	ping(ids)
+	for range 2 {
+		w.now += time.Minute
+		ping(ids[:many/2])
+	}
+	if n := w.tracker.proxies[source].open; n != many/2 {
+		t.Errorf("%d are open after two lists of half of them", n)
+	}
+	w.now += 20 * time.Minute
+	settle("expiry of neighbors and of the grace period")
+	if n := w.tracker.proxies[source].neighbors.byAge.Len(); n != 0 {
+		t.Errorf("%d neighbors are left", n)
+	}
+	apply("new boot", event.Event{Action: event.ActionPing, Source: source, Payload: event.Ping{Instance: "Proxy-B2"}})
+	settle("restart")
+	if n := w.tracker.proxies[source].open; n != 0 {
+		t.Errorf("%d are open after a restart", n)
+	}
+	w.now += time.Minute
+	settle("grace period of a restart")
+	for i := range many {
+		apply("start", event.Event{Action: event.ActionStart, Source: source, ID: "Proxy-B2" + ids[i][8:], Payload: event.Start{}})
+	}
+	var rewrite Rewrite
+	for more := true; more; {
+		measure("rewrite", func() { more = w.tracker.Rewrite(&rewrite, discard{}) })
+	}
+	w.now += w.opts.ForgetAge + time.Hour
+	calls := settle("idle, down and forgotten")
+	if proxies, connections := w.tracker.Size(); proxies != 0 || connections != 0 {
+		t.Errorf("%d proxies and %d connections are left", proxies, connections)
+	}
+	t.Logf("longest call: %v, of %s; %d calls to forget a proxy", longest, what, calls)
+	// A step takes well below a millisecond; the rest is the garbage collector, and whatever else runs here.
+	if longest > 50*time.Millisecond {
+		t.Errorf("one call took %v: %s", longest, what)
+	}
+}
+
+type discard struct{}
+
+func (discard) Put(Kind, string, string, []byte)                   {}
+func (discard) Remove(Kind, string, string)                        {}
+func (discard) RemoveSource(string)                                {}
+func (discard) PutTombstone(string, string, []byte, time.Duration) {}
+
+func TestScan(t *testing.T) {
+	w := newWorld(t)
+	for i, source := range []string{"b", "a", "c", "a", "b", "a"} {
+		w.apply(event.Event{Action: event.ActionStart, Source: source, ID: fmt.Sprint(i), Payload: event.Start{Session: label}})
+	}
+	pages := func(source string, limit int) (all []string) {
+		var at Cursor
+		for more := true; more; {
+			seen := 0
+			at, more = w.tracker.Scan(at, source, limit, func(c *Connection) bool {
+				all = append(all, c.Source+c.ID)
+				seen++
+				return true
+			})
+			if seen > limit {
+				t.Fatalf("%d were visited, want at most %d", seen, limit)
+			}
+		}
+		return all
+	}
+	for limit := 1; limit < 8; limit++ {
+		if got, want := pages("", limit), []string{"a1", "a3", "a5", "b0", "b4", "c2"}; !slices.Equal(got, want) {
+			t.Errorf("by %d: %v, want %v", limit, got, want)
+		}
+		if got, want := pages("b", limit), []string{"b0", "b4"}; !slices.Equal(got, want) {
+			t.Errorf("by %d of b: %v, want %v", limit, got, want)
+		}
+		if got := pages("d", limit); len(got) != 0 {
+			t.Errorf("by %d of none: %v", limit, got)
+		}
+	}
+	// A connection that is removed does not end the scan that stopped at it.
+	at, _ := w.tracker.Scan(Cursor{}, "", 1, func(*Connection) bool { return true })
+	w.tracker.move(w.tracker.proxies["a"], must(w.tracker.Connection("a", "1")), inEvict, Instant{Mono: 1})
+	if _, more := w.tracker.Scan(at, "", 1, func(c *Connection) bool {
+		if c.ID != "3" {
+			t.Errorf("went on with %s", c.ID)
+		}
+		return true
+	}); !more {
+		t.Error("there is no more")
+	}
+}
+
+func must[T any](v T, ok bool) T {
+	if !ok {
+		panic("it is not there")
+	}
+	return v
+}
