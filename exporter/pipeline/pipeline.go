@@ -98,6 +98,7 @@ type item struct {
 	taken    *taken
 	decision *track.Decision
 	look     func(*track.Tracker)
+	advance  bool
 }
 
 // taken is where the receiver of an event waits until it is acknowledged.
@@ -194,6 +195,18 @@ func (p *Pipeline) Query(ctx context.Context, look func(*track.Tracker)) error {
 		<-done
 		return nil
 	}
+}
+
+// Advance does all that is due, without waiting for a tick, and returns when it is done: for tests that set the
+// clock. It fails only with ErrStopped.
+func (p *Pipeline) Advance() error {
+	t := p.waiting.Get().(*taken)
+	defer p.waiting.Put(t)
+	if err := p.take(context.Background(), item{advance: true, taken: t}); err != nil {
+		return err
+	}
+	<-t.done
+	return nil
 }
 
 // Stop makes Run finish what was taken, and take nothing more. It is called once, while Run runs.

@@ -88,6 +88,11 @@ func (p *Pipeline) do(it *item) bool {
 	case it.look != nil:
 		it.look(p.tracker)
 		return false
+	case it.advance:
+		for p.tracker.Advance(p.clock.instant(p.Now())) || p.tracker.Busy() {
+			p.adopt()
+		}
+		return false
 	case it.decision != nil:
 		d := *it.decision
 		d.Mono = p.clock.instant(it.at).Mono
@@ -104,7 +109,7 @@ func (p *Pipeline) findPasts() {
 	for i := range p.batch {
 		it := &p.batch[i]
 		switch {
-		case it.look != nil:
+		case it.look != nil, it.advance:
 		case it.decision != nil:
 			if d := it.decision; event.Instance(d.ConnectionID) != "" && p.tracker.NeedsPast(d.Source, d.ConnectionID, d.Label) {
 				p.saved.want(d.Source, d.ConnectionID)
