@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/common/model"
 
-	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
+	"smithproxy_exporter/cmd/internal/fleet"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/traceid"

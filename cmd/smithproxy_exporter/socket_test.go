@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
+	"smithproxy_exporter/cmd/internal/fleet"
 )
 
 // TestRestartWithHandedSocket restarts the exporter under load, with its socket held open by the test as

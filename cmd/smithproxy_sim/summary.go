@@ -12,7 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
+	"smithproxy_exporter/cmd/internal/fleet"
 )
 
 // printSummary writes the totals for people.

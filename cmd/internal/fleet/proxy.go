@@ -14,22 +14,22 @@ import (
 // the other: an access-request holds up everything else, as the lock of a real
 // proxy does. What it sends otherwise goes through the pool.
 type proxy struct {
-	cfg       Config
-	source    string
-	form      Form
-	path      string // of the webhook, with the query
-	exchanger *exchanger
-	traffic   *traffic
-	daemon    *rand.Rand // boot ids, object ids and times of restarts
-	upkeep    *rand.Rand // what goes wrong with pings and neighbor messages
-	logger    *slog.Logger
-	live      *counters
-	ledger    *ledger
-	pool      *pool
-	presence  presence
-	neighbors neighbors
-	archive   archive
-	tooLarge  func() []byte // one body for all proxies
+	cfg         Config
+	source      string
+	form        Form
+	path        string // of the webhook, with the query
+	exchanger   *exchanger
+	traffic     *traffic
+	daemon      *rand.Rand // boot ids, object ids and times of restarts
+	maintenance *rand.Rand // what goes wrong with pings and neighbor messages
+	logger      *slog.Logger
+	live        *counters
+	ledger      *ledger
+	pool        *pool
+	presence    presence
+	neighbors   neighbors
+	archive     archive
+	tooLarge    func() []byte // one body for all proxies
 
 	schedule    schedule
 	upcoming    *script // the next connection
@@ -55,14 +55,14 @@ func newProxy(cfg Config, index int, x *exchanger, live *counters, tooLarge func
 		exchanger: x,
 		traffic:   newTraffic(cfg, index),
 		// Another stream, so that when a proxy restarts does not change its scripts.
-		daemon:   rand.New(rand.NewPCG(^cfg.Seed, uint64(index))),
-		upkeep:   newUpkeep(cfg.Seed, index),
-		logger:   cfg.Logger,
-		live:     live,
-		tooLarge: tooLarge,
-		ledger:   newLedger(),
-		limit:    cfg.Connections / cfg.Proxies,
-		shrink:   1,
+		daemon:      rand.New(rand.NewPCG(^cfg.Seed, uint64(index))),
+		maintenance: newMaintenance(cfg.Seed, index),
+		logger:      cfg.Logger,
+		live:        live,
+		tooLarge:    tooLarge,
+		ledger:      newLedger(),
+		limit:       cfg.Connections / cfg.Proxies,
+		shrink:      1,
 	}
 	if index < cfg.Connections%cfg.Proxies {
 		p.limit++
@@ -102,36 +102,36 @@ func (p *proxy) run(ctx, sendContext context.Context) {
 	now := time.Now()
 	p.boot(now)
 	p.upcoming = p.traffic.next()
-	p.schedule.add(appointment{at: now.Add(p.gap()), chore: choreArrival})
+	p.schedule.add(timer{at: now.Add(p.gap()), task: taskArrival})
 	if p.cfg.NeighborInterval > 0 {
-		p.schedule.add(appointment{at: now.Add(p.cfg.NeighborInterval), chore: choreNeighbors})
+		p.schedule.add(timer{at: now.Add(p.cfg.NeighborInterval), task: taskNeighbors})
 	}
 	if p.cfg.RestartEvery > 0 {
-		p.schedule.add(appointment{at: now.Add(p.nextRestart()), chore: choreRestart})
+		p.schedule.add(timer{at: now.Add(p.nextRestart()), task: taskRestart})
 	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	wake := time.NewTimer(0)
+	defer wake.Stop()
 	for {
 		if !p.draining && (ctx.Err() != nil || p.finished()) {
 			p.drain(time.Now())
 		}
-		if p.draining && p.schedule.deeds == 0 {
+		if p.draining && p.schedule.connTimers == 0 {
 			break
 		}
 		at, _ := p.schedule.next() // there is always a ping
 		if wait := time.Until(at); wait > 0 {
-			timer.Reset(wait)
+			wake.Reset(wait)
 			done := ctx.Done()
 			if p.draining {
 				done = nil
 			}
 			select {
-			case <-timer.C:
+			case <-wake.C:
 			case <-done:
 			}
 			continue
 		}
-		p.do(p.schedule.take(), at)
+		p.fire(p.schedule.take(), at)
 	}
 	p.pool.idle()
 	p.lastPings()
@@ -152,38 +152,38 @@ func (p *proxy) nextRestart() time.Duration {
 	return time.Duration((0.5 + p.daemon.Float64()) * float64(p.cfg.RestartEvery))
 }
 
-// do keeps an appointment that was due at the given time.
-func (p *proxy) do(a appointment, due time.Time) {
-	switch a.chore {
-	case choreArrival:
+// fire does what a timer that was due at the given time is for.
+func (p *proxy) fire(a timer, due time.Time) {
+	switch a.task {
+	case taskArrival:
 		if due.Before(p.suspended) {
-			p.schedule.add(appointment{at: p.suspended, chore: choreArrival})
+			p.schedule.add(timer{at: p.suspended, task: taskArrival})
 			return
 		}
 		p.arrive(due)
-	case chorePing:
+	case taskPing:
 		p.pushPing()
-		p.schedule.add(appointment{at: due.Add(p.cfg.PingInterval), chore: chorePing})
-	case choreNeighbors:
+		p.schedule.add(timer{at: due.Add(p.cfg.PingInterval), task: taskPing})
+	case taskNeighbors:
 		p.pushNeighbors()
-		p.schedule.add(appointment{at: due.Add(p.cfg.NeighborInterval), chore: choreNeighbors})
-	case choreRestart:
+		p.schedule.add(timer{at: due.Add(p.cfg.NeighborInterval), task: taskNeighbors})
+	case taskRestart:
 		p.restart(time.Now())
-		p.schedule.add(appointment{at: time.Now().Add(p.nextRestart()), chore: choreRestart})
+		p.schedule.add(timer{at: time.Now().Add(p.nextRestart()), task: taskRestart})
 	default:
-		p.perform(a.conn, a.deed)
+		p.perform(a.conn, a.op)
 		p.release(a.conn)
 	}
 }
 
-// arrive lets a client connect, and makes the appointment with the next one.
+// arrive lets a client connect, and starts the timer of the next one.
 func (p *proxy) arrive(due time.Time) {
 	s := p.upcoming
 	if s.restart && p.opened > 0 {
 		p.restart(time.Now())
 		s.restart = false
 		if p.suspended.After(time.Now()) {
-			p.schedule.add(appointment{at: p.suspended, chore: choreArrival})
+			p.schedule.add(timer{at: p.suspended, task: taskArrival})
 			return
 		}
 	}
@@ -196,13 +196,13 @@ func (p *proxy) arrive(due time.Time) {
 		due = time.Now() // else arrivals would never let anything else be due first
 	}
 	if !p.finished() {
-		p.schedule.add(appointment{at: due.Add(p.gap()), chore: choreArrival})
+		p.schedule.add(timer{at: due.Add(p.gap()), task: taskArrival})
 	}
 	p.open(s)
 }
 
-// appoint makes a connection's appointment, sooner when the run is ending.
-func (p *proxy) appoint(c *connection, now time.Time, st step) {
+// startTimer starts the timer of a connection's step, sooner when the run is ending.
+func (p *proxy) startTimer(c *connection, now time.Time, st step) {
 	at := now.Add(st.after)
 	if p.draining {
 		at = now.Add(time.Duration(float64(st.after) * p.shrink))
@@ -211,7 +211,7 @@ func (p *proxy) appoint(c *connection, now time.Time, st step) {
 		}
 	}
 	c.pending.Add(1)
-	p.schedule.add(appointment{at: at, deed: st.do, conn: c})
+	p.schedule.add(timer{at: at, op: st.op, conn: c})
 }
 
 // drain ends the arrivals and the restarts, and brings everything that is still
@@ -222,16 +222,16 @@ func (p *proxy) drain(now time.Time) {
 	// A receiver that hangs must not keep the run from ending.
 	time.AfterFunc(p.cfg.Drain+time.Duration(p.cfg.Tries+1)*p.cfg.Timeout, p.abandon)
 	var longest time.Duration
-	p.schedule.edit(func(a *appointment) bool {
+	p.schedule.edit(func(a *timer) bool {
 		if a.conn != nil {
 			longest = max(longest, a.at.Sub(now))
 		}
-		return a.chore != choreArrival && a.chore != choreRestart
+		return a.task != taskArrival && a.task != taskRestart
 	})
 	if longest > p.cfg.Drain {
 		p.shrink = float64(p.cfg.Drain) / float64(longest)
 	}
-	p.schedule.edit(func(a *appointment) bool {
+	p.schedule.edit(func(a *timer) bool {
 		if left := a.at.Sub(now); a.conn != nil && left > 0 {
 			a.at = now.Add(time.Duration(float64(left) * p.shrink))
 		}

@@ -289,7 +289,7 @@ func TestSOCKSIsNotListedWhileItNegotiates(t *testing.T) {
 	for a.conn == nil {
 		a = p.schedule.take()
 	}
-	p.perform(a.conn, a.deed)
+	p.perform(a.conn, a.op)
 	p.release(a.conn)
 	if ids, _, _ := p.presence.list(time.Now(), false); len(ids) != 1 {
 		t.Errorf("listed: %v", ids)

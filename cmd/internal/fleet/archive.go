@@ -20,8 +20,8 @@ func (a *archive) keep(c *connection) {
 	a.leftOpen = append(a.leftOpen, c)
 }
 
-// settle takes a connection to which nothing more can happen.
-func (a *archive) settle(p *proxy, c *connection) {
+// conclude takes a connection to which nothing more can happen.
+func (a *archive) conclude(p *proxy, c *connection) {
 	expected := c.expected(p.form)
 	if expected == "" {
 		// Whether pings show that it is gone before a restart does is not known yet.

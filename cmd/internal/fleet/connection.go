@@ -14,7 +14,7 @@ type connection struct {
 	instance string
 	script   *script
 
-	// pending counts its appointments and its events on their way; at zero
+	// pending counts its timers and its events on their way; at zero
 	// nothing more can happen to it.
 	pending atomic.Int32
 
@@ -71,24 +71,24 @@ func (p *proxy) open(s *script) {
 	now := time.Now()
 	if c.rejected {
 		p.end(c, now)
-		p.appointAll(c, now, s.rejection(p.cfg.InfoDelayMax))
+		p.startTimers(c, now, s.rejection(p.cfg.InfoDelayMax))
 		return
 	}
 	if s.mode == Transparent {
 		p.presence.add(c, now.Add(s.listedAfter))
 	}
-	p.appointAll(c, now, s.opening())
+	p.startTimers(c, now, s.opening())
 }
 
-// appointAll makes a connection's appointments. What is due at once is done at
+// startTimers starts the timers of a connection's steps. A start that is due at once is done at
 // once.
-func (p *proxy) appointAll(c *connection, now time.Time, steps []step) {
+func (p *proxy) startTimers(c *connection, now time.Time, steps []step) {
 	for _, st := range steps {
-		if st.after == 0 && st.do == doStart {
-			p.perform(c, st.do)
+		if st.after == 0 && st.op == opStart {
+			p.perform(c, st.op)
 			continue
 		}
-		p.appoint(c, now, st)
+		p.startTimer(c, now, st)
 	}
 }
 
@@ -99,7 +99,7 @@ func (p *proxy) openForGood() {
 	c.leftOpen = true
 	p.greet(s)
 	p.presence.add(c, time.Now())
-	p.perform(c, doStart)
+	p.perform(c, opStart)
 	p.archive.keep(c) // which now holds it
 }
 
@@ -140,15 +140,15 @@ func verdictOf(a answer) (verdict string, echo json.RawMessage) {
 	return verdictAccept, b.Bytes()
 }
 
-// perform does a deed of a connection.
-func (p *proxy) perform(c *connection, d deed) {
+// perform does one operation of a connection.
+func (p *proxy) perform(c *connection, d op) {
 	s := c.script
 	now := time.Now()
 	switch d {
-	case doStart:
+	case opStart:
 		c.start = &Delivery{Events: 1}
 		p.push(c, event{action: ActionStart, body: s.startMessage(p.source, c.id), tries: s.start, delivery: c.start})
-	case doNegotiated:
+	case opNegotiated:
 		if s.asks {
 			p.ask(c)
 			p.ask(c)
@@ -156,26 +156,26 @@ func (p *proxy) perform(c *connection, d deed) {
 		now = time.Now()
 		if c.rejected {
 			p.end(c, now)
-			p.appointAll(c, now, s.rejection(p.cfg.InfoDelayMax))
+			p.startTimers(c, now, s.rejection(p.cfg.InfoDelayMax))
 			return
 		}
 		p.presence.add(c, now.Add(s.listedAfter))
-		p.appointAll(c, now, s.closing())
-	case doContent:
+		p.startTimers(c, now, s.closing())
+	case opContent:
 		for _, m := range s.content {
 			// Synchronous, as the answer may change the data.
 			p.deliver(p.sendContext, event{
 				action: ActionContent, body: s.contentMessage(p.source, c.id, m), timeout: p.cfg.Timeout,
 			})
 		}
-	case doStop:
+	case opStop:
 		p.end(c, now)
 		if s.lostStop {
 			return // it cannot be encoded
 		}
 		c.stop = &Delivery{Events: 1}
 		p.push(c, event{action: ActionStop, body: s.stopMessage(p.form, p.source, c.id), tries: s.stop, delivery: c.stop})
-	case doInfo:
+	case opInfo:
 		p.end(c, now) // if the stop is late
 		c.info = &Delivery{Events: 1}
 		p.push(c, event{
@@ -203,6 +203,6 @@ func (p *proxy) push(c *connection, e event) {
 // release lets go of a connection; the last to do so closes its record.
 func (p *proxy) release(c *connection) {
 	if c.pending.Add(-1) == 0 {
-		p.archive.settle(p, c)
+		p.archive.conclude(p, c)
 	}
 }

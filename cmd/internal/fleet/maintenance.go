@@ -26,7 +26,7 @@ func (p *proxy) pingEvent(further bool) event {
 // pushPing sends a ping through the pool.
 func (p *proxy) pushPing() {
 	e := p.pingEvent(false)
-	e.tries = p.cfg.Faults.tries(p.upkeep)
+	e.tries = p.cfg.Faults.tries(p.maintenance)
 	p.pool.push(e)
 }
 
@@ -65,7 +65,7 @@ func (p *proxy) greet(s *script) {
 	p.ledger.with(func(t *Totals) { t.NeighborsNew++ })
 	e := p.neighborEvent("new", []string{address})
 	e.announces = true
-	e.tries = p.cfg.Faults.tries(p.upkeep)
+	e.tries = p.cfg.Faults.tries(p.maintenance)
 	p.pool.push(e)
 }
 
@@ -93,8 +93,8 @@ func (p *proxy) neighborEvent(state string, addresses []string) event {
 	return event{action: ActionNeighbor, body: encode(m), timeout: p.cfg.NeighborTimeout}
 }
 
-// newUpkeep is the source of what goes wrong with pings and neighbor messages.
+// newMaintenance is the source of what goes wrong with pings and neighbor messages.
 // How many there are depends on the clock, so it is not that of the scripts.
-func newUpkeep(seed uint64, index int) *rand.Rand {
+func newMaintenance(seed uint64, index int) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, ^uint64(index)))
 }

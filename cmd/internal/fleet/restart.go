@@ -18,7 +18,7 @@ func (p *proxy) boot(now time.Time) {
 	p.instance.Store(&instance)
 	p.instances = append(p.instances, instance)
 	p.object = 0
-	p.schedule.add(appointment{at: now.Add(p.cfg.FirstPing), chore: chorePing})
+	p.schedule.add(timer{at: now.Add(p.cfg.FirstPing), task: taskPing})
 }
 
 // instanceNow is the boot id.
@@ -35,12 +35,12 @@ func (p *proxy) restart(now time.Time) {
 
 	last := now.Add(min(destroyAfter, p.cfg.InfoDelayMax))
 	var dropped []*connection
-	p.schedule.edit(func(a *appointment) bool {
+	p.schedule.edit(func(a *timer) bool {
 		if a.conn == nil {
-			return a.chore != chorePing
+			return a.task != taskPing
 		}
 		a.conn.killed = true
-		if kill || a.deed != doInfo {
+		if kill || a.op != opInfo {
 			dropped = append(dropped, a.conn)
 			return false
 		}

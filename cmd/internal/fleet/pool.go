@@ -137,7 +137,7 @@ func (p *proxy) send(e event) {
 			p.ledger.with(func(t *Totals) { t.NeighborsAcknowledged++ })
 		}
 	}
-	if o.last.status == 202 && asksBack(e.action) && p.form == FormCurrent {
+	if o.last.status == 202 && refreshes(e.action) && p.form == FormCurrent {
 		// The receiver wants to know what is open.
 		p.deliverPing(p.sendContext, true)
 		if all := p.neighbors.all(); len(all) > 0 {
@@ -149,7 +149,7 @@ func (p *proxy) send(e event) {
 	}
 }
 
-// asksBack says whether answering 202 to the action makes smithproxy report.
-func asksBack(a Action) bool {
+// refreshes says whether answering 202 to the action makes smithproxy report.
+func refreshes(a Action) bool {
 	return a == ActionStart || a == ActionStop || a == ActionInfo
 }

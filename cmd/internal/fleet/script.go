@@ -76,18 +76,18 @@ type content struct {
 // step is something a connection does at a time after another.
 type step struct {
 	after time.Duration
-	do    deed
+	op    op
 }
 
-// deed is what a step does.
-type deed int
+// op is what a step does.
+type op int
 
 const (
-	doStart deed = iota
-	doNegotiated
-	doContent
-	doStop
-	doInfo
+	opStart op = iota
+	opNegotiated
+	opContent
+	opStop
+	opInfo
 )
 
 // label is the session label. A side that is not known yet is 0:0, and IPv6
@@ -149,10 +149,10 @@ func (s *script) startTransport() string {
 func (s *script) opening() []step {
 	var steps []step
 	if !s.startDelayed() {
-		steps = append(steps, step{0, doStart})
+		steps = append(steps, step{0, opStart})
 	}
 	if s.mode == SOCKS {
-		return append(steps, step{s.negotiation, doNegotiated})
+		return append(steps, step{s.negotiation, opNegotiated})
 	}
 	return append(steps, s.closing()...)
 }
@@ -170,7 +170,7 @@ func (s *script) startDelayed() bool {
 func (s *script) closing() []step {
 	var steps []step
 	if len(s.content) > 0 {
-		steps = append(steps, step{s.duration / 2, doContent})
+		steps = append(steps, step{s.duration / 2, opContent})
 	}
 	stop, info := s.duration, s.duration+s.infoDelay
 	if s.order == infoBeforeStop && s.sendsInfo() {
@@ -178,9 +178,9 @@ func (s *script) closing() []step {
 		info = stop
 		stop += s.orderGap
 	}
-	steps = append(steps, step{stop, doStop})
+	steps = append(steps, step{stop, opStop})
 	if s.sendsInfo() {
-		steps = append(steps, step{info, doInfo})
+		steps = append(steps, step{info, opInfo})
 	}
 	if s.startDelayed() {
 		start := stop + s.orderGap
@@ -190,7 +190,7 @@ func (s *script) closing() []step {
 		case s.order == infoBeforeStart:
 			start = info + s.orderGap
 		}
-		steps = append(steps, step{start, doStart})
+		steps = append(steps, step{start, opStart})
 	}
 	return steps
 }
@@ -199,9 +199,9 @@ func (s *script) closing() []step {
 // info. Over SOCKS the object lives on for as long as it may.
 func (s *script) rejection(infoDelayMax time.Duration) []step {
 	if s.mode == SOCKS {
-		return []step{{infoDelayMax, doInfo}}
+		return []step{{infoDelayMax, opInfo}}
 	}
-	return []step{{min(s.infoDelay, infoDelayMax), doInfo}}
+	return []step{{min(s.infoDelay, infoDelayMax), opInfo}}
 }
 
 // hasStatistics says whether an info carries statistics: without data there are

@@ -132,9 +132,9 @@ func newTestProxy(t *testing.T, cfg Config) *proxy {
 // playAll does what a proxy has on its schedule for connections, whatever the
 // time.
 func playAll(p *proxy) {
-	for p.schedule.deeds > 0 {
+	for p.schedule.connTimers > 0 {
 		if a := p.schedule.take(); a.conn != nil {
-			p.perform(a.conn, a.deed)
+			p.perform(a.conn, a.op)
 			p.pool.idle() // in order
 			p.release(a.conn)
 		}
