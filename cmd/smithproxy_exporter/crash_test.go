@@ -229,7 +229,7 @@ func (c *crashed) settled() bool {
 }
 
 func crashFleet(url string) fleet.Config {
-	cfg := fleet.DefaultConfig()
+	cfg := fleetConfig()
 	cfg.URL, cfg.Seed = url, *simSeed
 	cfg.MaxSpeed = true
 	cfg.Form = fleet.FormMixed

@@ -44,7 +44,7 @@ func runSimulator(t *testing.T, verdict event.Verdict) {
 		// Proxies here ping often, and negotiate fast.
 		c.Connections.NegotiationGrace = model.Duration(10 * time.Second)
 	})
-	cfg := fleet.DefaultConfig()
+	cfg := fleetConfig()
 	cfg.URL = e.webhook
 	cfg.Seed = *simSeed
 	cfg.Duration = *simDuration

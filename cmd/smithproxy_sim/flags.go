@@ -41,6 +41,8 @@ func addFlags(app *kingpin.Application) *options {
 	flag(app, "plain-proxies", "How many of them, the last ones, have no policy feature.", &c.PlainProxies)
 	flag(app, "name-prefix", "Beginning of the source names.", &c.NamePrefix)
 	flag(app, "threads", "Sending threads of one proxy.", &c.Threads)
+	app.Flag("generation", "Version of smithproxy to play: 2025, ptr (summer 2026) or 2026 (October 2026).").
+		Default(string(c.Generation)).EnumVar((*string)(&c.Generation), generations()...)
 	app.Flag("form", "Form of the messages: current, howto, or mixed (every second proxy howto).").
 		Default(string(c.Form)).EnumVar((*string)(&c.Form), string(fleet.FormCurrent), string(fleet.FormHOWTO), string(fleet.FormMixed))
 
@@ -55,6 +57,14 @@ func addFlags(app *kingpin.Application) *options {
 
 	flag(app, "access-share", "Share of connections that send access-request.", &c.AccessShare)
 	flag(app, "socks-share", "Share of TCP connections that come over SOCKS.", &c.SOCKSShare)
+	flag(app, "socks-udp-share", "Share of UDP connections other than DNS that come over SOCKS.", &c.SOCKSUDPShare)
+	flag(app, "connect-share", "Share of TLS connections that come over HTTP CONNECT (not 2025).", &c.ConnectShare)
+	flag(app, "ssh-share", "Share of connections that are inspected SSH (2026).", &c.SSHShare)
+	flag(app, "quic-share", "Share of connections that become the streams of a QUIC connection (not 2025).", &c.QUICShare)
+	flag(app, "silent-end-share", "Share of SSH connections and QUIC streams that end without a connection-stop.", &c.SilentEndShare)
+	flag(app, "implicit-share", "Share of connections that pass without a rule (policy 65500).", &c.ImplicitShare)
+	flag(app, "sinkhole-share", "Share of connections with a sink feature.", &c.SinkholeShare)
+	flag(app, "address-reuse-share", "Share of connections that get the id of a closed one (ptr).", &c.AddressReuseShare)
 	flag(app, "statistics-share", "Share of connections with the statistics feature.", &c.StatisticsShare)
 	flag(app, "content-share", "Share of connections that send connection-content.", &c.ContentShare)
 	flag(app, "duration-max", "Longest duration of a connection.", &c.DurationMax)
@@ -70,9 +80,8 @@ func addFlags(app *kingpin.Application) *options {
 	flag(app, "restart-every", "Mean time between restarts of a proxy; 0 is never.", &c.RestartEvery)
 	flag(app, "restart-share", "Share of connections before which the proxy restarts.", &c.RestartShare)
 	flag(app, "restart-kill-share", "Share of restarts by SIGKILL instead of SIGTERM.", &c.RestartKillShare)
-	flag(app, "timeout", "Timeout of one try.", &c.Timeout)
-	flag(app, "neighbor-timeout", "Timeout of one try of a neighbor message.", &c.NeighborTimeout)
-	flag(app, "tries", "Tries of one event.", &c.Tries)
+	flag(app, "timeout", "Timeout of one try; of all tries together in 2026.", &c.Timeout)
+	flag(app, "neighbor-timeout", "The same for a neighbor message.", &c.NeighborTimeout)
 
 	f := &c.Faults
 	app.Flag("faults", "A sensible share of every fault that has none.").BoolVar(&o.allFaults)
@@ -92,4 +101,13 @@ func addFlags(app *kingpin.Application) *options {
 		PlaceHolder(strconv.FormatBool(c.ReportConnections)).SetValue((*boolText)(&c.ReportConnections))
 	app.Flag("quiet", "No status and no summary.").BoolVar(&o.quiet)
 	return o
+}
+
+// generations are the values of --generation.
+func generations() []string {
+	var names []string
+	for _, g := range fleet.Generations {
+		names = append(names, string(g))
+	}
+	return names
 }

@@ -1,9 +1,7 @@
 package fleet
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -11,20 +9,26 @@ import (
 // connection is a script being played.
 type connection struct {
 	id       string
+	ordinal  int // among the connections of the boot with this id, from 1
 	instance string
 	script   *script
 
 	// pending counts its timers and its events on their way; at zero
 	// nothing more can happen to it.
 	pending atomic.Int32
+	// uncertain: a delivery failed without telling whether the receiver has it.
+	uncertain atomic.Bool
 
 	// Only the scheduler touches these until nothing is pending.
 	asked    bool
 	verdict  string
+	decision string // what the receiver answered, even if the answer was lost
 	echo     json.RawMessage
 	rejected bool
+	blocked  bool // its access-request failed, and the proxy fails closed
 	leftOpen bool
 	killed   bool // by a restart
+	planned  bool // which was a SIGTERM
 	access   *Delivery
 	start    *Delivery
 	stop     *Delivery
@@ -35,24 +39,16 @@ type connection struct {
 	listed      time.Time
 	ended       bool
 	endedAtList uint64
+	everListed  bool // by a list that the receiver acknowledged
 }
 
-// Verdicts of access-request.
-const (
-	verdictAccept = "accept"
-	verdictReject = "reject"
-	verdictFailed = "failed" // no usable answer: the connection passes
-)
+// denied says whether the proxy let nothing of the connection pass.
+func (c *connection) denied() bool { return c.rejected || c.blocked }
 
-// newConnection makes a proxy object. Object ids begin again with nearly the
-// same values after a boot, as addresses in memory do.
+// newConnection makes a proxy object.
 func (p *proxy) newConnection(s *script) *connection {
-	p.object++
-	oid := 0xFEE9B109FF3D - 7*p.object - p.daemon.Uint64N(6)
-	c := &connection{
-		id:       fmt.Sprintf("%s-OID-%X", p.instanceNow(), oid),
-		instance: p.instanceNow(), script: s, listIndex: -1,
-	}
+	c := &connection{instance: p.instanceNow(), script: s, listIndex: -1}
+	c.id, c.ordinal = p.ids.next(s.client)
 	c.pending.Store(1) // held by the caller
 	p.live.started.Add(1)
 	p.ledger.with(func(t *Totals) { t.Connections++ })
@@ -67,14 +63,16 @@ func (p *proxy) open(s *script) {
 	if s.mode == Transparent && s.asks {
 		p.ask(c)
 	}
-	p.greet(s)
+	if !c.denied() || s.mode != Transparent || p.behavior.announcesDenied {
+		p.greet(s)
+	}
 	now := time.Now()
-	if c.rejected {
+	if c.denied() {
 		p.end(c, now)
 		p.startTimers(c, now, s.rejection(p.cfg.InfoDelayMax))
 		return
 	}
-	if s.mode == Transparent {
+	if s.mode == Transparent && s.listable() {
 		p.presence.add(c, now.Add(s.listedAfter))
 	}
 	p.startTimers(c, now, s.opening())
@@ -98,46 +96,11 @@ func (p *proxy) openForGood() {
 	c := p.newConnection(s)
 	c.leftOpen = true
 	p.greet(s)
-	p.presence.add(c, time.Now())
+	if s.listable() {
+		p.presence.add(c, time.Now())
+	}
 	p.perform(c, opStart)
 	p.archive.keep(c) // which now holds it
-}
-
-// ask sends one access-request and waits for the answer, and with it the whole
-// proxy does.
-func (p *proxy) ask(c *connection) {
-	c.asked = true
-	if c.access == nil {
-		c.access = &Delivery{}
-	}
-	c.access.Events++
-	id := c.id
-	o := p.deliver(p.sendContext, event{
-		action: ActionAccess, body: c.script.accessMessage(p.form, p.source, id),
-		tries: c.script.access, timeout: p.cfg.Timeout, delivery: c.access,
-	})
-	verdict, echo := verdictOf(o.last)
-	if verdict == verdictReject {
-		p.live.rejects.Add(1)
-	}
-	p.ledger.with(func(t *Totals) { t.Verdicts[verdict]++ })
-	if !c.rejected { // over SOCKS the first reject is final
-		c.verdict, c.echo, c.rejected = verdict, echo, verdict == verdictReject
-	}
-}
-
-// verdictOf reads an answer to access-request. Only a 2xx with the string
-// "reject" rejects. The echo is the JSON of a 2xx, nil without one.
-func verdictOf(a answer) (verdict string, echo json.RawMessage) {
-	var b bytes.Buffer
-	if !a.ok() || json.Compact(&b, a.body) != nil || b.Len() == 0 {
-		return verdictFailed, nil
-	}
-	var said map[string]json.RawMessage
-	if json.Unmarshal(b.Bytes(), &said) == nil && string(said["access-response"]) == `"reject"` {
-		return verdictReject, b.Bytes()
-	}
-	return verdictAccept, b.Bytes()
 }
 
 // perform does one operation of a connection.
@@ -150,16 +113,17 @@ func (p *proxy) perform(c *connection, d op) {
 		p.push(c, event{action: ActionStart, body: s.startMessage(p.source, c.id), tries: s.start, delivery: c.start})
 	case opNegotiated:
 		if s.asks {
-			p.ask(c)
-			p.ask(c)
+			p.askAll(c)
 		}
 		now = time.Now()
-		if c.rejected {
+		if c.denied() {
 			p.end(c, now)
 			p.startTimers(c, now, s.rejection(p.cfg.InfoDelayMax))
 			return
 		}
-		p.presence.add(c, now.Add(s.listedAfter))
+		if s.listable() {
+			p.presence.add(c, now.Add(s.listedAfter))
+		}
 		p.startTimers(c, now, s.closing())
 	case opContent:
 		for _, m := range s.content {
@@ -170,8 +134,8 @@ func (p *proxy) perform(c *connection, d op) {
 		}
 	case opStop:
 		p.end(c, now)
-		if s.lostStop {
-			return // it cannot be encoded
+		if s.lostStop || s.silentEnd {
+			return // it cannot be encoded, or the proxy sends none
 		}
 		c.stop = &Delivery{Events: 1}
 		p.push(c, event{action: ActionStop, body: s.stopMessage(p.form, p.source, c.id), tries: s.stop, delivery: c.stop})
@@ -180,7 +144,7 @@ func (p *proxy) perform(c *connection, d op) {
 		c.info = &Delivery{Events: 1}
 		p.push(c, event{
 			action: ActionInfo, tries: s.info, delivery: c.info,
-			body: s.infoMessage(p.form, p.source, c.id, c.echo, c.rejected),
+			body: s.infoMessage(p.form, p.source, c.id, c.echo, c.denied()),
 		})
 	}
 }
@@ -197,7 +161,7 @@ func (p *proxy) end(c *connection, now time.Time) {
 func (p *proxy) push(c *connection, e event) {
 	c.pending.Add(1)
 	e.conn, e.timeout = c, p.cfg.Timeout
-	p.pool.push(e)
+	p.enqueue(e)
 }
 
 // release lets go of a connection; the last to do so closes its record.

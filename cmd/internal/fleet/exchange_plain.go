@@ -37,7 +37,7 @@ func (x *exchanger) doPlain(ctx context.Context, r request) (answer, error) {
 		readers.Put(in)
 	}()
 
-	expect := len(r.body) > expectAbove && !r.abort
+	expect := x.expects && len(r.body) > expectAbove && !r.abort
 	head := x.head(r, expect)
 	a := answer{sent: time.Now()}
 	if r.abort {

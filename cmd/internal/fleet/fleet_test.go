@@ -128,7 +128,7 @@ func checkConnections(t *testing.T, report *Report, got []received) {
 	}
 	byID := make(map[string]*seen)
 	for _, m := range got {
-		if !strings.Contains(m.ID, "-OID-") {
+		if !strings.HasPrefix(m.ID, "Proxy-") {
 			continue
 		}
 		k := m.Source + "/" + m.ID
@@ -172,6 +172,10 @@ func checkConnections(t *testing.T, report *Report, got []received) {
 			want = []string{ExpectedStop}
 		case s.reject:
 			want = []string{ExpectedRejected}
+		case s.actions[ActionInfo] > 0 && c.Blocked:
+			want = []string{ExpectedBlocked}
+		case s.actions[ActionInfo] > 0 && c.PlannedStop:
+			want = []string{ExpectedRestart}
 		case s.actions[ActionInfo] > 0:
 			want = []string{ExpectedLost}
 		case s.actions[ActionStart] == 0 && s.actions[ActionAccess] == 0:
@@ -282,8 +286,8 @@ func TestSOCKSIsNotListedWhileItNegotiates(t *testing.T) {
 	r := newReceiver(t, false, nil)
 	p := newTestProxy(t, quick(r.URL))
 	p.open(with(func(s *script) { s.mode = SOCKS }))
-	if ids, _, _ := p.presence.list(time.Now(), false); len(ids) > 0 {
-		t.Errorf("listed: %v", ids)
+	if l := p.presence.list(time.Now(), false); len(l.ids) > 0 {
+		t.Errorf("listed: %v", l.ids)
 	}
 	a := p.schedule.take()
 	for a.conn == nil {
@@ -291,8 +295,8 @@ func TestSOCKSIsNotListedWhileItNegotiates(t *testing.T) {
 	}
 	p.perform(a.conn, a.op)
 	p.release(a.conn)
-	if ids, _, _ := p.presence.list(time.Now(), false); len(ids) != 1 {
-		t.Errorf("listed: %v", ids)
+	if l := p.presence.list(time.Now(), false); len(l.ids) != 1 {
+		t.Errorf("listed: %v", l.ids)
 	}
 	playAll(p)
 }
@@ -304,7 +308,7 @@ func TestRestart(t *testing.T) {
 		infos     int
 		expected  string
 	}{
-		{"SIGTERM", 0, 1, ExpectedLost},
+		{"SIGTERM", 0, 1, ExpectedRestart},
 		{"SIGKILL", 1, 0, ExpectedRestart},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -365,21 +369,25 @@ func TestEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// What ended without a word is lost when two lists show it, and went with the
-// restart when that came first.
+// A connection that ends without an event is lost when two lists lack it after one
+// that had it, and is closed by the restart when that comes first.
 func TestSilentEnds(t *testing.T) {
 	for _, tt := range []struct {
-		name           string
-		pings          int
-		restart, howto bool
-		want           string
+		name            string
+		pings           int
+		listed, restart bool
+		howto, legacy   bool
+		want            string
 	}{
-		{"two pings", 2, false, false, ExpectedLost},
-		{"one ping at the end", 1, false, false, ExpectedLost},
-		{"no ping", 0, false, false, ExpectedOpen},
-		{"one ping, then a restart", 1, true, false, ExpectedRestart},
-		{"two pings, then a restart", 2, true, false, ExpectedLost},
-		{"pings without a list", 2, false, true, ExpectedOpen},
+		{"two pings", 2, true, false, false, false, ExpectedLost},
+		{"one ping at the end", 1, true, false, false, false, ExpectedLost},
+		{"no ping", 0, true, false, false, false, ExpectedOpen},
+		{"one ping, then a restart", 1, true, true, false, false, ExpectedRestart},
+		{"two pings, then a restart", 2, true, true, false, false, ExpectedLost},
+		{"pings without a list", 2, true, false, true, false, ExpectedOpen},
+		{"never listed", 2, false, false, false, false, ExpectedOpen},
+		{"never listed, then a restart", 2, false, true, false, false, ExpectedRestart},
+		{"never listed, but that does not matter", 2, false, false, false, true, ExpectedLost},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newReceiver(t, false, nil)
@@ -387,9 +395,12 @@ func TestSilentEnds(t *testing.T) {
 			if tt.howto {
 				cfg.Form = FormHOWTO
 			}
+			cfg.LegacyExpectations = tt.legacy
 			p := newTestProxy(t, cfg)
-			p.deliverPing(t.Context(), false) // before it there is nothing to learn
 			p.open(with(func(s *script) { s.lostStop = true }))
+			if tt.listed {
+				p.deliverPing(t.Context(), false)
+			}
 			playAll(p)
 			for range tt.pings {
 				p.deliverPing(t.Context(), false)

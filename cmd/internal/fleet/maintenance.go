@@ -12,12 +12,13 @@ func (p *proxy) pingEvent(further bool) event {
 	m := message{Action: ActionPing, Source: p.source}
 	e := event{action: ActionPing, timeout: p.cfg.Timeout}
 	if p.form != FormHOWTO {
-		ids, plus, number := p.presence.list(time.Now(), further)
-		m.Instance, m.Proxies = p.instanceNow(), null(ids)
+		l := p.presence.list(time.Now(), further)
+		empty := p.behavior.emptyList
+		m.Instance, m.Proxies = p.instanceNow(), listOr(empty, l.ids)
 		if further {
-			m.ProxiesPlus = null(plus)
+			m.ProxiesPlus = listOr(empty, l.plus)
 		}
-		e.list = number
+		e.list, e.listed = l.number, l.listed
 	}
 	e.body = encode(m)
 	return e
@@ -27,20 +28,24 @@ func (p *proxy) pingEvent(further bool) event {
 func (p *proxy) pushPing() {
 	e := p.pingEvent(false)
 	e.tries = p.cfg.Faults.tries(p.maintenance)
-	p.pool.push(e)
+	p.enqueue(e)
 }
 
 // deliverPing sends a ping at once and waits for the answer.
 func (p *proxy) deliverPing(ctx context.Context, further bool) {
 	e := p.pingEvent(further)
-	if o := p.deliver(ctx, e); o.acked > 0 && e.list > 0 {
-		p.listTaken(e.list)
+	if o := p.deliver(ctx, e); o.acked > 0 {
+		p.listTaken(e)
 	}
 }
 
-// listTaken notes that the receiver took a list of what is open.
-func (p *proxy) listTaken(number uint64) {
-	p.presence.acknowledged(number)
+// listTaken notes that the receiver took a ping, if that has a list of what is
+// open.
+func (p *proxy) listTaken(e event) {
+	if e.list == 0 {
+		return
+	}
+	p.presence.acknowledged(e.list, e.listed)
 	p.archive.sweep(p)
 }
 
@@ -66,7 +71,7 @@ func (p *proxy) greet(s *script) {
 	e := p.neighborEvent("new", []string{address})
 	e.announces = true
 	e.tries = p.cfg.Faults.tries(p.maintenance)
-	p.pool.push(e)
+	p.enqueue(e)
 }
 
 // pushNeighbors sends an update of all known addresses. The HOWTO form has room
@@ -74,12 +79,12 @@ func (p *proxy) greet(s *script) {
 func (p *proxy) pushNeighbors() {
 	if p.form == FormHOWTO {
 		for _, a := range p.neighbors.takeActive() {
-			p.pool.push(p.neighborEvent("update", []string{a}))
+			p.enqueue(p.neighborEvent("update", []string{a}))
 		}
 		return
 	}
 	if all := p.neighbors.all(); len(all) > 0 {
-		p.pool.push(p.neighborEvent("update", all))
+		p.enqueue(p.neighborEvent("update", all))
 	}
 }
 

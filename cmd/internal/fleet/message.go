@@ -98,6 +98,7 @@ type accessDetails struct {
 
 type infoDetails struct {
 	Access     any             `json:"access-request,omitempty"`
+	Sinkhole   *sinkholeInfo   `json:"sinkhole,omitempty"`
 	Statistics *statisticsInfo `json:"statistics,omitempty"`
 }
 
@@ -105,6 +106,16 @@ type infoDetails struct {
 type accessEcho struct {
 	Response json.RawMessage `json:"access-response"`
 	Session  string          `json:"session,omitempty"`
+}
+
+// sinkholeInfo is what a sink feature swallowed, left from the client and right
+// from the server.
+type sinkholeInfo struct {
+	ReplacementSize int  `json:"replacement_size"`
+	SinkLeft        bool `json:"sink_left"`
+	SinkRight       bool `json:"sink_right"`
+	SunkenLeft      int  `json:"sunken_left"`
+	SunkenRight     int  `json:"sunken_right"`
 }
 
 type statisticsInfo struct {
@@ -165,10 +176,11 @@ func encode(m message) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
 }
 
-// null is a nil slice under a key that is always there.
-func null(list []string) any {
+// listOr is a list under a key that is always there, with its own form when it
+// is empty.
+func listOr(empty string, list []string) any {
 	if len(list) == 0 {
-		return json.RawMessage("null")
+		return json.RawMessage(empty)
 	}
 	return list
 }
@@ -182,7 +194,7 @@ func (s *script) startMessage(source, id string) []byte {
 
 func (s *script) accessMessage(form Form, source, id string) []byte {
 	policy := -1 // not matched yet
-	if s.mode == SOCKS {
+	if s.mode != Transparent {
 		policy = s.policy
 	}
 	m := message{Action: ActionAccess, Source: source, ID: id}
@@ -201,7 +213,7 @@ func (s *script) accessMessage(form Form, source, id string) []byte {
 func (s *script) stopMessage(form Form, source, id string) []byte {
 	info := stopInfo{BytesDown: s.down, BytesUp: s.up, Policy: s.policy, Session: s.stopLabel()}
 	if form != FormHOWTO {
-		info.JA4CH, info.JA4SH, info.JA4IgnoreSNI = &s.ja4ch, &s.ja4sh, new(bool)
+		info.JA4CH, info.JA4SH, info.JA4IgnoreSNI = &s.ja4ch, &s.ja4sh, &s.ja4IgnoreSNI
 	}
 	if s.app != "" {
 		info.L7 = &l7Info{App: s.app, Details: s.details, JA4H: s.ja4h, Signatures: s.signatures}
@@ -214,9 +226,9 @@ func (s *script) stopMessage(form Form, source, id string) []byte {
 
 // infoMessage is what the policy features collected: the echo of the answer to
 // access-request, if one was asked, and the statistics.
-func (s *script) infoMessage(form Form, source, id string, echo json.RawMessage, rejected bool) []byte {
+func (s *script) infoMessage(form Form, source, id string, echo json.RawMessage, denied bool) []byte {
 	session := s.stopLabel()
-	if rejected {
+	if denied {
 		session = s.accessLabel()
 	}
 	var d infoDetails
@@ -227,7 +239,10 @@ func (s *script) infoMessage(form Form, source, id string, echo json.RawMessage,
 			d.Access = infoOf{accessEcho{Response: echo, Session: session}}
 		}
 	}
-	if s.hasStatistics() && !rejected {
+	if s.sinks() && !denied {
+		d.Sinkhole = s.sinkhole.message()
+	}
+	if s.hasStatistics() && !denied {
 		d.Statistics = s.statisticsOf()
 		if form != FormHOWTO {
 			d.Statistics.Info = &protocolInfo{Protocol: s.protocol(), Session: session}
@@ -280,6 +295,13 @@ func (e sample) message() sideEntropy {
 	return sideEntropy{
 		Bytes: e.bytes, Entropy: number(e.entropy),
 		TopByte: e.topByte, TopCount: e.topCount, TopRatio: ratio,
+	}
+}
+
+func (h *Sinkhole) message() *sinkholeInfo {
+	return &sinkholeInfo{
+		ReplacementSize: h.ReplacementSize, SinkLeft: h.Left, SinkRight: h.Right,
+		SunkenLeft: h.SunkenLeft, SunkenRight: h.SunkenRight,
 	}
 }
 

@@ -14,13 +14,17 @@ import (
 // the other: an access-request holds up everything else, as the lock of a real
 // proxy does. What it sends otherwise goes through the pool.
 type proxy struct {
-	cfg         Config
-	source      string
-	form        Form
-	path        string // of the webhook, with the query
-	exchanger   *exchanger
+	cfg      Config
+	source   string
+	form     Form
+	path     string // of the webhook, with the query
+	behavior *behavior
+	// exchange makes one exchange with the receiver.
+	exchange    func(context.Context, request) (answer, error)
 	traffic     *traffic
 	daemon      *rand.Rand // boot ids, object ids and times of restarts
+	ids         objectIDs
+	refreshes   gate
 	maintenance *rand.Rand // what goes wrong with pings and neighbor messages
 	logger      *slog.Logger
 	live        *counters
@@ -37,7 +41,6 @@ type proxy struct {
 	opened      int
 	instance    atomic.Pointer[string] // read by the threads too
 	instances   []string
-	object      uint64 // objects made since the boot
 	suspended   time.Time
 	draining    bool
 	drainEnd    time.Time
@@ -47,13 +50,15 @@ type proxy struct {
 }
 
 func newProxy(cfg Config, index int, x *exchanger, live *counters, tooLarge func() []byte) *proxy {
+	b := behaviors[cfg.Generation]
 	p := &proxy{
-		cfg:       cfg,
-		source:    fmt.Sprintf("%s%d", cfg.NamePrefix, index+1),
-		form:      cfg.form(index),
-		path:      requestPath(x.url),
-		exchanger: x,
-		traffic:   newTraffic(cfg, index),
+		cfg:      cfg,
+		source:   fmt.Sprintf("%s%d", cfg.NamePrefix, index+1),
+		form:     cfg.form(index),
+		path:     requestPath(x.url),
+		behavior: &b,
+		exchange: x.do,
+		traffic:  newTraffic(cfg, index),
 		// Another stream, so that when a proxy restarts does not change its scripts.
 		daemon:      rand.New(rand.NewPCG(^cfg.Seed, uint64(index))),
 		maintenance: newMaintenance(cfg.Seed, index),
@@ -67,6 +72,7 @@ func newProxy(cfg Config, index int, x *exchanger, live *counters, tooLarge func
 	if index < cfg.Connections%cfg.Proxies {
 		p.limit++
 	}
+	p.ids = objectIDs{kind: b.idKind, rand: p.daemon, reuseShare: cfg.AddressReuseShare}
 	p.neighbors.known = make(map[string]struct{})
 	p.neighbors.active = make(map[string]struct{})
 	return p
@@ -98,7 +104,7 @@ func (p *proxy) run(ctx, sendContext context.Context) {
 	if p.cfg.MaxSpeed {
 		queue = 2 * p.cfg.Threads // the threads set the pace
 	}
-	p.pool = newPool(p.cfg.Threads, queue, p.send)
+	p.pool = newPool(p.cfg.Threads, queue, p.behavior.queueLimit, p.send)
 	now := time.Now()
 	p.boot(now)
 	p.upcoming = p.traffic.next()
@@ -188,7 +194,7 @@ func (p *proxy) arrive(due time.Time) {
 		}
 	}
 	if s.garbage != garbageNone {
-		p.pool.push(event{garbage: s.garbage, timeout: p.cfg.Timeout})
+		p.enqueue(event{garbage: s.garbage, timeout: p.cfg.Timeout})
 	}
 	p.opened++
 	p.upcoming = p.traffic.next()
@@ -220,7 +226,7 @@ func (p *proxy) drain(now time.Time) {
 	p.draining = true
 	p.drainEnd = now.Add(p.cfg.Drain)
 	// A receiver that hangs must not keep the run from ending.
-	time.AfterFunc(p.cfg.Drain+time.Duration(p.cfg.Tries+1)*p.cfg.Timeout, p.abandon)
+	time.AfterFunc(p.cfg.Drain+time.Duration(p.behavior.tries+1)*p.cfg.Timeout, p.abandon)
 	var longest time.Duration
 	p.schedule.edit(func(a *timer) bool {
 		if a.conn != nil {

@@ -17,7 +17,8 @@ func (p *proxy) boot(now time.Time) {
 	instance := fmt.Sprintf("Proxy-%X", random)
 	p.instance.Store(&instance)
 	p.instances = append(p.instances, instance)
-	p.object = 0
+	p.ids.boot(instance)
+	p.refreshes.reset()
 	p.schedule.add(timer{at: now.Add(p.cfg.FirstPing), task: taskPing})
 }
 
@@ -25,13 +26,17 @@ func (p *proxy) boot(now time.Time) {
 func (p *proxy) instanceNow() string { return *p.instance.Load() }
 
 // restart ends a life of the daemon by SIGTERM or SIGKILL and begins the next.
-// What was open never stops. After a SIGTERM its infos come later, after a
-// SIGKILL nothing does.
+// What was open never stops. After a SIGTERM its infos come later if the
+// generation sends them, after a SIGKILL nothing does.
 func (p *proxy) restart(now time.Time) {
 	kill := p.daemon.Float64() < p.cfg.RestartKillShare
 	overlap := p.daemon.IntN(2) == 0 // the next daemon does not wait for the last one
+	infos := !kill && p.behavior.infosAtStop
+	if !kill && !infos {
+		p.pool.discard(func(e event) { p.giveUp(e, outcome{discarded: true}) })
+	}
 	p.pool.idle()
-	p.archive.restarted(p)
+	p.archive.restarted(p, !kill)
 
 	last := now.Add(min(destroyAfter, p.cfg.InfoDelayMax))
 	var dropped []*connection
@@ -39,8 +44,8 @@ func (p *proxy) restart(now time.Time) {
 		if a.conn == nil {
 			return a.task != taskPing
 		}
-		a.conn.killed = true
-		if kill || a.op != opInfo {
+		a.conn.killed, a.conn.planned = true, !kill
+		if !infos || a.op != opInfo {
 			dropped = append(dropped, a.conn)
 			return false
 		}
@@ -54,9 +59,14 @@ func (p *proxy) restart(now time.Time) {
 		p.end(c, now)
 		p.release(c)
 	}
-	p.ledger.with(func(t *Totals) { t.Restarts++ })
+	p.ledger.with(func(t *Totals) {
+		t.Restarts++
+		if !kill {
+			t.PlannedStops++
+		}
+	})
 	p.logger.Debug("Restarting", "source", p.source, "kill", kill, "overlap", overlap)
-	if !kill && !overlap {
+	if infos && !overlap {
 		p.suspended, now = last, last
 	}
 	p.boot(now)
