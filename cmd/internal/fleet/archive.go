@@ -31,9 +31,8 @@ func (a *archive) conclude(p *proxy, c *connection) {
 		return
 	}
 	a.close(p, c, expected)
-	// The lists may go on holding a UDP connection after its stop.
-	if c.script.lingers == 0 && !c.uncertain.Load() && expected != ExpectedOpen {
-		p.ids.free(c, expected != ExpectedNone)
+	if expected != ExpectedOpen {
+		p.free(c, expected != ExpectedNone)
 	}
 }
 

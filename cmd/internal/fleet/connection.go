@@ -18,6 +18,8 @@ type connection struct {
 	pending atomic.Int32
 	// uncertain: a delivery failed without telling whether the receiver has it.
 	uncertain atomic.Bool
+	// stopTold: the receiver acknowledged the stop.
+	stopTold atomic.Bool
 
 	// Only the scheduler touches these until nothing is pending.
 	asked    bool
@@ -27,6 +29,7 @@ type connection struct {
 	rejected bool
 	blocked  bool // its access-request failed, and the proxy fails closed
 	leftOpen bool
+	freed    bool // a later connection may have the id
 	killed   bool // by a restart
 	planned  bool // which was a SIGTERM
 	access   *Delivery
@@ -48,7 +51,7 @@ func (c *connection) denied() bool { return c.rejected || c.blocked }
 // newConnection makes a proxy object.
 func (p *proxy) newConnection(s *script) *connection {
 	c := &connection{instance: p.instanceNow(), script: s, listIndex: -1}
-	c.id, c.ordinal = p.ids.next(s.client)
+	c.id, c.ordinal = p.ids.next(s.client, s.labelsInfo(p.form))
 	c.pending.Store(1) // held by the caller
 	p.live.started.Add(1)
 	p.ledger.with(func(t *Totals) { t.Connections++ })
@@ -146,7 +149,23 @@ func (p *proxy) perform(c *connection, d op) {
 			action: ActionInfo, tries: s.info, delivery: c.info,
 			body: s.infoMessage(p.form, p.source, c.id, c.echo, c.denied()),
 		})
+		if c.stopTold.Load() {
+			// The info leaves while the object is destroyed: a connection that gets
+			// the id can overtake it, and a start that is still to come.
+			p.free(c, true)
+		}
 	}
+}
+
+// free lets a later connection have the id, unless the receiver could mistake one
+// for the other.
+func (p *proxy) free(c *connection, known bool) {
+	// The lists may go on holding a UDP connection after its stop.
+	if c.freed || c.script.lingers > 0 || c.uncertain.Load() || !c.script.labelsInfo(p.form) {
+		return
+	}
+	c.freed = true
+	p.ids.free(c, known)
 }
 
 // end takes a connection out of the lists.

@@ -91,6 +91,9 @@ func (p *proxy) deliver(ctx context.Context, e event) outcome {
 		if a.ok() {
 			o.acked++
 			o.acknowledged = a
+			if e.conn != nil && e.action == ActionStop {
+				e.conn.stopTold.Store(true)
+			}
 			p.live.acknowledged.Add(1)
 		}
 		if e.delivery != nil {

@@ -201,6 +201,42 @@ func TestRefreshGate(t *testing.T) {
 	}
 }
 
+// The info of a connection leaves while its object is destroyed, so a connection
+// with the same id can be there before it.
+func TestReusedIDOvertakesTheInfo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := generationConfig(GenerationPTR)
+		cfg.Threads, cfg.AddressReuseShare = 2, 1
+		p, r := newRecordedProxy(t, cfg, nil)
+		record := p.exchange
+		p.exchange = func(ctx context.Context, req request) (answer, error) {
+			if strings.Contains(string(req.body), info) {
+				time.Sleep(time.Second)
+			}
+			return record(ctx, req)
+		}
+		p.neighbors.seen("10.77.1.2")
+		p.open(with(func(s *script) { s.statistics = true }))
+		for p.schedule.connTimers > 0 {
+			if a := p.schedule.take(); a.conn != nil {
+				p.perform(a.conn, a.op)
+				synctest.Wait()
+				p.release(a.conn)
+			}
+		}
+		p.open(with(func(s *script) { s.client = addr("10.77.1.2:37071") }))
+		p.pool.idle()
+		if got := r.take(); !slices.Equal(got, []string{start, stop, start, info}) {
+			t.Errorf("received %v", got)
+		}
+		playAll(p)
+		first, second := p.archive.records[0], p.archive.records[1]
+		if first.ID != second.ID || first.Ordinal != 1 || second.Ordinal != 2 || first.Client == second.Client {
+			t.Errorf("first %+v, second %+v", first, second)
+		}
+	})
+}
+
 // While a receiver hangs, generation 2026 waits five seconds and blocks.
 func TestAccessRequestHangs(t *testing.T) {
 	for g, want := range map[Generation]time.Duration{

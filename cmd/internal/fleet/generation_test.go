@@ -232,7 +232,7 @@ func TestIDs(t *testing.T) {
 			p, _ := newRecordedProxy(t, cfg, nil)
 			seen := make(map[string]bool)
 			for range 500 {
-				id, ordinal := p.ids.next(addr("10.0.0.1:1"))
+				id, ordinal := p.ids.next(addr("10.0.0.1:1"), true)
 				if !regexp.MustCompile(pattern).MatchString(id) || !strings.HasPrefix(id, p.instanceNow()+"-") {
 					t.Fatalf("id is %s", id)
 				}
@@ -295,7 +295,7 @@ func TestAddressesAreReused(t *testing.T) {
 	}
 	r.take()
 	p.restart(time.Now())
-	if id, ordinal := p.ids.next(addr("10.0.0.1:1")); id == first || ordinal != 1 {
+	if id, ordinal := p.ids.next(addr("10.0.0.1:1"), true); id == first || ordinal != 1 {
 		t.Errorf("%s survives a restart", id)
 	}
 }

@@ -35,8 +35,8 @@ func (o *objectIDs) boot(instance string) {
 }
 
 // next returns the id of a new connection and its ordinal among the connections
-// of the boot that had the id, from 1.
-func (o *objectIDs) next(client netip.AddrPort) (id string, ordinal int) {
+// of the boot that had the id, from 1. The id is new unless it may be reused.
+func (o *objectIDs) next(client netip.AddrPort, mayReuse bool) (id string, ordinal int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var number uint64
@@ -53,7 +53,7 @@ func (o *objectIDs) next(client netip.AddrPort) (id string, ordinal int) {
 		// The allocator returns the address that was freed last. Streams of one
 		// QUIC connection share the client's port, and nothing could tell them
 		// apart if they shared an id.
-		if last := len(o.freed) - 1; reuse && last >= 0 && o.freed[last].client != client {
+		if last := len(o.freed) - 1; reuse && mayReuse && last >= 0 && o.freed[last].client != client {
 			f := o.freed[last]
 			o.freed = o.freed[:last]
 			return f.id, f.next
@@ -65,8 +65,8 @@ func (o *objectIDs) next(client netip.AddrPort) (id string, ordinal int) {
 	return fmt.Sprintf("%s-%s-%X", o.instance, o.kind, number), 1
 }
 
-// free lets a later connection have the id of c. The receiver must have been
-// told of everything about c that it will ever be told, or of nothing.
+// free lets a later connection have the id of c. By then it must be certain
+// whether the receiver knows c, and a receiver that does must know that c ended.
 func (o *objectIDs) free(c *connection, known bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

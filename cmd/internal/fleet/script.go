@@ -234,6 +234,12 @@ func (s *script) sendsInfo() bool {
 	return s.asks || s.hasStatistics() || s.sinks()
 }
 
+// labelsInfo says whether the info, if there is one, has the session label. One of
+// the HOWTO form has none, nor has one with nothing but a sinkhole.
+func (s *script) labelsInfo(form Form) bool {
+	return !s.sendsInfo() || form == FormCurrent && (s.asks || s.hasStatistics())
+}
+
 // skew is the flow's, in [-1, 1].
 func (s *script) skew() float64 {
 	if s.up+s.down == 0 {
