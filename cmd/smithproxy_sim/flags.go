@@ -85,8 +85,8 @@ func addFlags(app *kingpin.Application) *options {
 
 	f := &c.Faults
 	app.Flag("faults", "A sensible share of every fault that has none.").BoolVar(&o.allFaults)
-	flag(app, "fault.duplicate", "Share of events delivered one to four times more.", &f.Duplicate)
-	flag(app, "fault.abort", "Share of events whose first try breaks in the body.", &f.Abort)
+	flag(app, "fault.duplicate", "Share of events whose answer is lost: delivered one to four times more, or failed in 2026.", &f.Duplicate)
+	flag(app, "fault.abort", "Share of events whose first try breaks in the body; lost in 2026.", &f.Abort)
 	flag(app, "fault.late-start", "Share of connections whose start comes long after the stop.", &f.LateStart)
 	flag(app, "fault.late-start-delay", "How long after.", &f.LateStartDelay)
 	flag(app, "fault.lost-stop", "Share of HTTP connections without a stop (a URL is not UTF-8).", &f.LostStop)
