@@ -32,13 +32,13 @@ func addFlags(app *kingpin.Application) *options {
 	o := &options{fleet: fleet.DefaultConfig()}
 	c := &o.fleet
 	app.Flag("url", "Webhook URL, the secret as its last path segment. https speaks HTTP/2.").Required().StringVar(&c.URL)
-	app.Flag("secret-file", "File with the secret, which is put behind the URL.").StringVar(&o.secretFile)
-	app.Flag("wait", "Time within which the webhook has to be there.").Default("0s").DurationVar(&o.wait)
+	app.Flag("secret-file", "File with the secret, which is appended to the URL.").StringVar(&o.secretFile)
+	app.Flag("wait", "Time to wait for the webhook to listen.").Default("0s").DurationVar(&o.wait)
 	flag(app, "tls.insecure-skip-verify", "Accept any certificate of the webhook.", &c.InsecureSkipVerify)
-	app.Flag("seed", "Decides everything random.").Default(strconv.FormatUint(c.Seed, 10)).Uint64Var(&c.Seed)
+	app.Flag("seed", "Seed of all random choices.").Default(strconv.FormatUint(c.Seed, 10)).Uint64Var(&c.Seed)
 
 	flag(app, "proxies", "Number of proxies.", &c.Proxies)
-	flag(app, "plain-proxies", "How many of them, the last ones, have no policy feature.", &c.PlainProxies)
+	flag(app, "plain-proxies", "Number of proxies without policy features; the last ones.", &c.PlainProxies)
 	flag(app, "name-prefix", "Beginning of the source names.", &c.NamePrefix)
 	flag(app, "threads", "Sending threads of one proxy.", &c.Threads)
 	app.Flag("generation", "Version of smithproxy to play: 2025, ptr (summer 2026) or 2026 (October 2026).").
@@ -84,20 +84,20 @@ func addFlags(app *kingpin.Application) *options {
 	flag(app, "neighbor-timeout", "The same for a neighbor message.", &c.NeighborTimeout)
 
 	f := &c.Faults
-	app.Flag("faults", "A sensible share of every fault that has none.").BoolVar(&o.allFaults)
+	app.Flag("faults", "Give every fault without a share its default share.").BoolVar(&o.allFaults)
 	flag(app, "fault.duplicate", "Share of events whose answer is lost: delivered one to four times more, or failed in 2026.", &f.Duplicate)
 	flag(app, "fault.abort", "Share of events whose first try breaks in the body; lost in 2026.", &f.Abort)
 	flag(app, "fault.late-start", "Share of connections whose start comes long after the stop.", &f.LateStart)
-	flag(app, "fault.late-start-delay", "How long after.", &f.LateStartDelay)
+	flag(app, "fault.late-start-delay", "Delay of such a start.", &f.LateStartDelay)
 	flag(app, "fault.lost-stop", "Share of HTTP connections without a stop (a URL is not UTF-8).", &f.LostStop)
 	flag(app, "fault.lost-start", "Share of connections whose start is never delivered.", &f.LostStart)
 	flag(app, "fault.lost-info", "Share of connections whose info is never delivered.", &f.LostInfo)
-	flag(app, "fault.garbage", "Share of connections beside which an unusable request comes.", &f.Garbage)
+	flag(app, "fault.garbage", "Share of connections that are accompanied by an unusable request.", &f.Garbage)
 	flag(app, "fault.garbage-size", "Size of a too large request in bytes.", &f.GarbageSize)
 	flag(app, "fault.hostile", "Share of connections with strings an attacker chose.", &f.Hostile)
 
 	app.Flag("report.json", "File for the whole report.").StringVar(&o.reportFile)
-	app.Flag("report.connections", "Report every connection, not only totals (true or false).").
+	app.Flag("report.connections", "Include every connection in the report (true or false).").
 		PlaceHolder(strconv.FormatBool(c.ReportConnections)).SetValue((*boolText)(&c.ReportConnections))
 	app.Flag("quiet", "No status and no summary.").BoolVar(&o.quiet)
 	return o

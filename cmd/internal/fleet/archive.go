@@ -20,11 +20,11 @@ func (a *archive) keep(c *connection) {
 	a.leftOpen = append(a.leftOpen, c)
 }
 
-// conclude takes a connection to which nothing more can happen.
+// conclude closes the record of a connection to which nothing more can happen, or
+// holds it until lists or a restart decide how it ended.
 func (a *archive) conclude(p *proxy, c *connection) {
 	expected := c.expected(p)
 	if expected == "" {
-		// Whether pings show that it is gone before a restart does is not known yet.
 		a.mu.Lock()
 		a.silent = append(a.silent, c)
 		a.mu.Unlock()
@@ -62,8 +62,8 @@ func (c *connection) expected(p *proxy) string {
 	return ""
 }
 
-// sweep closes what two lists have shown to be gone, so that little is held in a
-// long run.
+// sweep closes the connections that two lists showed to be gone, which bounds the
+// memory of a long run.
 func (a *archive) sweep(p *proxy) {
 	var gone []*connection
 	a.mu.Lock()
@@ -80,8 +80,8 @@ func (a *archive) sweep(p *proxy) {
 	}
 }
 
-// restarted decides about what ended silently in the life that ends now: two
-// lists in a row without it show it is gone, else only the new boot id does.
+// restarted closes the connections that ended without an event before a restart:
+// as lost if two lists showed that, else as closed by the restart.
 func (a *archive) restarted(p *proxy, planned bool) {
 	for _, c := range a.takeSilent() {
 		if p.absences(c) >= 2 {

@@ -49,7 +49,7 @@ type Config struct {
 	// Rate is the number of new connections a second over all proxies.
 	Rate float64
 	// MaxSpeed starts connections as fast as the sending threads take events,
-	// whatever Rate says. Durations of connections stay as they are.
+	// regardless of Rate. Durations of connections stay as they are.
 	MaxSpeed bool
 	// Connections ends the run after that many over all proxies; 0 is no limit.
 	Connections int
@@ -135,7 +135,8 @@ type Config struct {
 	// takes absence from two lists as proof even if no list ever held the
 	// connection, and an info after a planned stop as a loss.
 	LegacyExpectations bool
-	// Logger receives notable happenings; nil discards them.
+	// Logger receives restarts and failed transfers at debug level; nil discards
+	// them.
 	Logger *slog.Logger
 }
 

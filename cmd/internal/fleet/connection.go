@@ -21,7 +21,7 @@ type connection struct {
 	// stopTold: the receiver acknowledged the stop.
 	stopTold atomic.Bool
 
-	// Only the scheduler touches these until nothing is pending.
+	// Owned by the scheduler until pending is zero.
 	asked    bool
 	verdict  string
 	decision string // what the receiver answered, even if the answer was lost
@@ -37,7 +37,7 @@ type connection struct {
 	stop     *Delivery
 	info     *Delivery
 
-	// Guarded by the presence's lock.
+	// Guarded by presence.mu.
 	listIndex   int
 	listed      time.Time
 	ended       bool
@@ -67,7 +67,7 @@ func (p *proxy) open(s *script) {
 		p.ask(c)
 	}
 	if !c.denied() || s.mode != Transparent || p.behavior.announcesDenied {
-		p.greet(s)
+		p.announce(s)
 	}
 	now := time.Now()
 	if c.denied() {
@@ -81,8 +81,8 @@ func (p *proxy) open(s *script) {
 	p.startTimers(c, now, s.opening())
 }
 
-// startTimers starts the timers of a connection's steps. A start that is due at once is done at
-// once.
+// startTimers starts the timers of a connection's steps. A start that is due now is
+// sent without a timer.
 func (p *proxy) startTimers(c *connection, now time.Time, steps []step) {
 	for _, st := range steps {
 		if st.after == 0 && st.op == opStart {
@@ -93,12 +93,12 @@ func (p *proxy) startTimers(c *connection, now time.Time, steps []step) {
 	}
 }
 
-// openForGood opens a connection that nothing will close.
-func (p *proxy) openForGood() {
+// openUnclosed opens a connection that nothing closes until the end of the run.
+func (p *proxy) openUnclosed() {
 	s := p.traffic.ordinary()
 	c := p.newConnection(s)
 	c.leftOpen = true
-	p.greet(s)
+	p.announce(s)
 	if s.listable() {
 		p.presence.add(c, time.Now())
 	}
@@ -150,8 +150,9 @@ func (p *proxy) perform(c *connection, d op) {
 			body: s.infoMessage(p.form, p.source, c.id, c.echo, c.denied()),
 		})
 		if c.stopTold.Load() {
-			// The info leaves while the object is destroyed: a connection that gets
-			// the id can overtake it, and a start that is still to come.
+			// The destructor queues the info, and then the address is free. Events of
+			// the next connection with the id can arrive before the info, and before a
+			// start that is late.
 			p.free(c, true)
 		}
 	}
@@ -183,7 +184,7 @@ func (p *proxy) push(c *connection, e event) {
 	p.enqueue(e)
 }
 
-// release lets go of a connection; the last to do so closes its record.
+// release ends one use of a connection. The last one closes its record.
 func (p *proxy) release(c *connection) {
 	if c.pending.Add(-1) == 0 {
 		p.archive.conclude(p, c)

@@ -217,6 +217,7 @@ func TestReusedIDOvertakesTheInfo(t *testing.T) {
 		}
 		p.neighbors.seen("10.77.1.2")
 		p.open(with(func(s *script) { s.statistics = true }))
+		synctest.Wait()
 		for p.schedule.connTimers > 0 {
 			if a := p.schedule.take(); a.conn != nil {
 				p.perform(a.conn, a.op)

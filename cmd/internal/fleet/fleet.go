@@ -1,6 +1,6 @@
 // Package fleet plays a number of smithproxies against a webhook receiver, as one
-// of the generations of smithproxy behaves on the wire, and knows exactly what it
-// did.
+// of the generations of smithproxy behaves on the wire, and reports exactly what it
+// sent and what was acknowledged.
 package fleet
 
 import (

@@ -39,8 +39,7 @@ func (p *proxy) deliverPing(ctx context.Context, further bool) {
 	}
 }
 
-// listTaken notes that the receiver took a ping, if that has a list of what is
-// open.
+// listTaken notes that the receiver acknowledged a ping with a list.
 func (p *proxy) listTaken(e event) {
 	if e.list == 0 {
 		return
@@ -49,7 +48,7 @@ func (p *proxy) listTaken(e event) {
 	p.archive.sweep(p)
 }
 
-// lastPings tells the receiver what is open in the end.
+// lastPings sends the pings at the end of the run.
 func (p *proxy) lastPings() {
 	for range p.cfg.LastPings {
 		select {
@@ -61,8 +60,9 @@ func (p *proxy) lastPings() {
 	}
 }
 
-// greet announces a client's address when it is seen for the first time.
-func (p *proxy) greet(s *script) {
+// announce sends a client's address as a new neighbor when it is seen for the first
+// time.
+func (p *proxy) announce(s *script) {
 	address := s.client.Addr().String()
 	if !p.neighbors.seen(address) {
 		return
@@ -98,8 +98,9 @@ func (p *proxy) neighborEvent(state string, addresses []string) event {
 	return event{action: ActionNeighbor, body: encode(m), timeout: p.cfg.NeighborTimeout}
 }
 
-// newMaintenance is the source of what goes wrong with pings and neighbor messages.
-// How many there are depends on the clock, so it is not that of the scripts.
+// newMaintenance returns the random source for faults of pings and neighbor
+// messages. Their number depends on the clock, so they do not share the source of
+// the scripts.
 func newMaintenance(seed uint64, index int) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, ^uint64(index)))
 }

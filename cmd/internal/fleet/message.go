@@ -74,8 +74,9 @@ func (s *script) stopMessage(form Form, source, id string) []byte {
 	return encode(message{Action: ActionStop, Source: source, ID: id, Details: infoOf{info}})
 }
 
-// infoMessage is what the policy features collected: the echo of the answer to
-// access-request, if one was asked, and the statistics.
+// infoMessage carries what the policy features collected: the echo of the answer
+// to access-request, the statistics and the sinkhole. A denied connection has
+// nothing but the echo.
 func (s *script) infoMessage(form Form, source, id string, echo json.RawMessage, denied bool) []byte {
 	session := s.stopLabel()
 	if denied {
@@ -155,8 +156,8 @@ func (h *Sinkhole) message() *sinkholeInfo {
 	}
 }
 
-// contentMessage carries payload, which is drawn from the size alone: nobody is
-// to look at it.
+// contentMessage carries payload that depends on nothing but its size and the
+// client's port.
 func (s *script) contentMessage(source, id string, c content) []byte {
 	payload := make([]byte, c.size)
 	r := rand.New(rand.NewPCG(uint64(c.size), uint64(s.client.Port())))

@@ -20,9 +20,9 @@ type event struct {
 	// it holds.
 	list   uint64
 	listed []*connection
-	// announces is a new neighbor.
+	// announces marks the announcement of a new neighbor.
 	announces bool
-	// garbage is what kind of unusable request it is instead.
+	// garbage is the kind of unusable request to send instead of an event.
 	garbage garbage
 }
 

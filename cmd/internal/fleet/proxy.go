@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// proxy plays one smithproxy. One goroutine, the scheduler, does one thing after
-// the other: an access-request holds up everything else, as the lock of a real
-// proxy does. What it sends otherwise goes through the pool.
+// proxy plays one smithproxy. One goroutine, the scheduler, fires timers one after
+// the other. It sends access-requests itself, so that each blocks the proxy as in
+// smithproxy. All other events go through the pool.
 type proxy struct {
 	cfg      Config
 	source   string
@@ -158,7 +158,7 @@ func (p *proxy) nextRestart() time.Duration {
 	return time.Duration((0.5 + p.daemon.Float64()) * float64(p.cfg.RestartEvery))
 }
 
-// fire does what a timer that was due at the given time is for.
+// fire handles a timer that was due at the given time.
 func (p *proxy) fire(a timer, due time.Time) {
 	switch a.task {
 	case taskArrival:
@@ -182,7 +182,7 @@ func (p *proxy) fire(a timer, due time.Time) {
 	}
 }
 
-// arrive lets a client connect, and starts the timer of the next one.
+// arrive opens the next connection and starts the timer of the one after it.
 func (p *proxy) arrive(due time.Time) {
 	s := p.upcoming
 	if s.restart && p.opened > 0 {
@@ -220,8 +220,8 @@ func (p *proxy) startTimer(c *connection, now time.Time, st step) {
 	p.schedule.add(timer{at: at, op: st.op, conn: c})
 }
 
-// drain ends the arrivals and the restarts, and brings everything that is still
-// to come so near that it is done within the bound, in its order.
+// drain stops arrivals and restarts, and shortens all remaining delays by one
+// factor so that they end within Config.Drain.
 func (p *proxy) drain(now time.Time) {
 	p.draining = true
 	p.drainEnd = now.Add(p.cfg.Drain)
@@ -244,6 +244,6 @@ func (p *proxy) drain(now time.Time) {
 		return true
 	})
 	for range p.cfg.LeaveOpen {
-		p.openForGood()
+		p.openUnclosed()
 	}
 }

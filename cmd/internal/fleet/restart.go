@@ -8,7 +8,7 @@ import (
 // destroyAfter is how long after a SIGTERM the infos of what was open come.
 const destroyAfter = 10 * time.Second
 
-// boot begins a life of the daemon: another instance, objects from the start.
+// boot starts a process: another instance, and ids from the beginning.
 func (p *proxy) boot(now time.Time) {
 	random := p.daemon.Uint32()
 	if p.daemon.IntN(8) == 0 {
@@ -25,12 +25,13 @@ func (p *proxy) boot(now time.Time) {
 // instanceNow is the boot id.
 func (p *proxy) instanceNow() string { return *p.instance.Load() }
 
-// restart ends a life of the daemon by SIGTERM or SIGKILL and begins the next.
-// What was open never stops. After a SIGTERM its infos come later if the
-// generation sends them, after a SIGKILL nothing does.
+// restart ends the process by SIGTERM or SIGKILL and starts the next. Open
+// connections send no stop. After a SIGTERM they send their infos later if the
+// generation does that; else events that wait are discarded. Transfers that run
+// complete, because the report could not know what became of an aborted one.
 func (p *proxy) restart(now time.Time) {
 	kill := p.daemon.Float64() < p.cfg.RestartKillShare
-	overlap := p.daemon.IntN(2) == 0 // the next daemon does not wait for the last one
+	overlap := p.daemon.IntN(2) == 0 // the next process does not wait for the last one
 	infos := !kill && p.behavior.infosAtStop
 	if !kill && !infos {
 		p.pool.discard(func(e event) { p.giveUp(e, outcome{discarded: true}) })

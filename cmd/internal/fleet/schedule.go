@@ -64,7 +64,7 @@ func (s *schedule) add(a timer) {
 	heap.Push(s, a)
 }
 
-// next is when the first timer is.
+// next returns when the first timer is due.
 func (s *schedule) next() (time.Time, bool) {
 	if len(s.list) == 0 {
 		return time.Time{}, false
@@ -81,7 +81,7 @@ func (s *schedule) take() timer {
 	return a
 }
 
-// edit replaces each timer by what keep makes of it, or drops it.
+// edit lets keep change each timer, and stops those for which it returns false.
 func (s *schedule) edit(keep func(*timer) bool) {
 	kept := s.list[:0]
 	for _, a := range s.list {

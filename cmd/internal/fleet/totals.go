@@ -2,7 +2,7 @@ package fleet
 
 import "sync"
 
-// ledger counts what one proxy did while it does it.
+// ledger counts what one proxy does. It is safe for concurrent use.
 type ledger struct {
 	mu      sync.Mutex
 	totals  Totals
