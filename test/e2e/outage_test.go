@@ -30,7 +30,7 @@ func outage(t *testing.T, p programs) {
 	eventually(t, 30*time.Second, "exporter is ready", answers("http://"+s.exporter+"/-/ready"), s.processes...)
 	file := filepath.Join(t.TempDir(), "report.json")
 	simulator := start(t, "simulator", s.simulator, nil,
-		"--url=http://"+s.webhook+"/webhook/"+secret, "--proxies=2", "--rate=100", "--seed=3",
+		generation, "--url=http://"+s.webhook+"/webhook/"+secret, "--proxies=2", "--rate=100", "--seed=3",
 		"--first-ping=500ms", "--ping-interval=2s", "--neighbor-interval=1s", "--drain=6s",
 		"--access-share=0.2", "--content-share=0.1", "--duration-max=3s", "--info-delay-max=1s",
 		"--fault.lost-stop=0.05", "--fault.duplicate=0.05", "--report.json="+file, "--quiet")
