@@ -29,7 +29,7 @@ demo: build
 	echo; \
 	bin/smithproxy_exporter & exporter=$$!; \
 	bin/smithproxy_sim --url=http://localhost:5000/webhook/ --secret-file=data/webhook-secret --wait=15s \
-		--proxies=3 --first-ping=1s --ping-interval=10s --info-delay-max=3s --drain=2s & sim=$$!; \
+		--generation=2026 --quic-share=0.02 --proxies=3 --first-ping=1s --ping-interval=10s --info-delay-max=3s --drain=2s & sim=$$!; \
 	trap 'trap "" INT TERM; kill $$sim 2>/dev/null' INT TERM; \
 	while kill -0 $$sim 2>/dev/null; do wait $$sim; done; \
 	kill $$exporter && wait $$exporter

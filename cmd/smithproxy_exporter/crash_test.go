@@ -21,7 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
+	"smithproxy_exporter/cmd/internal/fleet"
 	"smithproxy_exporter/exporter/traceid"
 )
 
@@ -229,7 +229,7 @@ func (c *crashed) settled() bool {
 }
 
 func crashFleet(url string) fleet.Config {
-	cfg := fleet.DefaultConfig()
+	cfg := fleetConfig()
 	cfg.URL, cfg.Seed = url, *simSeed
 	cfg.MaxSpeed = true
 	cfg.Form = fleet.FormMixed

@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/common/model"
 
-	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
+	"smithproxy_exporter/cmd/internal/fleet"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/traceid"
@@ -44,7 +44,7 @@ func runSimulator(t *testing.T, verdict event.Verdict) {
 		// Proxies here ping often, and negotiate fast.
 		c.Connections.NegotiationGrace = model.Duration(10 * time.Second)
 	})
-	cfg := fleet.DefaultConfig()
+	cfg := fleetConfig()
 	cfg.URL = e.webhook
 	cfg.Seed = *simSeed
 	cfg.Duration = *simDuration

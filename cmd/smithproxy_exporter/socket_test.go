@@ -5,8 +5,6 @@ import (
 	"os"
 	"testing"
 	"time"
-
-	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
 )
 
 // TestRestartWithHandedSocket restarts the exporter under load, with its socket held open by the test as
@@ -33,7 +31,7 @@ func TestRestartWithHandedSocket(t *testing.T) {
 	c.start()
 	defer c.end()
 
-	cfg := fleet.DefaultConfig()
+	cfg := fleetConfig()
 	cfg.URL = "http://" + listener.Addr().String() + "/webhook/" + secret
 	cfg.Rate = 150
 	cfg.DurationMax, cfg.InfoDelayMax = 2*time.Second, time.Second

@@ -6,7 +6,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
-	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
+	"smithproxy_exporter/cmd/internal/fleet"
 )
 
 // options are what the command line says.
@@ -32,15 +32,17 @@ func addFlags(app *kingpin.Application) *options {
 	o := &options{fleet: fleet.DefaultConfig()}
 	c := &o.fleet
 	app.Flag("url", "Webhook URL, the secret as its last path segment. https speaks HTTP/2.").Required().StringVar(&c.URL)
-	app.Flag("secret-file", "File with the secret, which is put behind the URL.").StringVar(&o.secretFile)
-	app.Flag("wait", "Time within which the webhook has to be there.").Default("0s").DurationVar(&o.wait)
+	app.Flag("secret-file", "File with the secret, which is appended to the URL.").StringVar(&o.secretFile)
+	app.Flag("wait", "Time to wait for the webhook to listen.").Default("0s").DurationVar(&o.wait)
 	flag(app, "tls.insecure-skip-verify", "Accept any certificate of the webhook.", &c.InsecureSkipVerify)
-	app.Flag("seed", "Decides everything random.").Default(strconv.FormatUint(c.Seed, 10)).Uint64Var(&c.Seed)
+	app.Flag("seed", "Seed of all random choices.").Default(strconv.FormatUint(c.Seed, 10)).Uint64Var(&c.Seed)
 
 	flag(app, "proxies", "Number of proxies.", &c.Proxies)
-	flag(app, "plain-proxies", "How many of them, the last ones, have no policy feature.", &c.PlainProxies)
+	flag(app, "plain-proxies", "Number of proxies without policy features; the last ones.", &c.PlainProxies)
 	flag(app, "name-prefix", "Beginning of the source names.", &c.NamePrefix)
 	flag(app, "threads", "Sending threads of one proxy.", &c.Threads)
+	app.Flag("generation", "Version of smithproxy to play: 2025, ptr (summer 2026) or 2026 (October 2026).").
+		Default(string(c.Generation)).EnumVar((*string)(&c.Generation), generations()...)
 	app.Flag("form", "Form of the messages: current, howto, or mixed (every second proxy howto).").
 		Default(string(c.Form)).EnumVar((*string)(&c.Form), string(fleet.FormCurrent), string(fleet.FormHOWTO), string(fleet.FormMixed))
 
@@ -55,6 +57,14 @@ func addFlags(app *kingpin.Application) *options {
 
 	flag(app, "access-share", "Share of connections that send access-request.", &c.AccessShare)
 	flag(app, "socks-share", "Share of TCP connections that come over SOCKS.", &c.SOCKSShare)
+	flag(app, "socks-udp-share", "Share of UDP connections other than DNS that come over SOCKS.", &c.SOCKSUDPShare)
+	flag(app, "connect-share", "Share of TLS connections that come over HTTP CONNECT (not 2025).", &c.ConnectShare)
+	flag(app, "ssh-share", "Share of connections that are inspected SSH (2026).", &c.SSHShare)
+	flag(app, "quic-share", "Share of connections that become the streams of a QUIC connection (not 2025).", &c.QUICShare)
+	flag(app, "silent-end-share", "Share of SSH connections and QUIC streams that end without a connection-stop.", &c.SilentEndShare)
+	flag(app, "implicit-share", "Share of connections that pass without a rule (policy 65500).", &c.ImplicitShare)
+	flag(app, "sinkhole-share", "Share of connections with a sink feature.", &c.SinkholeShare)
+	flag(app, "address-reuse-share", "Share of connections that get the id of a closed one (ptr).", &c.AddressReuseShare)
 	flag(app, "statistics-share", "Share of connections with the statistics feature.", &c.StatisticsShare)
 	flag(app, "content-share", "Share of connections that send connection-content.", &c.ContentShare)
 	flag(app, "duration-max", "Longest duration of a connection.", &c.DurationMax)
@@ -70,26 +80,34 @@ func addFlags(app *kingpin.Application) *options {
 	flag(app, "restart-every", "Mean time between restarts of a proxy; 0 is never.", &c.RestartEvery)
 	flag(app, "restart-share", "Share of connections before which the proxy restarts.", &c.RestartShare)
 	flag(app, "restart-kill-share", "Share of restarts by SIGKILL instead of SIGTERM.", &c.RestartKillShare)
-	flag(app, "timeout", "Timeout of one try.", &c.Timeout)
-	flag(app, "neighbor-timeout", "Timeout of one try of a neighbor message.", &c.NeighborTimeout)
-	flag(app, "tries", "Tries of one event.", &c.Tries)
+	flag(app, "timeout", "Timeout of one try; of all tries together in 2026.", &c.Timeout)
+	flag(app, "neighbor-timeout", "The same for a neighbor message.", &c.NeighborTimeout)
 
 	f := &c.Faults
-	app.Flag("faults", "A sensible share of every fault that has none.").BoolVar(&o.allFaults)
-	flag(app, "fault.duplicate", "Share of events delivered one to four times more.", &f.Duplicate)
-	flag(app, "fault.abort", "Share of events whose first try breaks in the body.", &f.Abort)
+	app.Flag("faults", "Give every fault without a share its default share.").BoolVar(&o.allFaults)
+	flag(app, "fault.duplicate", "Share of events whose answer is lost: delivered one to four times more, or failed in 2026.", &f.Duplicate)
+	flag(app, "fault.abort", "Share of events whose first try breaks in the body; lost in 2026.", &f.Abort)
 	flag(app, "fault.late-start", "Share of connections whose start comes long after the stop.", &f.LateStart)
-	flag(app, "fault.late-start-delay", "How long after.", &f.LateStartDelay)
+	flag(app, "fault.late-start-delay", "Delay of such a start.", &f.LateStartDelay)
 	flag(app, "fault.lost-stop", "Share of HTTP connections without a stop (a URL is not UTF-8).", &f.LostStop)
 	flag(app, "fault.lost-start", "Share of connections whose start is never delivered.", &f.LostStart)
 	flag(app, "fault.lost-info", "Share of connections whose info is never delivered.", &f.LostInfo)
-	flag(app, "fault.garbage", "Share of connections beside which an unusable request comes.", &f.Garbage)
+	flag(app, "fault.garbage", "Share of connections that are accompanied by an unusable request.", &f.Garbage)
 	flag(app, "fault.garbage-size", "Size of a too large request in bytes.", &f.GarbageSize)
 	flag(app, "fault.hostile", "Share of connections with strings an attacker chose.", &f.Hostile)
 
 	app.Flag("report.json", "File for the whole report.").StringVar(&o.reportFile)
-	app.Flag("report.connections", "Report every connection, not only totals (true or false).").
+	app.Flag("report.connections", "Include every connection in the report (true or false).").
 		PlaceHolder(strconv.FormatBool(c.ReportConnections)).SetValue((*boolText)(&c.ReportConnections))
 	app.Flag("quiet", "No status and no summary.").BoolVar(&o.quiet)
 	return o
+}
+
+// generations are the values of --generation.
+func generations() []string {
+	var names []string
+	for _, g := range fleet.Generations {
+		names = append(names, string(g))
+	}
+	return names
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/promslog"
 
-	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
+	"smithproxy_exporter/cmd/internal/fleet"
 )
 
 func parse(t *testing.T, args ...string) *options {
@@ -39,10 +39,10 @@ func TestFlagsHaveTheDefaultsOfTheFleet(t *testing.T) {
 
 func TestFlags(t *testing.T) {
 	o := parse(t, "--url=http://h/x", "--faults", "--fault.abort=0.5", "--report.connections=false", "--max-speed",
-		"--form=mixed", "--ping-interval=3s", "--seed=9", "--name-prefix=p", "--quiet")
+		"--form=mixed", "--generation=ptr", "--ssh-share=0.25", "--ping-interval=3s", "--seed=9", "--name-prefix=p", "--quiet")
 	cfg := o.config()
 	if cfg.Faults.Abort != 0.5 || cfg.Faults.Duplicate == 0 || cfg.ReportConnections || !cfg.MaxSpeed ||
-		cfg.Form != fleet.FormMixed || cfg.PingInterval != 3*time.Second || cfg.Seed != 9 || cfg.NamePrefix != "p" || !o.quiet {
+		cfg.Form != fleet.FormMixed || cfg.Generation != fleet.GenerationPTR || cfg.SSHShare != 0.25 || cfg.PingInterval != 3*time.Second || cfg.Seed != 9 || cfg.NamePrefix != "p" || !o.quiet {
 		t.Errorf("%+v", cfg)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"os"
 	"time"
 
-	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
+	"smithproxy_exporter/cmd/internal/fleet"
 )
 
 // showStatus says once a second how far the fleet is, on one line of a terminal

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
+	"smithproxy_exporter/cmd/internal/fleet"
 )
 
 // printSummary writes the totals for people.
@@ -22,14 +23,18 @@ func printSummary(out io.Writer, r *fleet.Report) error {
 	took := r.Ended.Sub(r.Started)
 	fmt.Fprintf(w, "%d proxies, %d connections, %d restarts, %d neighbors in %v\n\n",
 		len(r.Sources), t.Connections, t.Restarts, t.NeighborsNew, took.Round(time.Millisecond))
-	fmt.Fprintln(w, "action\tevents\tacknowledged\tfailed\tdeliveries\tacknowledged\tretries\taborted\tfailures\t")
+	fmt.Fprintln(w, "action\tevents\tacknowledged\tfailed\tdropped\tdeliveries\tacknowledged\tretries\taborted\tfailures\t")
 	for _, action := range slices.Sorted(maps.Keys(t.Actions)) {
 		n := t.Actions[action]
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", action, n.Events, n.AcknowledgedEvents, n.FailedEvents,
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", action, n.Events, n.AcknowledgedEvents, n.FailedEvents, n.Dropped+n.Discarded,
 			n.Deliveries, n.AcknowledgedDeliveries, n.Retries, n.Aborted, n.Failures)
 	}
+	fmt.Fprintf(w, "\n%d connections blocked because their access-request failed, %d with a reused id, %d with a sinkhole; %d planned stops\n",
+		t.Blocked, t.ReusedIDs, t.Sinkholed, t.PlannedStops)
 	printCounts(w, "verdict of access-request", t.Verdicts)
 	printCounts(w, "expected end of connection", t.Expected)
+	printCounts(w, "transport of acknowledged starts", t.Transports)
+	printCounts(w, "policy of acknowledged stops", t.Policies)
 	if len(r.Garbage) > 0 {
 		fmt.Fprint(w, "\ngarbage\tsent\tno answer\tstatus\t\n")
 		for _, kind := range slices.Sorted(maps.Keys(r.Garbage)) {
@@ -40,13 +45,13 @@ func printSummary(out io.Writer, r *fleet.Report) error {
 	return w.Flush()
 }
 
-func printCounts(w io.Writer, title string, counts map[string]int) {
+func printCounts[K cmp.Ordered](w io.Writer, title string, counts map[K]int) {
 	if len(counts) == 0 {
 		return
 	}
 	fmt.Fprintf(w, "\n%s\tnumber\t\n", title)
 	for _, k := range slices.Sorted(maps.Keys(counts)) {
-		fmt.Fprintf(w, "%s\t%d\t\n", k, counts[k])
+		fmt.Fprintf(w, "%v\t%d\t\n", k, counts[k])
 	}
 }
 

@@ -56,7 +56,7 @@ func listening(ctx context.Context, webhook string) error {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
-		return fmt.Errorf("nobody listens: %w", err)
+		return fmt.Errorf("waiting for a listener: %w", err)
 	}
 	return conn.Close()
 }

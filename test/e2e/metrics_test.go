@@ -67,7 +67,8 @@ metrics: {max_values: 5}
 func (s *servers) simulated(t *testing.T) report {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "report.json")
-	command := exec.CommandContext(t.Context(), s.simulator, "--url=http://"+s.webhook+"/webhook/"+secret, "--proxies=3",
+	command := exec.CommandContext(t.Context(), s.simulator, generation, "--socks-udp-share=0",
+		"--url=http://"+s.webhook+"/webhook/"+secret, "--proxies=3",
 		"--rate=40", "--duration=20s", "--first-ping=500ms", "--ping-interval=2s", "--neighbor-interval=1s", "--drain=10s",
 		"--duration-max=3s", "--info-delay-max=1s", "--fault.duplicate=0.1", "--report.connections=false", "--report.json="+file, "--quiet")
 	if out, err := command.CombinedOutput(); err != nil {

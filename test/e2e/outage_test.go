@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"smithproxy_exporter/cmd/smithproxy_sim/fleet"
 	"smithproxy_exporter/exporter/traceid"
 )
 
@@ -31,7 +30,7 @@ func outage(t *testing.T, p programs) {
 	eventually(t, 30*time.Second, "exporter is ready", answers("http://"+s.exporter+"/-/ready"), s.processes...)
 	file := filepath.Join(t.TempDir(), "report.json")
 	simulator := start(t, "simulator", s.simulator, nil,
-		"--url=http://"+s.webhook+"/webhook/"+secret, "--proxies=2", "--rate=100", "--seed=3",
+		generation, "--url=http://"+s.webhook+"/webhook/"+secret, "--proxies=2", "--rate=100", "--seed=3",
 		"--first-ping=500ms", "--ping-interval=2s", "--neighbor-interval=1s", "--drain=6s",
 		"--access-share=0.2", "--content-share=0.1", "--duration-max=3s", "--info-delay-max=1s",
 		"--fault.lost-stop=0.05", "--fault.duplicate=0.05", "--report.json="+file, "--quiet")
@@ -98,6 +97,27 @@ func (s *servers) above(metric string, value float64) error {
 	return nil
 }
 
+// simulatorReport is the part of the simulator's report that arrived needs.
+type simulatorReport struct {
+	Connections []*simulatedConnection `json:"connections"`
+}
+
+// simulatedConnection is a connection of the simulator's report.
+type simulatedConnection struct {
+	Source string             `json:"source"`
+	ID     string             `json:"id"`
+	Start  *simulatedDelivery `json:"start"`
+	Stop   *simulatedDelivery `json:"stop"`
+}
+
+// simulatedDelivery is what became of one event.
+type simulatedDelivery struct {
+	Acknowledged bool `json:"acknowledged"`
+}
+
+// Known reports whether the exporter acknowledged the event; false for one that was never sent.
+func (d *simulatedDelivery) Known() bool { return d != nil && d.Acknowledged }
+
 // arrived holds what is in Jaeger against the simulator's report.
 func (s *servers) arrived(t *testing.T, file string) {
 	t.Helper()
@@ -105,11 +125,11 @@ func (s *servers) arrived(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var report fleet.Report
+	var report simulatorReport
 	if err := json.Unmarshal(content, &report); err != nil {
 		t.Fatal(err)
 	}
-	known, acknowledged := map[string]*fleet.Connection{}, 0
+	known, acknowledged := map[string]*simulatedConnection{}, 0
 	for _, c := range report.Connections {
 		known[c.ID] = c
 		if c.Start.Known() && c.Stop.Known() {

@@ -16,6 +16,8 @@ const (
 	secret = "e2e"
 	// quiet is the proxy that is switched off; it has a simulator of its own.
 	quiet = "branch-1"
+	// generation is the flag for the smithproxy that every simulator of these tests plays.
+	generation = "--generation=2025"
 )
 
 // servers are all that runs, and where.
@@ -107,7 +109,7 @@ connections: {linger: 5s, ping_grace: 1s}
 func (s *servers) simulate(t *testing.T, prefix string, args ...string) *process {
 	t.Helper()
 	p := start(t, "simulator of "+prefix, s.simulator, nil, append([]string{
-		"--url=http://" + s.webhook + "/webhook/" + secret, "--name-prefix=" + prefix, "--wait=30s",
+		generation, "--url=http://" + s.webhook + "/webhook/" + secret, "--name-prefix=" + prefix, "--wait=30s",
 		"--first-ping=500ms", "--ping-interval=2s", "--neighbor-interval=1s", "--last-pings=0", "--drain=1s",
 		"--access-share=0.2", "--content-share=0.1", "--duration-max=5s", "--info-delay-max=1s",
 		"--fault.lost-stop=0.1", "--fault.duplicate=0.05", "--report.connections=false", "--quiet",

@@ -13,6 +13,7 @@ type Mode string
 const (
 	Transparent Mode = "transparent"
 	SOCKS       Mode = "socks"
+	HTTPConnect Mode = "connect"
 )
 
 // order is the order in which a connection's events are sent.
@@ -34,29 +35,31 @@ type script struct {
 
 	mode      Mode
 	tls       bool   // TLS is inspected
-	transport string // tcp or udp
+	transport string // tcp, udp, ssh or mf (a QUIC stream)
 	client    netip.AddrPort
 	server    netip.AddrPort
 	failed    bool // the server could not be reached
 
-	sni         string
-	policy      int
-	ja4ch       string
-	ja4sh       string
-	app         string
-	details     []string
-	ja4h        []string
-	signatures  []string
-	up, down    uint64 // bytes
-	statistics  bool
-	asks        bool
-	entropyUp   sample
-	entropyDown sample
-	skewNull    bool // the proxy could not compute it
-	content     []content
+	sni          string
+	policy       int // of the matched rule, or policyImplicit
+	ja4ch        string
+	ja4sh        string
+	ja4IgnoreSNI bool // ja4ch does not depend on whether there was a name
+	app          string
+	details      []string
+	ja4h         []string
+	signatures   []string
+	up, down     uint64 // bytes
+	statistics   bool
+	asks         bool
+	entropyUp    sample
+	entropyDown  sample
+	skewNull     bool // the proxy could not compute it
+	content      []content
+	sinkhole     Sinkhole
 
 	duration    time.Duration // from the first data to the stop
-	negotiation time.Duration // of SOCKS
+	negotiation time.Duration // of SOCKS and HTTP CONNECT
 	listedAfter time.Duration // until the lists of the pings hold it
 	lingers     time.Duration // in those lists after its stop (UDP)
 	infoDelay   time.Duration // after the stop
@@ -64,6 +67,7 @@ type script struct {
 	orderGap    time.Duration // by how much the later event comes late
 
 	lateStart, lostStop       bool
+	silentEnd                 bool // the proxy sends no stop
 	access, start, stop, info tries
 }
 
@@ -76,18 +80,18 @@ type content struct {
 // step is something a connection does at a time after another.
 type step struct {
 	after time.Duration
-	do    deed
+	op    op
 }
 
-// deed is what a step does.
-type deed int
+// op is what a step does.
+type op int
 
 const (
-	doStart deed = iota
-	doNegotiated
-	doContent
-	doStop
-	doInfo
+	opStart op = iota
+	opNegotiated
+	opContent
+	opStop
+	opInfo
 )
 
 // label is the session label. A side that is not known yet is 0:0, and IPv6
@@ -110,10 +114,14 @@ func appendSide(b []byte, transport string, a netip.AddrPort) []byte {
 	return strconv.AppendUint(b, uint64(a.Port()), 10)
 }
 
-// startLabel is the label of the start: over SOCKS the server is not known yet,
-// and neither is that TLS will follow.
+// policyImplicit is the policy of a connection that passed without a rule.
+const policyImplicit = 65500
+
+// startLabel is the label of the start: over SOCKS and HTTP CONNECT the server is
+// not known yet, and neither is that TLS will follow. The label of UDP over SOCKS
+// is assumed to be complete, as its first datagram names the server.
 func (s *script) startLabel() string {
-	if s.mode == SOCKS {
+	if s.mode != Transparent && s.transport == "tcp" {
 		return label("tcp", s.client, netip.AddrPort{})
 	}
 	return s.stopLabel()
@@ -127,11 +135,11 @@ func (s *script) stopLabel() string {
 	return label(s.transport, s.client, s.server)
 }
 
-// accessLabel is the label of access-request: complete, but over SOCKS from
-// before the TLS handshake.
+// accessLabel is the label of access-request: complete, but over SOCKS and HTTP
+// CONNECT from before the TLS handshake.
 func (s *script) accessLabel() string {
-	if s.mode == SOCKS {
-		return label("tcp", s.client, s.server)
+	if s.mode != Transparent {
+		return label(s.transport, s.client, s.server)
 	}
 	return s.stopLabel()
 }
@@ -141,26 +149,37 @@ func (s *script) startTransport() string {
 	if s.tls && s.mode == Transparent {
 		return "tls"
 	}
+	if s.transport == "mf" {
+		return "quic"
+	}
 	return s.transport
 }
 
-// opening is what happens from the accept on, up to where a SOCKS connection
-// may ask. A transparent one has asked before.
+// sinks says whether a sink feature is on.
+func (s *script) sinks() bool { return s.sinkhole.Left || s.sinkhole.Right }
+
+// listable says whether the lists of pings may hold the connection.
+func (s *script) listable() bool {
+	return s.transport != "mf" && s.mode != HTTPConnect && !(s.mode == SOCKS && s.transport == "udp")
+}
+
+// opening is what happens from the accept on, up to where a connection over SOCKS
+// or HTTP CONNECT may ask. A transparent one has asked before.
 func (s *script) opening() []step {
 	var steps []step
 	if !s.startDelayed() {
-		steps = append(steps, step{0, doStart})
+		steps = append(steps, step{0, opStart})
 	}
-	if s.mode == SOCKS {
-		return append(steps, step{s.negotiation, doNegotiated})
+	if s.mode != Transparent {
+		return append(steps, step{s.negotiation, opNegotiated})
 	}
 	return append(steps, s.closing()...)
 }
 
 // startDelayed says whether the start comes with the closing, late or
-// overtaken. One that is to ask over SOCKS has sent it before.
+// overtaken. One that is to ask over SOCKS or HTTP CONNECT has sent it before.
 func (s *script) startDelayed() bool {
-	if s.mode == SOCKS && s.asks {
+	if s.mode != Transparent && s.asks {
 		return false
 	}
 	return s.lateStart || s.order == stopBeforeStart || (s.order == infoBeforeStart && s.sendsInfo())
@@ -170,7 +189,7 @@ func (s *script) startDelayed() bool {
 func (s *script) closing() []step {
 	var steps []step
 	if len(s.content) > 0 {
-		steps = append(steps, step{s.duration / 2, doContent})
+		steps = append(steps, step{s.duration / 2, opContent})
 	}
 	stop, info := s.duration, s.duration+s.infoDelay
 	if s.order == infoBeforeStop && s.sendsInfo() {
@@ -178,9 +197,9 @@ func (s *script) closing() []step {
 		info = stop
 		stop += s.orderGap
 	}
-	steps = append(steps, step{stop, doStop})
+	steps = append(steps, step{stop, opStop})
 	if s.sendsInfo() {
-		steps = append(steps, step{info, doInfo})
+		steps = append(steps, step{info, opInfo})
 	}
 	if s.startDelayed() {
 		start := stop + s.orderGap
@@ -190,18 +209,18 @@ func (s *script) closing() []step {
 		case s.order == infoBeforeStart:
 			start = info + s.orderGap
 		}
-		steps = append(steps, step{start, doStart})
+		steps = append(steps, step{start, opStart})
 	}
 	return steps
 }
 
-// rejection is what happens after a reject: neither start nor stop, only an
-// info. Over SOCKS the object lives on for as long as it may.
+// rejection is what happens to a denied connection: neither start nor stop, only
+// an info. Over SOCKS and HTTP CONNECT the object lives on for as long as it may.
 func (s *script) rejection(infoDelayMax time.Duration) []step {
-	if s.mode == SOCKS {
-		return []step{{infoDelayMax, doInfo}}
+	if s.mode != Transparent {
+		return []step{{infoDelayMax, opInfo}}
 	}
-	return []step{{min(s.infoDelay, infoDelayMax), doInfo}}
+	return []step{{min(s.infoDelay, infoDelayMax), opInfo}}
 }
 
 // hasStatistics says whether an info carries statistics: without data there are
@@ -212,7 +231,13 @@ func (s *script) hasStatistics() bool {
 
 // sendsInfo says whether an accepted connection sends connection-info.
 func (s *script) sendsInfo() bool {
-	return s.asks || s.hasStatistics()
+	return s.asks || s.hasStatistics() || s.sinks()
+}
+
+// labelsInfo says whether the info, if there is one, has the session label. One of
+// the HOWTO form has none, nor has one with nothing but a sinkhole.
+func (s *script) labelsInfo(form Form) bool {
+	return !s.sendsInfo() || form == FormCurrent && (s.asks || s.hasStatistics())
 }
 
 // skew is the flow's, in [-1, 1].

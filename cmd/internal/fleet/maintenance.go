@@ -12,12 +12,13 @@ func (p *proxy) pingEvent(further bool) event {
 	m := message{Action: ActionPing, Source: p.source}
 	e := event{action: ActionPing, timeout: p.cfg.Timeout}
 	if p.form != FormHOWTO {
-		ids, plus, number := p.presence.list(time.Now(), further)
-		m.Instance, m.Proxies = p.instanceNow(), null(ids)
+		l := p.presence.list(time.Now(), further)
+		empty := p.behavior.emptyList
+		m.Instance, m.Proxies = p.instanceNow(), listOr(empty, l.ids)
 		if further {
-			m.ProxiesPlus = null(plus)
+			m.ProxiesPlus = listOr(empty, l.plus)
 		}
-		e.list = number
+		e.list, e.listed = l.number, l.listed
 	}
 	e.body = encode(m)
 	return e
@@ -26,25 +27,28 @@ func (p *proxy) pingEvent(further bool) event {
 // pushPing sends a ping through the pool.
 func (p *proxy) pushPing() {
 	e := p.pingEvent(false)
-	e.tries = p.cfg.Faults.tries(p.upkeep)
-	p.pool.push(e)
+	e.tries = p.cfg.Faults.tries(p.maintenance)
+	p.enqueue(e)
 }
 
 // deliverPing sends a ping at once and waits for the answer.
 func (p *proxy) deliverPing(ctx context.Context, further bool) {
 	e := p.pingEvent(further)
-	if o := p.deliver(ctx, e); o.acked > 0 && e.list > 0 {
-		p.listTaken(e.list)
+	if o := p.deliver(ctx, e); o.acked > 0 {
+		p.listTaken(e)
 	}
 }
 
-// listTaken notes that the receiver took a list of what is open.
-func (p *proxy) listTaken(number uint64) {
-	p.presence.acknowledged(number)
+// listTaken notes that the receiver acknowledged a ping with a list.
+func (p *proxy) listTaken(e event) {
+	if e.list == 0 {
+		return
+	}
+	p.presence.acknowledged(e.list, e.listed)
 	p.archive.sweep(p)
 }
 
-// lastPings tells the receiver what is open in the end.
+// lastPings sends the pings at the end of the run.
 func (p *proxy) lastPings() {
 	for range p.cfg.LastPings {
 		select {
@@ -56,8 +60,9 @@ func (p *proxy) lastPings() {
 	}
 }
 
-// greet announces a client's address when it is seen for the first time.
-func (p *proxy) greet(s *script) {
+// announce sends a client's address as a new neighbor when it is seen for the first
+// time.
+func (p *proxy) announce(s *script) {
 	address := s.client.Addr().String()
 	if !p.neighbors.seen(address) {
 		return
@@ -65,8 +70,8 @@ func (p *proxy) greet(s *script) {
 	p.ledger.with(func(t *Totals) { t.NeighborsNew++ })
 	e := p.neighborEvent("new", []string{address})
 	e.announces = true
-	e.tries = p.cfg.Faults.tries(p.upkeep)
-	p.pool.push(e)
+	e.tries = p.cfg.Faults.tries(p.maintenance)
+	p.enqueue(e)
 }
 
 // pushNeighbors sends an update of all known addresses. The HOWTO form has room
@@ -74,12 +79,12 @@ func (p *proxy) greet(s *script) {
 func (p *proxy) pushNeighbors() {
 	if p.form == FormHOWTO {
 		for _, a := range p.neighbors.takeActive() {
-			p.pool.push(p.neighborEvent("update", []string{a}))
+			p.enqueue(p.neighborEvent("update", []string{a}))
 		}
 		return
 	}
 	if all := p.neighbors.all(); len(all) > 0 {
-		p.pool.push(p.neighborEvent("update", all))
+		p.enqueue(p.neighborEvent("update", all))
 	}
 }
 
@@ -93,8 +98,9 @@ func (p *proxy) neighborEvent(state string, addresses []string) event {
 	return event{action: ActionNeighbor, body: encode(m), timeout: p.cfg.NeighborTimeout}
 }
 
-// newUpkeep is the source of what goes wrong with pings and neighbor messages.
-// How many there are depends on the clock, so it is not that of the scripts.
-func newUpkeep(seed uint64, index int) *rand.Rand {
+// newMaintenance returns the random source for faults of pings and neighbor
+// messages. Their number depends on the clock, so they do not share the source of
+// the scripts.
+func newMaintenance(seed uint64, index int) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, ^uint64(index)))
 }

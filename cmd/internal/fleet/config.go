@@ -41,13 +41,15 @@ type Config struct {
 	NamePrefix string
 	// Threads is the number of sending threads of one proxy.
 	Threads int
+	// Generation is the behavior of the proxies.
+	Generation Generation
 	// Form is the shape of the messages.
 	Form Form
 
 	// Rate is the number of new connections a second over all proxies.
 	Rate float64
 	// MaxSpeed starts connections as fast as the sending threads take events,
-	// whatever Rate says. Durations of connections stay as they are.
+	// regardless of Rate. Durations of connections stay as they are.
 	MaxSpeed bool
 	// Connections ends the run after that many over all proxies; 0 is no limit.
 	Connections int
@@ -68,6 +70,28 @@ type Config struct {
 	AccessShare float64
 	// SOCKSShare is the share of TCP connections that come over SOCKS.
 	SOCKSShare float64
+	// SOCKSUDPShare is the share of UDP connections other than DNS that come over
+	// SOCKS. The lists of pings never hold them.
+	SOCKSUDPShare float64
+	// ConnectShare is the share of TLS connections that come over HTTP CONNECT, in
+	// a generation that handles it. The lists of pings never hold them.
+	ConnectShare float64
+	// SSHShare and QUICShare are the shares of connections that are inspected SSH,
+	// and of draws that become the streams of a QUIC connection, in a generation
+	// that handles them. A draw makes one to four streams; the lists of pings never
+	// hold them.
+	SSHShare, QUICShare float64
+	// SilentEndShare is the share of SSH connections and QUIC streams whose end
+	// sends no stop.
+	SilentEndShare float64
+	// ImplicitShare is the share of connections that pass without a rule: policy
+	// 65500 and no policy feature.
+	ImplicitShare float64
+	// SinkholeShare is the share of connections with a sink feature.
+	SinkholeShare float64
+	// AddressReuseShare is the share of connections that get the id of one that is
+	// gone, if there is one, in a generation whose ids are addresses.
+	AddressReuseShare float64
 	// StatisticsShare is the share of connections with the statistics feature.
 	StatisticsShare float64
 	// ContentShare is the share of connections that send connection-content.
@@ -98,17 +122,21 @@ type Config struct {
 	// are a SIGTERM.
 	RestartKillShare float64
 
-	// Timeout is that of one try, NeighborTimeout that of one neighbor message.
+	// Timeout is that of one try, NeighborTimeout that of one try of a neighbor
+	// message. In generation 2026 each bounds all tries of an event together.
 	Timeout, NeighborTimeout time.Duration
-	// Tries is how often one event is tried before it is given up.
-	Tries int
 
 	// Faults are what goes wrong on purpose.
 	Faults Faults
 	// ReportConnections keeps a record of every connection for the report. Off,
 	// memory stays bounded by what is open.
 	ReportConnections bool
-	// Logger receives notable happenings; nil discards them.
+	// LegacyExpectations makes Connection.Expected what a receiver must find that
+	// takes absence from two lists as proof even if no list ever held the
+	// connection, and an info after a planned stop as a loss.
+	LegacyExpectations bool
+	// Logger receives restarts and failed transfers at debug level; nil discards
+	// them.
 	Logger *slog.Logger
 }
 
@@ -120,6 +148,7 @@ func DefaultConfig() Config {
 		Proxies:            3,
 		NamePrefix:         "sim-",
 		Threads:            4,
+		Generation:         Generation2026,
 		Form:               FormCurrent,
 		Rate:               20,
 		Drain:              10 * time.Second,
@@ -127,6 +156,13 @@ func DefaultConfig() Config {
 		LastPingGap:        time.Second,
 		AccessShare:        0.3,
 		SOCKSShare:         0.1,
+		SOCKSUDPShare:      0.05,
+		ConnectShare:       0.05,
+		SSHShare:           0.03,
+		SilentEndShare:     0.1,
+		ImplicitShare:      0.02,
+		SinkholeShare:      0.02,
+		AddressReuseShare:  0.5,
 		StatisticsShare:    0.8,
 		DurationMax:        30 * time.Second,
 		InfoDelayMax:       10 * time.Second,
@@ -140,7 +176,6 @@ func DefaultConfig() Config {
 		RestartKillShare:   0.5,
 		Timeout:            5 * time.Second,
 		NeighborTimeout:    60 * time.Second,
-		Tries:              5,
 		Faults:             Faults{LateStartDelay: 20 * time.Second, GarbageSize: 32 << 20},
 		ReportConnections:  true,
 	}
@@ -153,6 +188,9 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("url: %w", err))
 	} else if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		errs = append(errs, fmt.Errorf("url: %q is not an http or https URL", c.URL))
+	}
+	if _, ok := behaviors[c.Generation]; !ok {
+		errs = append(errs, fmt.Errorf("generation: %q is none of %v", c.Generation, Generations))
 	}
 	switch c.Form {
 	case FormCurrent, FormHOWTO, FormMixed:
@@ -167,7 +205,6 @@ func (c Config) Validate() error {
 	atLeast("proxies", c.Proxies, 1)
 	atLeast("plain proxies", c.PlainProxies, 0)
 	atLeast("threads", c.Threads, 1)
-	atLeast("tries", c.Tries, 1)
 	atLeast("connections", c.Connections, 0)
 	atLeast("leave open", c.LeaveOpen, 0)
 	atLeast("last pings", c.LastPings, 0)
@@ -183,6 +220,10 @@ func (c Config) Validate() error {
 	}
 	for _, s := range append([]share{
 		{"access share", c.AccessShare}, {"SOCKS share", c.SOCKSShare},
+		{"SOCKS UDP share", c.SOCKSUDPShare}, {"connect share", c.ConnectShare},
+		{"SSH share", c.SSHShare}, {"QUIC share", c.QUICShare}, {"silent end share", c.SilentEndShare},
+		{"implicit share", c.ImplicitShare}, {"sinkhole share", c.SinkholeShare},
+		{"address reuse share", c.AddressReuseShare},
 		{"statistics share", c.StatisticsShare}, {"content share", c.ContentShare},
 		{"restart share", c.RestartShare}, {"restart kill share", c.RestartKillShare},
 	}, c.Faults.shares()...) {

@@ -57,17 +57,25 @@ func (p *presence) clear() []*connection {
 	return open
 }
 
-// list returns what a ping says is open and the number of that list. The labels
-// are of the further list, if wanted.
-func (p *presence) list(now time.Time, labels bool) (ids, plus []string, number uint64) {
+// listing is what one ping says is open.
+type listing struct {
+	number    uint64 // from 1
+	ids, plus []string
+	listed    []*connection
+}
+
+// list makes the listing of a ping. The further list, with labels, is only made
+// if it is wanted.
+func (p *presence) list(now time.Time, labels bool) listing {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lists++
-	number = p.lists
+	l := listing{number: p.lists}
 	put := func(c *connection) {
-		ids = append(ids, c.id)
+		l.ids = append(l.ids, c.id)
+		l.listed = append(l.listed, c)
 		if labels {
-			plus = append(plus, c.id+"="+c.script.stopLabel())
+			l.plus = append(l.plus, c.id+"="+c.script.stopLabel())
 		}
 	}
 	for _, c := range p.open {
@@ -80,18 +88,22 @@ func (p *presence) list(now time.Time, labels bool) (ids, plus []string, number 
 		if c.listed.After(now) {
 			put(c)
 			kept = append(kept, c)
-			c.endedAtList = number // this list still has it
+			c.endedAtList = l.number // this list still has it
 		}
 	}
 	clear(p.lingering[len(kept):])
 	p.lingering = kept
-	return ids, plus, number
+	return l
 }
 
-// acknowledged notes that the receiver took the list with the number.
-func (p *presence) acknowledged(number uint64) {
+// acknowledged notes that the receiver took the list with the number, which
+// holds the given connections.
+func (p *presence) acknowledged(number uint64, listed []*connection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for _, c := range listed {
+		c.everListed = true
+	}
 	switch {
 	case number > p.acked[0]:
 		p.acked = [2]uint64{number, p.acked[0]}
@@ -111,6 +123,14 @@ func (p *presence) since(c *connection) int {
 		}
 	}
 	return n
+}
+
+// wasListed reports whether the receiver acknowledged a list with the
+// connection.
+func (p *presence) wasListed(c *connection) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return c.everListed
 }
 
 // neighbors are the client addresses a proxy knows. They outlive its restarts.

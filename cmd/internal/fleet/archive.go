@@ -20,29 +20,36 @@ func (a *archive) keep(c *connection) {
 	a.leftOpen = append(a.leftOpen, c)
 }
 
-// settle takes a connection to which nothing more can happen.
-func (a *archive) settle(p *proxy, c *connection) {
-	expected := c.expected(p.form)
+// conclude closes the record of a connection to which nothing more can happen, or
+// holds it until lists or a restart decide how it ended.
+func (a *archive) conclude(p *proxy, c *connection) {
+	expected := c.expected(p)
 	if expected == "" {
-		// Whether pings show that it is gone before a restart does is not known yet.
 		a.mu.Lock()
 		a.silent = append(a.silent, c)
 		a.mu.Unlock()
 		return
 	}
 	a.close(p, c, expected)
+	if expected != ExpectedOpen {
+		p.free(c, expected != ExpectedNone)
+	}
 }
 
 // expected is the close reason a receiver must find, "" when only what the
 // proxy does later decides that. In the HOWTO form an access-request carries the
 // id, too.
-func (c *connection) expected(form Form) string {
-	known := c.start.Known() || form == FormHOWTO && c.access.Known()
+func (c *connection) expected(p *proxy) string {
+	known := c.start.Known() || p.form == FormHOWTO && c.access.Known()
 	switch {
 	case c.stop.Known():
 		return ExpectedStop
 	case c.info.Known() && c.rejected:
 		return ExpectedRejected
+	case c.info.Known() && c.blocked:
+		return ExpectedBlocked
+	case c.info.Known() && c.planned && !p.cfg.LegacyExpectations:
+		return ExpectedRestart
 	case c.info.Known():
 		return ExpectedLost
 	case !known:
@@ -55,13 +62,13 @@ func (c *connection) expected(form Form) string {
 	return ""
 }
 
-// sweep closes what two lists have shown to be gone, so that little is held in a
-// long run.
+// sweep closes the connections that two lists showed to be gone, which bounds the
+// memory of a long run.
 func (a *archive) sweep(p *proxy) {
 	var gone []*connection
 	a.mu.Lock()
 	a.silent = slices.DeleteFunc(a.silent, func(c *connection) bool {
-		isGone := p.presence.since(c) >= 2
+		isGone := p.absences(c) >= 2
 		if isGone {
 			gone = append(gone, c)
 		}
@@ -73,14 +80,14 @@ func (a *archive) sweep(p *proxy) {
 	}
 }
 
-// restarted decides about what ended silently in the life that ends now: two
-// lists in a row without it show it is gone, else only the new boot id does.
-func (a *archive) restarted(p *proxy) {
+// restarted closes the connections that ended without an event before a restart:
+// as lost if two lists showed that, else as closed by the restart.
+func (a *archive) restarted(p *proxy, planned bool) {
 	for _, c := range a.takeSilent() {
-		if p.presence.since(c) >= 2 {
+		if p.absences(c) >= 2 {
 			a.close(p, c, ExpectedLost)
 		} else {
-			c.killed = true
+			c.killed, c.planned = true, planned
 			a.close(p, c, ExpectedRestart)
 		}
 	}
@@ -96,12 +103,21 @@ func (a *archive) closeAll(p *proxy) {
 		p.release(c)
 	}
 	for _, c := range a.takeSilent() {
-		if p.presence.since(c) >= 1 {
+		if p.absences(c) >= 1 {
 			a.close(p, c, ExpectedLost)
 		} else {
 			a.close(p, c, ExpectedOpen)
 		}
 	}
+}
+
+// absences counts the acknowledged lists that prove that a connection is gone, up
+// to 2: those without it, once the receiver had one with it.
+func (p *proxy) absences(c *connection) int {
+	if !p.cfg.LegacyExpectations && !p.presence.wasListed(c) {
+		return 0
+	}
+	return p.presence.since(c)
 }
 
 func (a *archive) takeSilent() []*connection {
@@ -116,7 +132,17 @@ func (a *archive) takeSilent() []*connection {
 func (a *archive) close(p *proxy, c *connection, expected string) {
 	p.ledger.with(func(t *Totals) {
 		t.Expected[expected]++
+		if c.ordinal > 1 && expected != ExpectedNone {
+			t.ReusedIDs++
+		}
+		if c.start.Known() {
+			t.Transports[c.script.startTransport()]++
+		}
+		if c.info.Known() && c.script.sinks() && !c.denied() {
+			t.Sinkholed++
+		}
 		if c.stop.Known() {
+			t.Policies[c.script.policy]++
 			t.BytesUp += c.script.up
 			t.BytesDown += c.script.down
 		}
@@ -126,7 +152,7 @@ func (a *archive) close(p *proxy, c *connection, expected string) {
 	}
 	r := c.record(p.source)
 	r.Expected = expected
-	r.PingsAfter = p.presence.since(c)
+	r.PingsAfter, r.Listed = p.presence.since(c), p.presence.wasListed(c)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.records = append(a.records, r)
@@ -136,17 +162,21 @@ func (a *archive) close(p *proxy, c *connection, expected string) {
 func (c *connection) record(source string) *Connection {
 	s := c.script
 	r := &Connection{
-		Source: source, ID: c.id, Instance: c.instance, Mode: s.mode,
+		Source: source, ID: c.id, Ordinal: c.ordinal, Instance: c.instance, Mode: s.mode,
 		StartLabel: s.startLabel(), StopLabel: s.stopLabel(), Transport: s.startTransport(),
 		Client: s.client.String(), Server: s.server.String(),
 		TLS: s.tls, SNI: s.sni, App: s.app, Policy: s.policy,
+		JA4CH: s.ja4ch, JA4SH: s.ja4sh, JA4H: s.ja4h, JA4CHIgnoreSNI: s.ja4IgnoreSNI,
 		Signatures: s.signatures, L7Details: s.details, BytesUp: s.up, BytesDown: s.down,
 		FailedConnect: s.failed, DurationSeconds: s.duration.Seconds(),
-		Asked: c.asked, Verdict: c.verdict, Echo: c.echo,
+		Asked: c.asked, Verdict: c.verdict, Decision: c.decision, Echo: c.echo, Blocked: c.blocked,
 		Access: c.access, Start: c.start, Stop: c.stop, Info: c.info,
-		RestartedOpen: c.killed,
+		RestartedOpen: c.killed, PlannedStop: c.planned, Listable: s.listable(),
 	}
-	if s.hasStatistics() && !c.rejected {
+	if s.sinks() && !c.denied() {
+		r.Sinkhole = &s.sinkhole
+	}
+	if s.hasStatistics() && !c.denied() {
 		r.EntropyUp, r.EntropyDown = s.entropyUp.report(), s.entropyDown.report()
 		if skew := s.skew(); !s.skewNull {
 			r.Skew = &skew
@@ -161,7 +191,7 @@ func (c *connection) record(source string) *Connection {
 		{"stop-before-start", s.order == stopBeforeStart && s.startDelayed()},
 		{"info-before-stop", s.order == infoBeforeStop && s.sendsInfo()},
 		{"info-before-start", s.order == infoBeforeStart && s.startDelayed()},
-		{"left-open", c.leftOpen},
+		{"silent-end", s.silentEnd}, {"left-open", c.leftOpen},
 	} {
 		if f.is {
 			r.Faults = append(r.Faults, f.name)

@@ -95,10 +95,9 @@ func TestTimeoutIsATransferFailure(t *testing.T) {
 	url := rawServer(t, func(net.Conn, *http.Request) { <-release })
 	t.Cleanup(func() { close(release) })
 	cfg := quick(url)
-	cfg.Tries = 2
 	p := newTestProxy(t, cfg)
 	o := p.deliver(t.Context(), event{action: ActionStart, body: []byte("{}"), timeout: 20 * time.Millisecond})
-	if o.failures != 2 || o.acked != 0 {
+	if o.failures != 5 || o.acked != 0 {
 		t.Errorf("%+v", o)
 	}
 }
@@ -131,8 +130,8 @@ func TestAbortOverTLS(t *testing.T) {
 	cfg := quick(r.URL)
 	cfg.InsecureSkipVerify = true
 	p := newTestProxy(t, cfg)
-	_, err := p.exchanger.do(t.Context(), request{method: "POST", path: secretPath, abort: true,
-		body: []byte(`{"action":"ping","type":"proxy"}`)}, time.Second)
+	_, err := p.exchange(t.Context(), request{method: "POST", path: secretPath, abort: true,
+		body: []byte(`{"action":"ping","type":"proxy"}`)})
 	if !errors.Is(err, errAborted) {
 		t.Errorf("error is %v", err)
 	}
@@ -166,7 +165,7 @@ func TestLargeBodiesAskFirst(t *testing.T) {
 				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 			})
 			p := newTestProxy(t, quick(url))
-			a, err := p.exchanger.do(t.Context(), request{method: "POST", path: secretPath, body: []byte(body)}, 5*time.Second)
+			a, err := p.exchange(t.Context(), request{method: "POST", path: secretPath, body: []byte(body)})
 			if err != nil || a.status != tt.status {
 				t.Errorf("status %d, %v", a.status, err)
 			}

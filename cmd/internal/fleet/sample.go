@@ -7,7 +7,7 @@ import (
 
 // sample is what the statistics feature says of the payload of one side.
 type sample struct {
-	bytes     uint64  // accounted, about the first 512 of each read
+	bytes     uint64  // accounted, the first ones of each read
 	entropy   float64 // bits per byte
 	topByte   int
 	topCount  uint64
@@ -15,14 +15,15 @@ type sample struct {
 	undefined bool // no data, or a number the proxy could not compute: ratio null
 }
 
-// newSample draws the sample of a side that carried n bytes. Payload is
-// encrypted, text or a repeated byte.
-func newSample(r *rand.Rand, n uint64, encrypted bool) sample {
+// newSample draws the sample of a side that carried n bytes, of which at most
+// perRead are accounted for each read. Payload is encrypted, text or a repeated
+// byte.
+func newSample(r *rand.Rand, n, perRead uint64, encrypted bool) sample {
 	kind, reads, jitter, top := r.Float64(), 1+r.Uint64N(16), r.Float64(), r.IntN(256)
 	if n == 0 {
 		return sample{undefined: true}
 	}
-	s := sample{bytes: min(n, 512*reads), topByte: top}
+	s := sample{bytes: min(n, perRead*reads), topByte: top}
 	switch {
 	case kind < 0.05:
 		s.topCount, s.topRatio = s.bytes, 1

@@ -48,6 +48,7 @@ type exchanger struct {
 	address   string
 	dialer    net.Dialer
 	transport *http.Transport // of https
+	expects   bool            // asks before it sends a large body
 }
 
 func newExchanger(cfg Config) (*exchanger, error) {
@@ -63,7 +64,8 @@ func newExchanger(cfg Config) (*exchanger, error) {
 		url:     u,
 		address: net.JoinHostPort(u.Hostname(), port),
 		// Connections are too short for probes.
-		dialer: net.Dialer{KeepAlive: -1},
+		dialer:  net.Dialer{KeepAlive: -1},
+		expects: behaviors[cfg.Generation].expectContinue,
 	}
 	if u.Scheme == "https" {
 		x.transport = &http.Transport{
@@ -76,11 +78,8 @@ func newExchanger(cfg Config) (*exchanger, error) {
 	return x, nil
 }
 
-// do makes one exchange within the timeout. An error is a transfer failure; any
-// status is not.
-func (x *exchanger) do(ctx context.Context, r request, timeout time.Duration) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
+// do makes one exchange. An error is a transfer failure; any status is not.
+func (x *exchanger) do(ctx context.Context, r request) (answer, error) {
 	if x.transport != nil {
 		return x.doTLS(ctx, r)
 	}

@@ -2,7 +2,7 @@ package fleet
 
 import "sync"
 
-// ledger counts what one proxy did while it does it.
+// ledger counts what one proxy does. It is safe for concurrent use.
 type ledger struct {
 	mu      sync.Mutex
 	totals  Totals
@@ -18,6 +18,9 @@ func newTotals() Totals {
 		Actions:  make(map[Action]*ActionTotals),
 		Verdicts: make(map[string]int),
 		Expected: make(map[string]int),
+
+		Transports: make(map[string]int),
+		Policies:   make(map[int]int),
 	}
 }
 
@@ -38,6 +41,10 @@ type outcome struct {
 	answers  []int // status of each delivery
 	acked    int   // deliveries
 	last     answer
+	// acknowledged is the last 2xx, whether the proxy saw it or not.
+	acknowledged answer
+	dropped      bool // by the limit of the queue
+	discarded    bool // by a planned stop
 }
 
 // event counts a finished event.
@@ -52,6 +59,14 @@ func (l *ledger) event(a Action, o outcome) {
 		n.AcknowledgedEvents++
 	} else {
 		n.FailedEvents++
+	}
+	if o.dropped {
+		n.Dropped++
+		l.totals.Dropped++
+	}
+	if o.discarded {
+		n.Discarded++
+		l.totals.Discarded++
 	}
 	n.Retries += max(0, o.tries-1)
 	n.Aborted += o.aborted
@@ -94,6 +109,8 @@ func (t *Totals) add(o *Totals) {
 		sum.AcknowledgedEvents += n.AcknowledgedEvents
 		sum.AcknowledgedDeliveries += n.AcknowledgedDeliveries
 		sum.FailedEvents += n.FailedEvents
+		sum.Dropped += n.Dropped
+		sum.Discarded += n.Discarded
 		sum.Retries += n.Retries
 		sum.Aborted += n.Aborted
 		sum.Failures += n.Failures
@@ -101,7 +118,15 @@ func (t *Totals) add(o *Totals) {
 	}
 	addAll(t.Verdicts, o.Verdicts)
 	addAll(t.Expected, o.Expected)
+	addAll(t.Transports, o.Transports)
+	addAll(t.Policies, o.Policies)
 	t.Restarts += o.Restarts
+	t.PlannedStops += o.PlannedStops
+	t.Dropped += o.Dropped
+	t.Discarded += o.Discarded
+	t.Blocked += o.Blocked
+	t.ReusedIDs += o.ReusedIDs
+	t.Sinkholed += o.Sinkholed
 	t.Connections += o.Connections
 	t.NeighborsNew += o.NeighborsNew
 	t.NeighborsAcknowledged += o.NeighborsAcknowledged

@@ -97,10 +97,12 @@ func (r *receiver) all() []received {
 	return append([]received(nil), r.requests...)
 }
 
-// quick is a configuration whose runs take a fraction of a second.
+// quick is a configuration of generation 2025 whose runs take a fraction of a
+// second.
 func quick(url string) Config {
 	cfg := DefaultConfig()
 	cfg.URL = url + secretPath
+	cfg.Generation = Generation2025
 	cfg.MaxSpeed = true
 	cfg.Connections = 60
 	cfg.DurationMax = 20 * time.Millisecond
@@ -123,7 +125,7 @@ func newTestProxy(t *testing.T, cfg Config) *proxy {
 	}
 	p := f.proxies[0]
 	p.sendContext = t.Context()
-	p.pool = newPool(cfg.Threads, 64, p.send)
+	p.pool = newPool(cfg.Threads, 1024, p.behavior.queueLimit, p.send)
 	t.Cleanup(p.pool.close)
 	p.boot(time.Now())
 	return p
@@ -132,9 +134,9 @@ func newTestProxy(t *testing.T, cfg Config) *proxy {
 // playAll does what a proxy has on its schedule for connections, whatever the
 // time.
 func playAll(p *proxy) {
-	for p.schedule.deeds > 0 {
+	for p.schedule.connTimers > 0 {
 		if a := p.schedule.take(); a.conn != nil {
-			p.perform(a.conn, a.deed)
+			p.perform(a.conn, a.op)
 			p.pool.idle() // in order
 			p.release(a.conn)
 		}

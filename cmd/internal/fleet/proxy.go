@@ -10,26 +10,30 @@ import (
 	"time"
 )
 
-// proxy plays one smithproxy. One goroutine, the scheduler, does one thing after
-// the other: an access-request holds up everything else, as the lock of a real
-// proxy does. What it sends otherwise goes through the pool.
+// proxy plays one smithproxy. One goroutine, the scheduler, fires timers one after
+// the other. It sends access-requests itself, so that each blocks the proxy as in
+// smithproxy. All other events go through the pool.
 type proxy struct {
-	cfg       Config
-	source    string
-	form      Form
-	path      string // of the webhook, with the query
-	exchanger *exchanger
-	traffic   *traffic
-	daemon    *rand.Rand // boot ids, object ids and times of restarts
-	upkeep    *rand.Rand // what goes wrong with pings and neighbor messages
-	logger    *slog.Logger
-	live      *counters
-	ledger    *ledger
-	pool      *pool
-	presence  presence
-	neighbors neighbors
-	archive   archive
-	tooLarge  func() []byte // one body for all proxies
+	cfg      Config
+	source   string
+	form     Form
+	path     string // of the webhook, with the query
+	behavior *behavior
+	// exchange makes one exchange with the receiver.
+	exchange    func(context.Context, request) (answer, error)
+	traffic     *traffic
+	daemon      *rand.Rand // boot ids, object ids and times of restarts
+	ids         objectIDs
+	refreshes   gate
+	maintenance *rand.Rand // what goes wrong with pings and neighbor messages
+	logger      *slog.Logger
+	live        *counters
+	ledger      *ledger
+	pool        *pool
+	presence    presence
+	neighbors   neighbors
+	archive     archive
+	tooLarge    func() []byte // one body for all proxies
 
 	schedule    schedule
 	upcoming    *script // the next connection
@@ -37,7 +41,6 @@ type proxy struct {
 	opened      int
 	instance    atomic.Pointer[string] // read by the threads too
 	instances   []string
-	object      uint64 // objects made since the boot
 	suspended   time.Time
 	draining    bool
 	drainEnd    time.Time
@@ -47,26 +50,29 @@ type proxy struct {
 }
 
 func newProxy(cfg Config, index int, x *exchanger, live *counters, tooLarge func() []byte) *proxy {
+	b := behaviors[cfg.Generation]
 	p := &proxy{
-		cfg:       cfg,
-		source:    fmt.Sprintf("%s%d", cfg.NamePrefix, index+1),
-		form:      cfg.form(index),
-		path:      requestPath(x.url),
-		exchanger: x,
-		traffic:   newTraffic(cfg, index),
+		cfg:      cfg,
+		source:   fmt.Sprintf("%s%d", cfg.NamePrefix, index+1),
+		form:     cfg.form(index),
+		path:     requestPath(x.url),
+		behavior: &b,
+		exchange: x.do,
+		traffic:  newTraffic(cfg, index),
 		// Another stream, so that when a proxy restarts does not change its scripts.
-		daemon:   rand.New(rand.NewPCG(^cfg.Seed, uint64(index))),
-		upkeep:   newUpkeep(cfg.Seed, index),
-		logger:   cfg.Logger,
-		live:     live,
-		tooLarge: tooLarge,
-		ledger:   newLedger(),
-		limit:    cfg.Connections / cfg.Proxies,
-		shrink:   1,
+		daemon:      rand.New(rand.NewPCG(^cfg.Seed, uint64(index))),
+		maintenance: newMaintenance(cfg.Seed, index),
+		logger:      cfg.Logger,
+		live:        live,
+		tooLarge:    tooLarge,
+		ledger:      newLedger(),
+		limit:       cfg.Connections / cfg.Proxies,
+		shrink:      1,
 	}
 	if index < cfg.Connections%cfg.Proxies {
 		p.limit++
 	}
+	p.ids = objectIDs{kind: b.idKind, rand: p.daemon, reuseShare: cfg.AddressReuseShare}
 	p.neighbors.known = make(map[string]struct{})
 	p.neighbors.active = make(map[string]struct{})
 	return p
@@ -98,40 +104,40 @@ func (p *proxy) run(ctx, sendContext context.Context) {
 	if p.cfg.MaxSpeed {
 		queue = 2 * p.cfg.Threads // the threads set the pace
 	}
-	p.pool = newPool(p.cfg.Threads, queue, p.send)
+	p.pool = newPool(p.cfg.Threads, queue, p.behavior.queueLimit, p.send)
 	now := time.Now()
 	p.boot(now)
 	p.upcoming = p.traffic.next()
-	p.schedule.add(appointment{at: now.Add(p.gap()), chore: choreArrival})
+	p.schedule.add(timer{at: now.Add(p.gap()), task: taskArrival})
 	if p.cfg.NeighborInterval > 0 {
-		p.schedule.add(appointment{at: now.Add(p.cfg.NeighborInterval), chore: choreNeighbors})
+		p.schedule.add(timer{at: now.Add(p.cfg.NeighborInterval), task: taskNeighbors})
 	}
 	if p.cfg.RestartEvery > 0 {
-		p.schedule.add(appointment{at: now.Add(p.nextRestart()), chore: choreRestart})
+		p.schedule.add(timer{at: now.Add(p.nextRestart()), task: taskRestart})
 	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	wake := time.NewTimer(0)
+	defer wake.Stop()
 	for {
 		if !p.draining && (ctx.Err() != nil || p.finished()) {
 			p.drain(time.Now())
 		}
-		if p.draining && p.schedule.deeds == 0 {
+		if p.draining && p.schedule.connTimers == 0 {
 			break
 		}
 		at, _ := p.schedule.next() // there is always a ping
 		if wait := time.Until(at); wait > 0 {
-			timer.Reset(wait)
+			wake.Reset(wait)
 			done := ctx.Done()
 			if p.draining {
 				done = nil
 			}
 			select {
-			case <-timer.C:
+			case <-wake.C:
 			case <-done:
 			}
 			continue
 		}
-		p.do(p.schedule.take(), at)
+		p.fire(p.schedule.take(), at)
 	}
 	p.pool.idle()
 	p.lastPings()
@@ -152,43 +158,43 @@ func (p *proxy) nextRestart() time.Duration {
 	return time.Duration((0.5 + p.daemon.Float64()) * float64(p.cfg.RestartEvery))
 }
 
-// do keeps an appointment that was due at the given time.
-func (p *proxy) do(a appointment, due time.Time) {
-	switch a.chore {
-	case choreArrival:
+// fire handles a timer that was due at the given time.
+func (p *proxy) fire(a timer, due time.Time) {
+	switch a.task {
+	case taskArrival:
 		if due.Before(p.suspended) {
-			p.schedule.add(appointment{at: p.suspended, chore: choreArrival})
+			p.schedule.add(timer{at: p.suspended, task: taskArrival})
 			return
 		}
 		p.arrive(due)
-	case chorePing:
+	case taskPing:
 		p.pushPing()
-		p.schedule.add(appointment{at: due.Add(p.cfg.PingInterval), chore: chorePing})
-	case choreNeighbors:
+		p.schedule.add(timer{at: due.Add(p.cfg.PingInterval), task: taskPing})
+	case taskNeighbors:
 		p.pushNeighbors()
-		p.schedule.add(appointment{at: due.Add(p.cfg.NeighborInterval), chore: choreNeighbors})
-	case choreRestart:
+		p.schedule.add(timer{at: due.Add(p.cfg.NeighborInterval), task: taskNeighbors})
+	case taskRestart:
 		p.restart(time.Now())
-		p.schedule.add(appointment{at: time.Now().Add(p.nextRestart()), chore: choreRestart})
+		p.schedule.add(timer{at: time.Now().Add(p.nextRestart()), task: taskRestart})
 	default:
-		p.perform(a.conn, a.deed)
+		p.perform(a.conn, a.op)
 		p.release(a.conn)
 	}
 }
 
-// arrive lets a client connect, and makes the appointment with the next one.
+// arrive opens the next connection and starts the timer of the one after it.
 func (p *proxy) arrive(due time.Time) {
 	s := p.upcoming
 	if s.restart && p.opened > 0 {
 		p.restart(time.Now())
 		s.restart = false
 		if p.suspended.After(time.Now()) {
-			p.schedule.add(appointment{at: p.suspended, chore: choreArrival})
+			p.schedule.add(timer{at: p.suspended, task: taskArrival})
 			return
 		}
 	}
 	if s.garbage != garbageNone {
-		p.pool.push(event{garbage: s.garbage, timeout: p.cfg.Timeout})
+		p.enqueue(event{garbage: s.garbage, timeout: p.cfg.Timeout})
 	}
 	p.opened++
 	p.upcoming = p.traffic.next()
@@ -196,13 +202,13 @@ func (p *proxy) arrive(due time.Time) {
 		due = time.Now() // else arrivals would never let anything else be due first
 	}
 	if !p.finished() {
-		p.schedule.add(appointment{at: due.Add(p.gap()), chore: choreArrival})
+		p.schedule.add(timer{at: due.Add(p.gap()), task: taskArrival})
 	}
 	p.open(s)
 }
 
-// appoint makes a connection's appointment, sooner when the run is ending.
-func (p *proxy) appoint(c *connection, now time.Time, st step) {
+// startTimer starts the timer of a connection's step, sooner when the run is ending.
+func (p *proxy) startTimer(c *connection, now time.Time, st step) {
 	at := now.Add(st.after)
 	if p.draining {
 		at = now.Add(time.Duration(float64(st.after) * p.shrink))
@@ -211,33 +217,33 @@ func (p *proxy) appoint(c *connection, now time.Time, st step) {
 		}
 	}
 	c.pending.Add(1)
-	p.schedule.add(appointment{at: at, deed: st.do, conn: c})
+	p.schedule.add(timer{at: at, op: st.op, conn: c})
 }
 
-// drain ends the arrivals and the restarts, and brings everything that is still
-// to come so near that it is done within the bound, in its order.
+// drain stops arrivals and restarts, and shortens all remaining delays by one
+// factor so that they end within Config.Drain.
 func (p *proxy) drain(now time.Time) {
 	p.draining = true
 	p.drainEnd = now.Add(p.cfg.Drain)
 	// A receiver that hangs must not keep the run from ending.
-	time.AfterFunc(p.cfg.Drain+time.Duration(p.cfg.Tries+1)*p.cfg.Timeout, p.abandon)
+	time.AfterFunc(p.cfg.Drain+time.Duration(p.behavior.tries+1)*p.cfg.Timeout, p.abandon)
 	var longest time.Duration
-	p.schedule.edit(func(a *appointment) bool {
+	p.schedule.edit(func(a *timer) bool {
 		if a.conn != nil {
 			longest = max(longest, a.at.Sub(now))
 		}
-		return a.chore != choreArrival && a.chore != choreRestart
+		return a.task != taskArrival && a.task != taskRestart
 	})
 	if longest > p.cfg.Drain {
 		p.shrink = float64(p.cfg.Drain) / float64(longest)
 	}
-	p.schedule.edit(func(a *appointment) bool {
+	p.schedule.edit(func(a *timer) bool {
 		if left := a.at.Sub(now); a.conn != nil && left > 0 {
 			a.at = now.Add(time.Duration(float64(left) * p.shrink))
 		}
 		return true
 	})
 	for range p.cfg.LeaveOpen {
-		p.openForGood()
+		p.openUnclosed()
 	}
 }

@@ -9,7 +9,9 @@ import (
 
 // sendGarbage sends a request no receiver can use, once.
 func (p *proxy) sendGarbage(ctx context.Context, e event) {
-	a, err := p.exchanger.do(ctx, p.garbageRequest(e.garbage), e.timeout)
+	ctx, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
+	a, err := p.exchange(ctx, p.garbageRequest(e.garbage))
 	if err != nil {
 		p.logger.Debug("Garbage got no answer", "source", p.source, "kind", e.garbage.String(), "err", err)
 	}

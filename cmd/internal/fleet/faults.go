@@ -8,11 +8,12 @@ import (
 
 // Faults are the things that go wrong on purpose. The shares are of 1.
 type Faults struct {
-	// Duplicate is the share of events whose answer counts as lost, so that the
-	// same body is delivered one to four times more.
+	// Duplicate is the share of events whose answer is lost. The same body is
+	// delivered one to four times more; generation 2026 delivers it once and takes
+	// it as failed.
 	Duplicate float64
 	// Abort is the share of events whose first try breaks in the middle of the
-	// body.
+	// body. Generation 2026 does not try again.
 	Abort float64
 	// LateStart is the share of connections whose start comes LateStartDelay
 	// after the stop.
@@ -69,7 +70,7 @@ type tries struct {
 }
 
 // tries draws what goes wrong with one event. Together it stays below five, the
-// number of tries an event has, so that the last one counts.
+// number of tries before generation 2026, so that the last one counts there.
 func (f Faults) tries(r *rand.Rand) tries {
 	var t tries
 	abort, duplicate, n := r.Float64(), r.Float64(), r.IntN(4)

@@ -8,7 +8,7 @@ import (
 // destroyAfter is how long after a SIGTERM the infos of what was open come.
 const destroyAfter = 10 * time.Second
 
-// boot begins a life of the daemon: another instance, objects from the start.
+// boot starts a process: another instance, and ids from the beginning.
 func (p *proxy) boot(now time.Time) {
 	random := p.daemon.Uint32()
 	if p.daemon.IntN(8) == 0 {
@@ -17,30 +17,36 @@ func (p *proxy) boot(now time.Time) {
 	instance := fmt.Sprintf("Proxy-%X", random)
 	p.instance.Store(&instance)
 	p.instances = append(p.instances, instance)
-	p.object = 0
-	p.schedule.add(appointment{at: now.Add(p.cfg.FirstPing), chore: chorePing})
+	p.ids.boot(instance)
+	p.refreshes.reset()
+	p.schedule.add(timer{at: now.Add(p.cfg.FirstPing), task: taskPing})
 }
 
 // instanceNow is the boot id.
 func (p *proxy) instanceNow() string { return *p.instance.Load() }
 
-// restart ends a life of the daemon by SIGTERM or SIGKILL and begins the next.
-// What was open never stops. After a SIGTERM its infos come later, after a
-// SIGKILL nothing does.
+// restart ends the process by SIGTERM or SIGKILL and starts the next. Open
+// connections send no stop. After a SIGTERM they send their infos later if the
+// generation does that; else events that wait are discarded. Transfers that run
+// complete, because the report could not know what became of an aborted one.
 func (p *proxy) restart(now time.Time) {
 	kill := p.daemon.Float64() < p.cfg.RestartKillShare
-	overlap := p.daemon.IntN(2) == 0 // the next daemon does not wait for the last one
+	overlap := p.daemon.IntN(2) == 0 // the next process does not wait for the last one
+	infos := !kill && p.behavior.infosAtStop
+	if !kill && !infos {
+		p.pool.discard(func(e event) { p.giveUp(e, outcome{discarded: true}) })
+	}
 	p.pool.idle()
-	p.archive.restarted(p)
+	p.archive.restarted(p, !kill)
 
 	last := now.Add(min(destroyAfter, p.cfg.InfoDelayMax))
 	var dropped []*connection
-	p.schedule.edit(func(a *appointment) bool {
+	p.schedule.edit(func(a *timer) bool {
 		if a.conn == nil {
-			return a.chore != chorePing
+			return a.task != taskPing
 		}
-		a.conn.killed = true
-		if kill || a.deed != doInfo {
+		a.conn.killed, a.conn.planned = true, !kill
+		if !infos || a.op != opInfo {
 			dropped = append(dropped, a.conn)
 			return false
 		}
@@ -54,9 +60,14 @@ func (p *proxy) restart(now time.Time) {
 		p.end(c, now)
 		p.release(c)
 	}
-	p.ledger.with(func(t *Totals) { t.Restarts++ })
+	p.ledger.with(func(t *Totals) {
+		t.Restarts++
+		if !kill {
+			t.PlannedStops++
+		}
+	})
 	p.logger.Debug("Restarting", "source", p.source, "kill", kill, "overlap", overlap)
-	if !kill && !overlap {
+	if infos && !overlap {
 		p.suspended, now = last, last
 	}
 	p.boot(now)

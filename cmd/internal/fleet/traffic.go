@@ -19,9 +19,14 @@ const (
 // traffic draws the scripts of one proxy's connections. What it draws depends
 // on nothing but the configuration and the proxy's number.
 type traffic struct {
-	cfg     Config
-	form    Form
-	plain   bool // no policy feature
+	cfg      Config
+	behavior behavior
+	form     Form
+	plain    bool // no policy feature
+	// quic is the last stream of a QUIC connection, streams how many more there
+	// are to draw.
+	quic    *script
+	streams int
 	rand    *rand.Rand
 	names   *rand.Zipf
 	clients *rand.Zipf
@@ -33,14 +38,15 @@ func newTraffic(cfg Config, index int) *traffic {
 	r := rand.New(rand.NewPCG(cfg.Seed, uint64(index)))
 	zipf := func(n int) *rand.Zipf { return rand.NewZipf(r, 1.1, 2, uint64(n-1)) }
 	return &traffic{
-		cfg:     cfg,
-		form:    cfg.form(index),
-		plain:   index >= cfg.Proxies-cfg.PlainProxies,
-		rand:    r,
-		names:   zipf(cfg.DistinctSNIs),
-		clients: zipf(cfg.DistinctClients),
-		matches: zipf(cfg.DistinctSignatures),
-		port:    uint16(r.IntN(1000)),
+		cfg:      cfg,
+		behavior: behaviors[cfg.Generation],
+		form:     cfg.form(index),
+		plain:    index >= cfg.Proxies-cfg.PlainProxies,
+		rand:     r,
+		names:    zipf(cfg.DistinctSNIs),
+		clients:  zipf(cfg.DistinctClients),
+		matches:  zipf(cfg.DistinctSignatures),
+		port:     uint16(r.IntN(1000)),
 	}
 }
 
@@ -64,6 +70,7 @@ func (t *traffic) next() *script {
 	t.pickFeatures(s)
 	t.pickTimes(s)
 	t.pickFaults(s)
+	t.pickEnd(s)
 	s.skewNull = isHostile && t.chance(0.3)
 	return s
 }
@@ -73,6 +80,7 @@ func (t *traffic) ordinary() *script {
 	s := t.next()
 	s.mode, s.asks, s.failed, s.lateStart, s.lostStop = Transparent, false, false, false, false
 	s.order, s.content = inOrder, nil
+	s.silentEnd, s.sinkhole = false, Sinkhole{}
 	s.start, s.stop, s.info = tries{}, tries{}, tries{}
 	return s
 }
@@ -85,7 +93,14 @@ func (t *traffic) pickApp(s *script, name uint64, isHostile bool) {
 		host = hostile(r)
 	}
 	scheme := "http"
-	switch p := r.Float64(); {
+	switch p, special := r.Float64(), r.Float64(); {
+	case t.streams > 0:
+		t.streams--
+		s.transport = "mf"
+	case t.behavior.ssh && special < t.cfg.SSHShare:
+		s.transport = "ssh"
+	case t.behavior.quic && special < t.cfg.SSHShare+t.cfg.QUICShare && special >= t.cfg.SSHShare:
+		s.transport, t.quic, t.streams = "mf", nil, r.IntN(4)
 	case p < 0.45:
 		s.app, s.tls, scheme = "http2", true, "https"
 	case p < 0.58:
@@ -106,6 +121,7 @@ func (t *traffic) pickApp(s *script, name uint64, isHostile bool) {
 		}
 		s.ja4ch = fmt.Sprintf("t13d31%02dh2_e8f1e7e78f70_%012x", 10+r.IntN(8), r.Uint64N(1<<20))
 		s.ja4sh = fmt.Sprintf("t130200_1301_%012x", r.Uint64N(1<<16))
+		s.ja4IgnoreSNI = t.chance(0.1)
 	}
 	switch s.app {
 	case "http1", "http2":
@@ -115,7 +131,11 @@ func (t *traffic) pickApp(s *script, name uint64, isHostile bool) {
 			if !t.chance(0.03) { // the engine misses some
 				s.details = append(s.details, fmt.Sprintf("%s://%s/%c/%d?q=%d", scheme, host, 'a'+rune(r.IntN(26)), r.IntN(1000), i))
 			}
-			s.ja4h = append(s.ja4h, "ge20nn030000_e97efe1b4506_000000000000_000000000000")
+			version := "20"
+			if s.app == "http1" {
+				version = "11"
+			}
+			s.ja4h = append(s.ja4h, "ge"+version+"nn030000_e97efe1b4506_000000000000_000000000000")
 		}
 		if s.app == "http1" {
 			s.signatures = []string{"www/http/request", "www/http/get|post+reply"}
@@ -134,16 +154,24 @@ func (t *traffic) pickApp(s *script, name uint64, isHostile bool) {
 	if t.form == FormHOWTO {
 		// That form has fewer fields; the report is not to promise what is not sent.
 		s.ja4ch, s.ja4sh, s.ja4h, s.signatures = "", "", nil, nil
+		s.ja4IgnoreSNI = false
 	}
 }
 
-// pickAddresses draws client and server. The server follows from the name.
+// pickAddresses draws client and server, and the way between them. The server
+// follows from the name. Streams of a QUIC connection share both.
 func (t *traffic) pickAddresses(s *script, name uint64) {
+	if s.transport == "mf" && t.quic != nil {
+		s.client, s.server = t.quic.client, t.quic.server
+		return
+	}
 	t.port = (t.port + 1) % 28000
 	s.client = netip.AddrPortFrom(client(t.clients.Uint64()), 32768+t.port)
 	port := uint16(7000)
 	switch {
-	case s.tls:
+	case s.transport == "ssh":
+		port = 22
+	case s.tls, s.transport == "mf":
 		port = 443
 	case s.app == "http1":
 		port = 8080
@@ -152,8 +180,17 @@ func (t *traffic) pickAddresses(s *script, name uint64) {
 	}
 	s.server = netip.AddrPortFrom(server(name, s.client.Addr().Is6()), port)
 	s.failed = s.transport == "tcp" && t.chance(0.02)
-	if t.chance(t.cfg.SOCKSShare) && s.transport == "tcp" && !s.failed {
+	socks, connect := t.chance(t.cfg.SOCKSShare), t.chance(t.cfg.ConnectShare)
+	socksUDP := t.chance(t.cfg.SOCKSUDPShare)
+	switch {
+	case socks && s.transport == "tcp" && !s.failed,
+		socksUDP && s.transport == "udp" && s.app == "":
 		s.mode = SOCKS
+	case connect && t.behavior.httpConnect && s.tls && !s.failed:
+		s.mode = HTTPConnect
+	}
+	if s.transport == "mf" {
+		t.quic = s
 	}
 }
 
@@ -175,7 +212,7 @@ func (t *traffic) pickPayload(s *script) {
 		s.tls, s.sni, s.ja4ch, s.ja4sh = false, "", "", ""
 	}
 	encrypted := s.app == "" || t.chance(0.3)
-	s.entropyUp, s.entropyDown = newSample(r, s.up, s.app == ""), newSample(r, s.down, encrypted)
+	s.entropyUp, s.entropyDown = newSample(r, s.up, t.behavior.readSample, s.app == ""), newSample(r, s.down, t.behavior.readSample, encrypted)
 	if t.chance(t.cfg.ContentShare) && s.up > 0 {
 		big := 0
 		if t.chance(0.05) {
@@ -187,8 +224,31 @@ func (t *traffic) pickPayload(s *script) {
 
 // pickFeatures draws which policy features the connection has.
 func (t *traffic) pickFeatures(s *script) {
-	s.statistics = t.chance(t.cfg.StatisticsShare) && !t.plain
-	s.asks = t.chance(t.cfg.AccessShare) && !t.plain
+	statistics, asks, sinks := t.chance(t.cfg.StatisticsShare), t.chance(t.cfg.AccessShare), t.chance(t.cfg.SinkholeShare)
+	left, amount, gathers := t.chance(0.5), t.rand.IntN(4096), t.chance(0.1)
+	if t.chance(t.cfg.ImplicitShare) {
+		s.policy = policyImplicit
+	}
+	if t.plain || s.policy == policyImplicit {
+		return
+	}
+	s.asks = asks
+	// The bytes of SSH bypass the filters that gather statistics.
+	s.statistics = statistics && (s.transport != "ssh" || gathers)
+	if !sinks {
+		return
+	}
+	s.sinkhole = Sinkhole{Left: left, Right: !left}
+	if left {
+		s.sinkhole.SunkenLeft = min(amount, int(s.up))
+	} else {
+		s.sinkhole.SunkenRight = min(amount, int(s.down))
+	}
+}
+
+// pickEnd draws whether the end sends a stop.
+func (t *traffic) pickEnd(s *script) {
+	s.silentEnd = t.chance(t.cfg.SilentEndShare) && (s.transport == "ssh" || s.transport == "mf")
 }
 
 // pickTimes draws how long things last and in which order they are sent.
@@ -235,39 +295,7 @@ func (t *traffic) pickFaults(s *script) {
 	s.stop, s.info = f.tries(t.rand), f.tries(t.rand)
 	s.start.never, s.info.never = t.chance(f.LostStart), t.chance(f.LostInfo)
 	s.lostStop = t.chance(f.LostStop) && len(s.details) > 0
-	if t.chance(f.LateStart) && !(s.mode == SOCKS && s.asks) {
+	if t.chance(f.LateStart) && !(s.mode != Transparent && s.asks) {
 		s.lateStart, s.orderGap, s.order = true, f.LateStartDelay, inOrder
 	}
-}
-
-// sni is the name with the given rank.
-func sni(rank uint64) string {
-	return fmt.Sprintf("%s%d.example.%s", [...]string{"www", "api", "cdn", "mail"}[rank%4], rank, [...]string{"com", "org", "net"}[rank%3])
-}
-
-// signature is the signature with the given rank.
-func signature(rank uint64) string {
-	return fmt.Sprintf("%s/sig-%d", [...]string{"www", "file", "mail", "remote"}[rank%4], rank)
-}
-
-// client is the client address with the given rank; every fourth is IPv6.
-func client(rank uint64) netip.Addr {
-	if rank%4 == 3 {
-		return v6(0xfd77, 1, rank+1)
-	}
-	n := rank + 2
-	return netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
-}
-
-// server is the address of the name with the given rank, of either family.
-func server(rank uint64, six bool) netip.Addr {
-	if six {
-		return v6(0xfd77, 2, rank+1)
-	}
-	n := (rank + 1) % (1 << 17) // 198.18.0.0/15 is there for this
-	return netip.AddrFrom4([4]byte{198, byte(18 + n>>16), byte(n >> 8), byte(n)})
-}
-
-func v6(a, b uint16, n uint64) netip.Addr {
-	return netip.AddrFrom16([16]byte{byte(a >> 8), byte(a), byte(b >> 8), byte(b), 11: byte(n >> 32), 12: byte(n >> 24), 13: byte(n >> 16), 14: byte(n >> 8), 15: byte(n)})
 }

@@ -25,7 +25,8 @@ type Report struct {
 
 // SourceReport is one proxy.
 type SourceReport struct {
-	Form Form `json:"form"`
+	Generation Generation `json:"generation"`
+	Form       Form       `json:"form"`
 	// Instances are the boot ids in the order they ran, Proxy-<hex>.
 	Instances []string `json:"instances"`
 	// Neighbors are the client addresses that were announced as new, in order.
@@ -38,6 +39,13 @@ type Totals struct {
 	Actions map[Action]*ActionTotals `json:"actions"`
 	// Restarts counts the changes of boot id, SIGTERM and SIGKILL.
 	Restarts int `json:"restarts"`
+	// PlannedStops counts the restarts by SIGTERM.
+	PlannedStops int `json:"planned_stops"`
+	// Dropped counts the events that the limit of the queue dropped, Discarded
+	// those that still waited when the proxy was stopped. They were never sent;
+	// Actions has them by action.
+	Dropped   int `json:"dropped"`
+	Discarded int `json:"discarded"`
 	// Connections counts those a client opened, the rejected and the ones left
 	// open included.
 	Connections int `json:"connections"`
@@ -46,9 +54,21 @@ type Totals struct {
 	NeighborsNew          int `json:"neighbors_new"`
 	NeighborsAcknowledged int `json:"neighbors_acknowledged"`
 	// Verdicts counts what access-request events ended with: accept, reject, or
-	// failed when no usable answer came and the connection passed. A SOCKS
-	// connection asks twice.
+	// failed when no usable answer came, after which the connection passed or was
+	// blocked. A SOCKS connection of generation 2025 asks twice.
 	Verdicts map[string]int `json:"verdicts"`
+	// Blocked counts the connections that were blocked because their
+	// access-request failed.
+	Blocked int `json:"blocked"`
+	// ReusedIDs counts the connections whose Connection.Ordinal is above 1 and of
+	// which the receiver was told something.
+	ReusedIDs int `json:"reused_ids"`
+	// Sinkholed counts the acknowledged infos with a sinkhole.
+	Sinkholed int `json:"sinkholed"`
+	// Transports counts the acknowledged starts by Connection.Transport, Policies
+	// the acknowledged stops by policy.
+	Transports map[string]int `json:"transports"`
+	Policies   map[int]int    `json:"policies"`
 	// Expected counts the connections by Connection.Expected.
 	Expected map[string]int `json:"expected"`
 	// BytesUp and BytesDown sum over the connections whose stop was acknowledged.
@@ -67,8 +87,12 @@ type ActionTotals struct {
 	AcknowledgedEvents     int `json:"acknowledged_events"`
 	AcknowledgedDeliveries int `json:"acknowledged_deliveries"`
 	// FailedEvents counts the events that were never acknowledged: given up,
-	// refused with another status, or never delivered on purpose.
+	// refused with another status, dropped, or never delivered on purpose.
 	FailedEvents int `json:"failed_events"`
+	// Dropped and Discarded count the failed events that were never sent, as in
+	// Totals.
+	Dropped   int `json:"dropped"`
+	Discarded int `json:"discarded"`
 	// Retries counts the tries after the first, Aborted the tries broken on
 	// purpose in the middle of the body, Failures the tries that failed
 	// otherwise: whether the receiver got those is unknown.
@@ -89,22 +113,31 @@ type Garbage struct {
 // Connection is one connection as the proxy knows it. What it was to carry is
 // there even if its stop or info never left: a rejected one has moved no bytes.
 type Connection struct {
-	Source   string `json:"source"`
-	ID       string `json:"id"`
+	Source string `json:"source"`
+	ID     string `json:"id"`
+	// Ordinal is the place among the connections of this boot with the same id,
+	// from 1; those of which the receiver was told nothing do not count.
+	Ordinal  int    `json:"n"`
 	Instance string `json:"instance"`
 	Mode     Mode   `json:"mode"`
-	// StartLabel and StopLabel are the session labels; over SOCKS they differ.
+	// StartLabel and StopLabel are the session labels; over SOCKS and HTTP CONNECT
+	// they differ.
 	StartLabel string `json:"start_label"`
 	StopLabel  string `json:"stop_label"`
-	// Transport is tcp, tls or udp, as the start says it.
+	// Transport is tcp, tls, udp, ssh or quic, as the start says it.
 	Transport string `json:"transport"`
 	// Client and Server are host:port, an IPv6 host in brackets.
 	Client string `json:"client"`
 	Server string `json:"server"`
 	TLS    bool   `json:"tls"`
-	SNI    string `json:"sni"` // "" without TLS or without a name
-	App    string `json:"app"` // http1, http2, dns or ""
-	Policy int    `json:"policy"`
+	SNI    string `json:"sni"`    // "" without TLS or without a name
+	App    string `json:"app"`    // http1, http2, dns or ""
+	Policy int    `json:"policy"` // 65500: passed without a rule
+	// JA4CH, JA4SH, JA4H and JA4CHIgnoreSNI are the fingerprints of the stop.
+	JA4CH          string   `json:"ja4_ch"`
+	JA4SH          string   `json:"ja4_sh"`
+	JA4H           []string `json:"ja4h"`
+	JA4CHIgnoreSNI bool     `json:"ja4_ch_ignore_sni"`
 	// Signatures and L7Details are what the stop carries.
 	Signatures []string `json:"signatures"`
 	L7Details  []string `json:"l7_details"`
@@ -115,6 +148,8 @@ type Connection struct {
 	EntropyUp   *Entropy `json:"entropy_up,omitempty"`
 	EntropyDown *Entropy `json:"entropy_down,omitempty"`
 	Skew        *float64 `json:"skew,omitempty"`
+	// Sinkhole is what the info says a sink feature swallowed.
+	Sinkhole *Sinkhole `json:"sinkhole,omitempty"`
 	// FailedConnect: the server could not be reached.
 	FailedConnect bool `json:"failed_connect,omitempty"`
 	// DurationSeconds is the time from the first data to the stop, as scripted;
@@ -123,8 +158,13 @@ type Connection struct {
 
 	// Asked: at least one access-request was sent. Verdict is accept, reject or
 	// failed, "" when not asked. Echo is the answer as the info repeats it.
-	Asked   bool            `json:"asked"`
-	Verdict string          `json:"verdict,omitempty"`
+	Asked   bool   `json:"asked"`
+	Verdict string `json:"verdict,omitempty"`
+	// Decision is what the receiver said, accept or reject, in an answer that it
+	// gave; "" for anything else. Verdict is failed when that answer was lost.
+	Decision string `json:"decision,omitempty"`
+	// Blocked: the access-request failed, and the proxy let nothing pass.
+	Blocked bool            `json:"blocked,omitempty"`
 	Echo    json.RawMessage `json:"echo,omitempty"`
 
 	// Access, Start, Stop and Info are the events; absent when there was none.
@@ -136,21 +176,33 @@ type Connection struct {
 
 	// Faults names what was done to the connection on purpose: late-start,
 	// lost-stop, lost-start, lost-info, stop-before-start, info-before-stop,
-	// info-before-start, left-open.
+	// info-before-start, silent-end, left-open.
 	Faults []string `json:"faults,omitempty"`
 	// RestartedOpen: the proxy restarted while the connection was open or had
 	// something left to send.
 	RestartedOpen bool `json:"restarted_open,omitempty"`
+	// PlannedStop: that restart was a SIGTERM.
+	PlannedStop bool `json:"planned_stop,omitempty"`
+	// Listable: the lists of pings may hold the connection. Listed: the receiver
+	// acknowledged a list that does.
+	Listable bool `json:"listable"`
+	Listed   bool `json:"listed"`
 	// PingsAfter counts the acknowledged pings with a list that lacks the
 	// connection after it ended, in the same boot, up to 2. It is kept up only
 	// for one whose end nothing else tells.
 	PingsAfter int `json:"pings_after"`
-	// Expected is the close reason a correct receiver must find: stop (the stop
-	// was acknowledged), rejected (no stop, and the info echoes a reject), lost
-	// (no stop but an info, or nothing while pings show it gone), restart
-	// (nothing, and the proxy restarted before two pings showed it gone), open
-	// (nothing that tells its end), none (nothing that carries its id: in the HOWTO
-	// form an access-request does).
+	// Expected is the close reason a correct receiver must find:
+	//   - stop: the stop was acknowledged.
+	//   - rejected: no stop, and the info echoes a reject.
+	//   - blocked: no stop, and the info echoes a failed access-request. A receiver
+	//     without that reason finds lost.
+	//   - lost: no stop but an info; or nothing, and after a list with it two lists
+	//     without it.
+	//   - restart: no stop but an info after a SIGTERM; or nothing, and the proxy
+	//     restarted before two lists showed that it is gone.
+	//   - open: nothing tells its end.
+	//   - none: nothing that carries its id was acknowledged. In the HOWTO form an
+	//     access-request carries it.
 	Expected string `json:"expected"`
 }
 
@@ -158,6 +210,7 @@ type Connection struct {
 const (
 	ExpectedStop     = "stop"
 	ExpectedRejected = "rejected"
+	ExpectedBlocked  = "blocked"
 	ExpectedLost     = "lost"
 	ExpectedRestart  = "restart"
 	ExpectedOpen     = "open"
@@ -172,11 +225,25 @@ type Entropy struct {
 	Data  bool    `json:"data"`
 }
 
+// Sinkhole is what a sink feature did with the payload of a connection, left from
+// the client and right from the server.
+type Sinkhole struct {
+	Left            bool `json:"sink_left"`
+	Right           bool `json:"sink_right"`
+	SunkenLeft      int  `json:"sunken_left"`  // bytes
+	SunkenRight     int  `json:"sunken_right"` // bytes
+	ReplacementSize int  `json:"replacement_size"`
+}
+
 // Delivery is what became of one event.
 type Delivery struct {
-	// Events is 1, for the access-requests of a SOCKS connection 2.
-	Events                 int  `json:"events"`
-	Acknowledged           bool `json:"acknowledged"`
+	// Events is 1, for the access-requests of a SOCKS connection of generation
+	// 2025 2.
+	Events       int  `json:"events"`
+	Acknowledged bool `json:"acknowledged"`
+	// Dropped: the event was never sent, because the queue was full or the proxy
+	// was stopped.
+	Dropped                bool `json:"dropped,omitempty"`
 	Deliveries             int  `json:"deliveries"`
 	AcknowledgedDeliveries int  `json:"acknowledged_deliveries"`
 	// Status is the last answer's, 0 without one.

@@ -1,5 +1,6 @@
-// Package fleet plays a number of smithproxies against a webhook receiver, as
-// smithproxy 0.9.32 behaves on the wire, and knows exactly what it did.
+// Package fleet plays a number of smithproxies against a webhook receiver, as one
+// of the generations of smithproxy behaves on the wire, and reports exactly what it
+// sent and what was acknowledged.
 package fleet
 
 import (
@@ -108,7 +109,7 @@ func (f *Fleet) report(started, ended time.Time) *Report {
 	}
 	for _, p := range f.proxies {
 		r.Sources[p.source] = &SourceReport{
-			Form: p.form, Instances: p.instances, Neighbors: p.neighbors.all(), Totals: p.ledger.totals,
+			Generation: p.cfg.Generation, Form: p.form, Instances: p.instances, Neighbors: p.neighbors.all(), Totals: p.ledger.totals,
 		}
 		r.Total.add(&p.ledger.totals)
 		for kind, g := range p.ledger.garbage {

@@ -37,7 +37,7 @@ func (x *exchanger) doPlain(ctx context.Context, r request) (answer, error) {
 		readers.Put(in)
 	}()
 
-	expect := len(r.body) > expectAbove && !r.abort
+	expect := x.expects && len(r.body) > expectAbove && !r.abort
 	head := x.head(r, expect)
 	a := answer{sent: time.Now()}
 	if r.abort {
@@ -60,7 +60,8 @@ func (x *exchanger) doPlain(ctx context.Context, r request) (answer, error) {
 	} else {
 		_, writeErr = conn.Write(append(head, r.body...)) // one segment, mostly
 	}
-	// A receiver that had enough answers and closes: the answer counts then.
+	// A receiver may answer and close before it has read everything. The answer
+	// counts then.
 	a, err = readAnswer(in, r.method, a)
 	if err != nil && writeErr != nil {
 		return answer{}, fmt.Errorf("writing the request: %w", writeErr)
@@ -88,8 +89,8 @@ func (x *exchanger) head(r request, expect bool) []byte {
 	return append(b, "\r\n\r\n"...)
 }
 
-// awaitContinue waits for the receiver's word on a large body. It reports whether
-// a final answer came instead. Silence counts as consent.
+// awaitContinue waits up to expectWait for 100 Continue. It reports whether a final
+// answer came instead. Without either, the body is sent.
 func awaitContinue(ctx context.Context, conn net.Conn, in *bufio.Reader) (early bool, err error) {
 	if err := conn.SetReadDeadline(time.Now().Add(expectWait)); err != nil {
 		return false, fmt.Errorf("waiting for 100 Continue: %w", err)
