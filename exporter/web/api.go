@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -41,7 +42,8 @@ func NewAPI(state Querier, recent *Recent) *API {
 }
 
 var (
-	errBusy     = errors.New("too many calls at once")
+	errBusy     = fmt.Errorf("%d calls are worked on, and none was done within %v", maxCalls, callTimeout)
+	errNoState  = errors.New("the state cannot be read now: it is being loaded, or the exporter is overloaded")
 	errNotFound = errors.New("no such connection, or it finished too long ago")
 )
 
@@ -50,8 +52,8 @@ var (
 //   - The open and closing ones come first, by source and as they became known, then the finished ones, the last
 //     one first. The parameters source, client, server, app, state, reason and transport select some of them.
 //   - A page has at most limit connections (100 unless given, 1,000 at most). It can be shorter and even empty
-//     when there are more: a call looks at 2,048 open connections at most, which takes the pipeline less than a
-//     millisecond, in up to four looks between batches of events; and it ends at 1 MiB.
+//     when there are more: a call looks at 1,600 connections that are not finished at most, which takes the
+//     pipeline less than a millisecond, in four looks between batches of events; and a page ends at 1 MiB.
 //   - next_cursor, given back as cursor with the same other parameters, continues after the page. Without it there
 //     is no more.
 //   - Through all pages, a connection that does not change is there exactly once. One that finishes meanwhile can be
@@ -129,7 +131,11 @@ func (a *API) limited(ctx context.Context, build func(context.Context) ([]byte, 
 	select {
 	case a.calls <- struct{}{}:
 		defer func() { <-a.calls }()
-		return build(ctx)
+		body, err := build(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			return nil, errNoState
+		}
+		return body, err
 	case <-ctx.Done():
 		return nil, errBusy
 	}

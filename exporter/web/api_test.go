@@ -81,15 +81,20 @@ func newFixture(t *testing.T) *fixture {
 	} {
 		s.tracker.Apply(ev, at(time.Duration(i)*time.Second), nil)
 	}
+	return &fixture{s, handler(t, s, recent)}
+}
+
+func handler(t testing.TB, state web.Querier, recent *web.Recent) http.Handler {
+	t.Helper()
 	registry := prometheus.NewRegistry()
 	h, err := web.NewHandler(web.Options{
 		MetricsPath: "/metrics", Version: "1", Gatherer: registry, Registerer: registry,
-		API: web.NewAPI(s, recent), Ready: func() bool { return true },
+		API: web.NewAPI(state, recent), Ready: func() bool { return true },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fixture{s, h}
+	return h
 }
 
 func session(port string) string { return "ssli_10.77.1.2:" + port + "+ssli_10.77.2.2:443" }
@@ -104,7 +109,7 @@ func (f *fixture) get(t *testing.T, path string) *httptest.ResponseRecorder {
 }
 
 // decode reads an answer into v and fails the test unless it has the status and is JSON.
-func decode(t *testing.T, w *httptest.ResponseRecorder, status int, v any) {
+func decode(t testing.TB, w *httptest.ResponseRecorder, status int, v any) {
 	t.Helper()
 	if w.Code != status || w.Header().Get("Content-Type") != "application/json" {
 		t.Fatalf("answered %d %s %s, want %d and JSON", w.Code, w.Header().Get("Content-Type"), w.Body, status)

@@ -122,7 +122,7 @@ func (f *fixture) crowd(proxies, each int) {
 	}
 }
 
-// A call looks at 2,048 connections at most, in looks of 512, whether they match or not.
+// A call looks at 1,600 connections at most, 400 at a time, whether they match or not.
 func TestListLooksAtFew(t *testing.T) {
 	tests := []struct {
 		query         string
@@ -130,7 +130,8 @@ func TestListLooksAtFew(t *testing.T) {
 	}{
 		{"server=192.0.2.1", 4, 0},
 		{"limit=100", 1, 100},
-		{"limit=1000", 4, 1000},
+		{"limit=1000", 3, 1000},
+		{"limit=1000&server=www.example.com", 4, 0},
 		{"state=finished", 0, 2},
 	}
 	f := newFixture(t)
