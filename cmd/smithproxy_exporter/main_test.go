@@ -32,6 +32,10 @@ func TestCommandLine(t *testing.T) {
 			args:   []string{"trace-id", "oneofmany1", "Proxy-A65E609B-OID-FEE9B1098109"},
 			stdout: "220132e20e64ca91a4e7333ba5734a9e\n",
 		},
+		"trace-id of the second connection of an id": {
+			args:   []string{"trace-id", "oneofmany1", "Proxy-A65E609B-PTR-7F3A2C001B40#2"},
+			stdout: "9e0c039b769632b393f2b8fb57b1068c\n",
+		},
 		"trace-id without an id": {args: []string{"trace-id", "oneofmany1"}, status: 2, stderr: "required argument 'id'"},
 		"unknown flag":           {args: []string{"--nonsense"}, status: 2, stderr: "--nonsense"},
 		"valid configuration":    {args: []string{"--config.check", "--config.file=" + valid}, stdout: "configuration is valid\n"},

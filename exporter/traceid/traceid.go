@@ -1,5 +1,5 @@
-// Package traceid computes the trace and span ids of a connection. They depend on nothing but names
-// that also stand in logs, so that anyone can compute them; see Of.
+// Package traceid computes the trace and span ids of a connection. They depend only on names that are also in
+// logs, so that anyone can compute them; see Of.
 package traceid
 
 import (
@@ -21,11 +21,13 @@ func (id ID) TraceString() string { return hex.EncodeToString(id.Trace[:]) }
 // SpanString is the span id in lower-case hex.
 func (id ID) SpanString() string { return hex.EncodeToString(id.Span[:]) }
 
-// Of returns the ids of the connection that the proxy source calls id: the first 16 and the next 8
-// bytes of SHA-256("<source>/<id>"). On a shell:
+// Of returns the ids of the connection that the proxy source knows by name: the first 16 and the next 8 bytes of
+// SHA-256("<source>/<name>"). The name is the connection's id and, for the n-th connection of an id that the proxy
+// uses again within a boot, n ≥ 2, "<id>#<n>"; see track.Connection.Name. In a shell:
 //
 //	printf %s "oneofmany1/Proxy-A65E609B-OID-FEE9B1098109" | sha256sum | cut -c1-32
-func Of(source, id string) ID { return hash(source + "/" + id) }
+//	printf %s "oneofmany1/Proxy-A65E609B-PTR-7F3A2C001B40#2" | sha256sum | cut -c1-32
+func Of(source, name string) ID { return hash(source + "/" + name) }
 
 // OfDecision returns the ids for an access decision whose connection never became known:
 // SHA-256("<source>/<session label>/<receipt, Unix ns>").

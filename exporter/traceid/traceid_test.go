@@ -15,11 +15,18 @@ const (
 // The digits are what the commands in the comments print: users compute ids by them, so that a change
 // here breaks what they wrote down.
 func TestOf(t *testing.T) {
-	// printf %s "oneofmany1/Proxy-A65E609B-OID-FEE9B1098109" | sha256sum
-	const trace, span = "220132e20e64ca91a4e7333ba5734a9e", "7810e1d3ef885761"
-	got := traceid.Of(source, id)
-	if got.TraceString() != trace || got.SpanString() != span {
-		t.Errorf("Of() = %s, %s, want %s, %s", got.TraceString(), got.SpanString(), trace, span)
+	tests := []struct{ name, trace, span string }{
+		// printf %s "oneofmany1/<name>" | sha256sum
+		{id, "220132e20e64ca91a4e7333ba5734a9e", "7810e1d3ef885761"},
+		{"Proxy-A65E609B-PTR-7F3A2C001B40#2", "9e0c039b769632b393f2b8fb57b1068c", "2c9c05c433a642e0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := traceid.Of(source, tt.name)
+			if got.TraceString() != tt.trace || got.SpanString() != tt.span {
+				t.Errorf("Of() = %s, %s, want %s, %s", got.TraceString(), got.SpanString(), tt.trace, tt.span)
+			}
+		})
 	}
 }
 

@@ -116,6 +116,7 @@ func (t *Tracker) restored(source string) *proxy {
 		p = newProxy(source, 0)
 		p.dirty = false
 		t.proxies[source] = p
+		t.bySource.Set(source, p)
 		t.order = append(t.order, p)
 		t.tracked++
 		t.neverPinged++

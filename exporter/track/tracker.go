@@ -10,6 +10,8 @@ import (
 	"bytes"
 	"time"
 
+	"github.com/tidwall/btree"
+
 	"smithproxy_exporter/exporter/event"
 )
 
@@ -19,8 +21,10 @@ type Tracker struct {
 	opts    Options
 	emit    func(Fact)
 	proxies map[string]*proxy
-	// order has the same proxies as they appeared, for facts in a stable order.
+	// order has the same proxies as they appeared, for facts in a stable order; bySource has them by name, for
+	// queries that go on where they stopped.
 	order     []*proxy
+	bySource  btree.Map[string, *proxy]
 	deadlines deadlines
 	tasks     []task // to be done in steps, the first one next
 	adopting  []Adoptable

@@ -4,123 +4,158 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"smithproxy_exporter/exporter/track"
 )
 
-// Querier looks into the state between two events. What look is given is only valid while it runs.
+// Querier looks into the state between two batches of events. What look is given is only valid while it runs, and
+// events wait until it returns. When Query returns an error, look does not run any more.
 type Querier interface {
 	Query(ctx context.Context, look func(*track.Tracker)) error
 }
 
-// API shows connections as JSON: the open ones, and those that finished last.
+const (
+	// maxCalls is how many calls are worked on at once; others wait. It bounds the memory, about 3 MiB a call,
+	// and how many looks can come between two batches of events.
+	maxCalls = 4
+	// callTimeout bounds how long a call waits for its turn and for the state.
+	callTimeout = 5 * time.Second
+	// writeTimeout is for a client to take the response, which holds nothing but its bytes.
+	writeTimeout = 30 * time.Second
+)
+
+// API shows connections as JSON: those that are open or closing, and those that finished last.
 type API struct {
 	State  Querier
 	Recent *Recent
+	calls  chan struct{}
 }
 
-// filter is what the parameters of a request ask for.
-type filter struct {
-	source, state string // "" is any
-	limit         int
+// NewAPI returns the API of the connections in state and recent. It is safe for concurrent use.
+func NewAPI(state Querier, recent *Recent) *API {
+	return &API{State: state, Recent: recent, calls: make(chan struct{}, maxCalls)}
 }
 
-var errState = errors.New("state must be open, closing or finished")
-var errLimit = errors.New("limit must be a number above 0")
+var (
+	errBusy     = fmt.Errorf("%d calls are worked on, and none was done within %v", maxCalls, callTimeout)
+	errNoState  = errors.New("the state cannot be read now: it is being loaded, or the exporter is overloaded")
+	errNotFound = errors.New("no such connection, or it finished too long ago")
+)
 
-func newFilter(r *http.Request) (filter, error) {
-	f := filter{source: r.FormValue("source"), state: r.FormValue("state"), limit: math.MaxInt}
-	switch f.state {
-	case "", stateOpen, stateClosing, stateFinished:
-	default:
-		return filter{}, errState
-	}
-	if text := r.FormValue("limit"); text != "" {
-		var err error
-		if f.limit, err = strconv.Atoi(text); err != nil || f.limit < 1 {
-			return filter{}, errLimit
-		}
-	}
-	return f, nil
-}
-
-func (f filter) matches(c *track.Connection, finished bool) bool {
-	return (f.source == "" || f.source == c.Source) && (f.state == "" || f.state == stateOf(c, finished))
-}
-
-// list serves /api/v1/connections: the open connections, and those that finished last. The parameters
-// source, state and limit narrow it down.
+// list serves /api/v1/connections, a page of connections:
+//
+//   - The open and closing ones come first, by source and as they became known, then the finished ones, the last
+//     one first. The parameters source, client, server, app, state, reason and transport select some of them.
+//   - A page has at most limit connections (100 unless given, 1,000 at most). It can be shorter and even empty
+//     when there are more: a call looks at 1,600 connections that are not finished at most, which takes the
+//     pipeline less than a millisecond, in four looks between batches of events; and a page ends at 1 MiB.
+//   - next_cursor, given back as cursor with the same other parameters, continues after the page. Without it there
+//     is no more.
+//   - Through all pages, a connection that does not change is there exactly once. One that finishes meanwhile can be
+//     there as open or closing and once more as finished; one that appears meanwhile can be missing.
 func (a *API) list(w http.ResponseWriter, r *http.Request) {
-	f, err := newFilter(r)
+	q, err := newQuery(r.URL.RawQuery)
 	if err != nil {
-		reply(w, http.StatusBadRequest, problem{err.Error()})
+		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	found := []connection{}
-	collect := func(finished bool) func(*track.Connection) bool {
-		return func(c *track.Connection) bool {
-			if f.matches(c, finished) {
-				found = append(found, show(c, finished))
-			}
-			return len(found) < f.limit
+	a.serve(w, r, func(ctx context.Context) ([]byte, error) {
+		p, err := a.read(ctx, q)
+		if err != nil {
+			return nil, err
 		}
-	}
-	// Both within one look, or a connection that finishes in between would be there twice.
-	err = a.State.Query(r.Context(), func(t *track.Tracker) {
-		t.Connections(collect(false))
-		if len(found) < f.limit {
-			a.Recent.Each(collect(true))
-		}
+		return p.render()
 	})
-	if err != nil {
-		reply(w, http.StatusServiceUnavailable, problem{err.Error()})
-		return
-	}
-	reply(w, http.StatusOK, struct {
-		Connections []connection `json:"connections"`
-	}{found})
 }
 
-// one serves /api/v1/connections/{source}/{id}.
+// one serves /api/v1/connections/{source}/{name}. The name is the id, or "<id>#<n>" for the n-th connection of an
+// id.
 func (a *API) one(w http.ResponseWriter, r *http.Request) {
-	source, id := r.PathValue("source"), r.PathValue("id")
-	var found *connection
-	err := a.State.Query(r.Context(), func(t *track.Tracker) {
-		if c, ok := t.Connection(source, id); ok {
-			v := show(c, false)
-			found = &v
-			return
+	source, name := r.PathValue("source"), r.PathValue("name")
+	a.serve(w, r, func(ctx context.Context) ([]byte, error) {
+		c, err := a.find(ctx, source, name)
+		if err != nil {
+			return nil, err
 		}
-		a.Recent.Each(func(c *track.Connection) bool {
-			if c.Source == source && c.ID == id {
-				v := show(c, true)
-				found = &v
-			}
-			return found == nil
-		})
+		text, err := json.MarshalIndent(show(c), "", "  ")
+		return append(text, '\n'), err
 	})
+}
+
+func (a *API) find(ctx context.Context, source, name string) (found *track.Connection, err error) {
+	err = a.State.Query(ctx, func(t *track.Tracker) {
+		if c, ok := t.Connection(source, name); ok {
+			copied := c.Copy()
+			found = &copied
+		}
+	})
+	if err != nil || found != nil {
+		return found, err
+	}
+	// If it finished since, Recent has it by now.
+	a.Recent.Each(math.MaxUint64, func(_ uint64, c *track.Connection) bool {
+		if c.Source == source && c.Name() == name {
+			found = c
+		}
+		return found == nil
+	})
+	if found == nil {
+		return nil, errNotFound
+	}
+	return found, nil
+}
+
+// serve answers with what build returns. A slow client holds nothing but the bytes.
+func (a *API) serve(w http.ResponseWriter, r *http.Request, build func(context.Context) ([]byte, error)) {
+	body, err := a.limited(r.Context(), build)
 	switch {
-	case err != nil:
-		reply(w, http.StatusServiceUnavailable, problem{err.Error()})
-	case found == nil:
-		reply(w, http.StatusNotFound, problem{"no such connection, or it finished too long ago"})
+	case err == nil:
+		write(w, http.StatusOK, body)
+	case errors.Is(err, errNotFound):
+		refuse(w, http.StatusNotFound, err)
 	default:
-		reply(w, http.StatusOK, found)
+		w.Header().Set("Retry-After", "1")
+		refuse(w, http.StatusServiceUnavailable, err)
 	}
 }
 
-type problem struct {
-	Error string `json:"error"`
+// limited runs build when it is the call's turn.
+func (a *API) limited(ctx context.Context, build func(context.Context) ([]byte, error)) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	select {
+	case a.calls <- struct{}{}:
+		defer func() { <-a.calls }()
+		body, err := build(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			return nil, errNoState
+		}
+		return body, err
+	case <-ctx.Done():
+		return nil, errBusy
+	}
 }
 
-func reply(w http.ResponseWriter, status int, body any) {
+func refuse(w http.ResponseWriter, status int, err error) {
+	body, err := json.MarshalIndent(struct {
+		Error string `json:"error"`
+	}{err.Error()}, "", "  ")
+	if err != nil {
+		panic(err) // A string can be encoded.
+	}
+	write(w, status, append(body, '\n'))
+}
+
+func write(w http.ResponseWriter, status int, body []byte) {
+	// A writer that knows no deadlines is one of a test.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	// A client that went away has no use for an error.
-	_ = encoder.Encode(body)
+	_, _ = w.Write(body) // A client that went away has no use for an error.
 }

@@ -22,15 +22,23 @@ import (
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// state is a Querier that gives a tracker away, or fails.
+// at is the instant so long after epoch.
+func at(d time.Duration) track.Instant { return track.At(epoch.Add(d), time.Minute+d) }
+
+// state is a Querier that has its tracker looked at by the caller's goroutine, or fails.
 type state struct {
 	tracker *track.Tracker
 	err     error
+	// before is called before each look.
+	before func()
 }
 
 func (s *state) Query(_ context.Context, look func(*track.Tracker)) error {
 	if s.err != nil {
 		return s.err
+	}
+	if s.before != nil {
+		s.before()
 	}
 	look(s.tracker)
 	return nil
@@ -45,15 +53,19 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	recent := web.NewRecent(10)
+	recent := web.NewRecent(10_000)
 	s := &state{tracker: track.New(track.DefaultOptions(), recent.Take)}
 	stop := event.Stop{
 		Session: session("7"), Policy: ptr(2), BytesUp: 91, BytesDown: 122, TLS: true, SNI: "www.example.com",
 		App: "http1", Details: []string{"https://www.example.com/"}, Signatures: []string{"www/http/request"},
+		JA4Client: "t13d1516h2", JA4Server: "t130200", JA4HTTP: []string{"ge11nn", "ge11cn"},
 	}
-	info := event.Info{Statistics: &event.Statistics{
-		Session: session("7"), Up: &event.Entropy{Bits: 5.25, Sampled: 91}, Skew: ptr(0.5),
-	}}
+	info := event.Info{
+		Statistics: &event.Statistics{
+			Session: session("7"), Up: &event.Entropy{Bits: 5.25, Sampled: 91}, Skew: ptr(0.5),
+		},
+		Sinkhole: &event.Sinkhole{Right: true, SunkenRight: 122, ReplacementSize: 7},
+	}
 	for i, ev := range []event.Event{
 		{Source: "proxy-a", ID: "a1", Payload: event.Start{Session: session("1")}},
 		{Source: "proxy-b", ID: "b1", Payload: event.Start{Session: "tcp_10.77.1.2:2+0:0"}},
@@ -64,20 +76,25 @@ func newFixture(t *testing.T) *fixture {
 		{Source: "proxy-a", ID: "a4", Payload: stop},
 		{Source: "proxy-a", ID: "a4", Payload: info},
 		{Source: "proxy-b", ID: "b2", Payload: event.Start{Session: session("8")}},
-		{Source: "proxy-b", ID: "b2", Payload: event.Stop{Session: session("8")}},
+		{Source: "proxy-b", ID: "b2", Payload: event.Stop{Session: session("8"), Policy: ptr(event.PolicyImplicit)}},
 		{Source: "proxy-b", ID: "b2", Payload: event.Info{}},
 	} {
-		s.tracker.Apply(ev, epoch.Add(time.Duration(i)*time.Second))
+		s.tracker.Apply(ev, at(time.Duration(i)*time.Second), nil)
 	}
+	return &fixture{s, handler(t, s, recent)}
+}
+
+func handler(t testing.TB, state web.Querier, recent *web.Recent) http.Handler {
+	t.Helper()
 	registry := prometheus.NewRegistry()
 	h, err := web.NewHandler(web.Options{
 		MetricsPath: "/metrics", Version: "1", Gatherer: registry, Registerer: registry,
-		API: &web.API{State: s, Recent: recent}, Ready: func() bool { return true },
+		API: web.NewAPI(state, recent), Ready: func() bool { return true },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fixture{s, h}
+	return h
 }
 
 func session(port string) string { return "ssli_10.77.1.2:" + port + "+ssli_10.77.2.2:443" }
@@ -92,74 +109,13 @@ func (f *fixture) get(t *testing.T, path string) *httptest.ResponseRecorder {
 }
 
 // decode reads an answer into v and fails the test unless it has the status and is JSON.
-func decode(t *testing.T, w *httptest.ResponseRecorder, status int, v any) {
+func decode(t testing.TB, w *httptest.ResponseRecorder, status int, v any) {
 	t.Helper()
 	if w.Code != status || w.Header().Get("Content-Type") != "application/json" {
 		t.Fatalf("answered %d %s %s, want %d and JSON", w.Code, w.Header().Get("Content-Type"), w.Body, status)
 	}
 	if err := json.Unmarshal(w.Body.Bytes(), v); err != nil {
 		t.Fatalf("%s: %v", w.Body, err)
-	}
-}
-
-func TestList(t *testing.T) {
-	tests := []struct {
-		query string
-		want  string // ids and states, in order
-	}{
-		{"", "a1:open a2:open a3:closing b1:open b2:finished a4:finished"},
-		{"?source=proxy-a", "a1:open a2:open a3:closing a4:finished"},
-		{"?source=proxy-b", "b1:open b2:finished"},
-		{"?source=proxy", ""},
-		{"?state=open", "a1:open a2:open b1:open"},
-		{"?state=closing", "a3:closing"},
-		{"?state=finished", "b2:finished a4:finished"},
-		{"?state=finished&source=proxy-a", "a4:finished"},
-		{"?state=open&source=proxy-b", "b1:open"},
-		{"?limit=1", "a1:open"},
-		{"?limit=4", "a1:open a2:open a3:closing b1:open"},
-		{"?limit=5", "a1:open a2:open a3:closing b1:open b2:finished"},
-		{"?limit=1000000", "a1:open a2:open a3:closing b1:open b2:finished a4:finished"},
-		{"?limit=1&state=closing", "a3:closing"},
-		{"?limit=1&state=finished", "b2:finished"},
-		{"?limit=1&source=proxy-b", "b1:open"},
-		{"?limit=&state=&source=", "a1:open a2:open a3:closing b1:open b2:finished a4:finished"},
-	}
-	f := newFixture(t)
-	for _, tt := range tests {
-		t.Run(tt.query, func(t *testing.T) {
-			var list struct {
-				Connections []struct{ ID, State string }
-			}
-			w := f.get(t, "/api/v1/connections"+tt.query)
-			decode(t, w, http.StatusOK, &list)
-			// Whoever reads it iterates over it: it is a list even when it is empty.
-			if list.Connections == nil {
-				t.Errorf("connections are not a list: %s", w.Body)
-			}
-			var got []string
-			for _, c := range list.Connections {
-				got = append(got, c.ID+":"+c.State)
-			}
-			if strings.Join(got, " ") != tt.want {
-				t.Errorf("connections are %v, want %v", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestListRefuses(t *testing.T) {
-	f := newFixture(t)
-	for query, want := range map[string]string{
-		"?state=done": "state", "?state=Open": "state", "?limit=0": "limit", "?limit=-1": "limit",
-	} {
-		t.Run(query, func(t *testing.T) {
-			var problem struct{ Error string }
-			decode(t, f.get(t, "/api/v1/connections"+query), http.StatusBadRequest, &problem)
-			if !strings.Contains(problem.Error, want) {
-				t.Errorf("error is %q, want it to be about the %s", problem.Error, want)
-			}
-		})
 	}
 }
 
@@ -172,9 +128,9 @@ func TestOne(t *testing.T) {
 		{"proxy-a", "a1", "open", common},
 		{"proxy-b", "b1", "open", "source id trace_id span_id state start session client_address transport"},
 		{"proxy-a", "a3", "closing", common + "end close_reason duration_seconds bytes_up bytes_down"},
-		{"proxy-b", "b2", "finished", common + "end close_reason duration_seconds bytes_up bytes_down"},
+		{"proxy-b", "b2", "finished", common + "end close_reason duration_seconds bytes_up bytes_down policy"},
 		{"proxy-a", "a4", "finished", common + "end close_reason duration_seconds bytes_up bytes_down policy app sni requests " +
-			"signatures entropy_bits flow_skew"},
+			"signatures ja4 ja4s ja4h entropy_bits flow_skew sinkhole"},
 	}
 	f := newFixture(t)
 	for _, tt := range tests {
@@ -207,9 +163,12 @@ func TestOneInFull(t *testing.T) {
 		"source": "proxy-a", "id": "a4", "state": "finished", "close_reason": "stop",
 		"start": "2026-01-02T03:04:10Z", "end": "2026-01-02T03:04:11Z", "duration_seconds": 1.0,
 		"session": session("7"), "client_address": "10.77.1.2", "server_address": "10.77.2.2", "server_port": 443.0,
-		"transport": "tls", "sni": "www.example.com", "app": "http1", "policy": 2.0, "bytes_up": 91.0, "bytes_down": 122.0,
+		"transport": "tls", "sni": "www.example.com", "app": "http1", "policy": "2", "bytes_up": 91.0, "bytes_down": 122.0,
 		"requests": []any{"https://www.example.com/"}, "signatures": []any{"www/http/request"},
-		"entropy_bits": map[string]any{"up": 5.25}, "flow_skew": 0.5,
+		"entropy_bits": map[string]any{"up": 5.25}, "flow_skew": 0.5, "ja4": "t13d1516h2", "ja4s": "t130200", "ja4h": []any{"ge11nn", "ge11cn"},
+		"sinkhole": map[string]any{
+			"left": false, "right": true, "left_bytes": 0.0, "right_bytes": 122.0, "replacement_bytes": 7.0,
+		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -232,9 +191,9 @@ func TestOneNotFound(t *testing.T) {
 // Names come from the network: what they hold must not lead elsewhere.
 func TestOneWithOddNames(t *testing.T) {
 	f := newFixture(t)
-	for _, name := range []string{"a b", "a/b", "a%2Fb", "ä", "..a", "?", "\x00"} {
+	for _, name := range []string{"a b", "a/b", "a%2Fb", "ä", "..a", "?", "\x00", "a#2"} {
 		t.Run(name, func(t *testing.T) {
-			f.state.tracker.Apply(event.Event{Source: name, ID: name, Payload: event.Start{Session: session("9")}}, epoch)
+			f.state.tracker.Apply(event.Event{Source: name, ID: name, Payload: event.Start{Session: session("9")}}, at(0), nil)
 			var got struct{ Source, ID string }
 			decode(t, f.get(t, "/api/v1/connections/"+url.PathEscape(name)+"/"+url.PathEscape(name)), http.StatusOK, &got)
 			if got.Source != name || got.ID != name {
@@ -247,13 +206,53 @@ func TestOneWithOddNames(t *testing.T) {
 func TestStateIsGone(t *testing.T) {
 	f := newFixture(t)
 	f.state.err = errors.New("pipeline is stopped")
-	for _, path := range []string{"", "?state=open", "?state=finished", "/proxy-a/a1", "/proxy-a/a4"} {
+	for _, path := range []string{"", "?state=open", "/proxy-a/a1", "/proxy-a/a4"} {
 		t.Run(path, func(t *testing.T) {
 			var problem struct{ Error string }
-			decode(t, f.get(t, "/api/v1/connections"+path), http.StatusServiceUnavailable, &problem)
-			if problem.Error != f.state.err.Error() {
-				t.Errorf("error is %q, want %q", problem.Error, f.state.err)
+			w := f.get(t, "/api/v1/connections"+path)
+			decode(t, w, http.StatusServiceUnavailable, &problem)
+			if problem.Error != f.state.err.Error() || w.Header().Get("Retry-After") == "" {
+				t.Errorf("error is %q, want %q and a Retry-After", problem.Error, f.state.err)
 			}
 		})
+	}
+}
+
+// A PTR id comes again within a boot: the name of the second connection is "<id>#2".
+func TestOneOfAnIDThatComesAgain(t *testing.T) {
+	f := newFixture(t)
+	const id = "Proxy-A1-PTR-1"
+	for i, port := range []string{"101", "102"} {
+		ev := event.Event{Source: "proxy-a", ID: id, Payload: event.Start{Session: session(port)}}
+		f.state.tracker.Apply(ev, at(time.Minute+time.Duration(i)*time.Second), nil)
+	}
+	tests := []struct {
+		name, state string
+		n           uint32
+		trace       string // printf %s "proxy-a/<name>" | sha256sum
+	}{
+		{id, "closing", 0, "b1b20b3f7260973d8b9b735457ee1bb0"},
+		{id + "#2", "open", 2, "69757b76cedb4989ac035af14073c047"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got struct {
+				ID, State string
+				N         uint32
+				TraceID   string `json:"trace_id"`
+			}
+			decode(t, f.get(t, "/api/v1/connections/proxy-a/"+url.PathEscape(tt.name)), http.StatusOK, &got)
+			if got.ID != id || got.State != tt.state || got.N != tt.n || got.TraceID != tt.trace {
+				t.Errorf("got %+v, want n %d, %s, trace %s", got, tt.n, tt.state, tt.trace)
+			}
+		})
+	}
+}
+
+func TestPolicyOfNoRule(t *testing.T) {
+	var got struct{ Policy string }
+	decode(t, newFixture(t).get(t, "/api/v1/connections/proxy-b/b2"), http.StatusOK, &got)
+	if got.Policy != "implicit" {
+		t.Errorf("policy is %q, want implicit", got.Policy)
 	}
 }

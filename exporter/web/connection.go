@@ -8,42 +8,49 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// The states of a connection in the API.
-const (
-	stateOpen     = "open"     // its end is not known
-	stateClosing  = "closing"  // it is over; more about it can still come, and its trace waits for that
-	stateFinished = "finished" // its trace has been made
-)
+// stateNames are what the API calls the states. A trace is made when a connection is finished.
+var stateNames = map[track.State]string{
+	track.StateOpen: "open", track.StateClosing: "closing", track.StateClosed: "finished",
+}
 
-// connection is a connection as the API shows it. What is not known is absent.
+// connection is a connection as the API shows it; docs/api.md has the fields. What is not known is absent.
 type connection struct {
-	Source    string    `json:"source"`
-	ID        string    `json:"id"`
-	TraceID   string    `json:"trace_id"`
-	SpanID    string    `json:"span_id"`
-	State     string    `json:"state"`
-	Reason    string    `json:"close_reason,omitempty"`
-	Start     time.Time `json:"start"`
-	Estimated bool      `json:"start_estimated,omitempty"`
-	End       time.Time `json:"end,omitzero"`
-	// Seconds is how long it lasted, once both ends are known.
-	Seconds *float64 `json:"duration_seconds,omitempty"`
-	Session string   `json:"session,omitempty"`
-	Client  string   `json:"client_address,omitempty"`
-	Server  string   `json:"server_address,omitempty"`
-	Port    uint16   `json:"server_port,omitempty"`
-	// Transport is tcp, tls, udp or unix.
-	Transport  string      `json:"transport,omitempty"`
-	SNI        string      `json:"sni,omitempty"`
-	App        string      `json:"app,omitempty"`
-	Policy     *int        `json:"policy,omitempty"`
-	BytesUp    *uint64     `json:"bytes_up,omitempty"`
-	BytesDown  *uint64     `json:"bytes_down,omitempty"`
-	Requests   []string    `json:"requests,omitempty"`
-	Signatures []string    `json:"signatures,omitempty"`
-	Entropy    *directions `json:"entropy_bits,omitempty"`
-	Skew       *float64    `json:"flow_skew,omitempty"`
-	Access     *access     `json:"access,omitempty"`
+	Source string `json:"source"`
+	ID     string `json:"id"`
+	// N counts the connections that had the id within a boot; absent for the first.
+	N              uint32    `json:"n,omitempty"`
+	TraceID        string    `json:"trace_id"`
+	SpanID         string    `json:"span_id"`
+	State          string    `json:"state"`
+	Reason         string    `json:"close_reason,omitempty"`
+	Start          time.Time `json:"start"`
+	StartEstimated bool      `json:"start_estimated,omitempty"`
+	End            time.Time `json:"end,omitzero"`
+	EndEstimated   bool      `json:"end_estimated,omitempty"`
+	// Seconds is absent while the start or the end is estimated.
+	Seconds   *float64 `json:"duration_seconds,omitempty"`
+	Session   string   `json:"session,omitempty"`
+	Client    string   `json:"client_address,omitempty"`
+	Server    string   `json:"server_address,omitempty"`
+	Port      uint16   `json:"server_port,omitempty"`
+	Transport string   `json:"transport,omitempty"`
+	SNI       string   `json:"sni,omitempty"`
+	App       string   `json:"app,omitempty"`
+	// Policy is a text, for it can be "implicit".
+	Policy    string   `json:"policy,omitempty"`
+	BytesUp   *uint64  `json:"bytes_up,omitempty"`
+	BytesDown *uint64  `json:"bytes_down,omitempty"`
+	Requests  []string `json:"requests,omitempty"`
+	// RequestsDropped is how many more the proxy listed than are kept.
+	RequestsDropped int         `json:"requests_dropped,omitempty"`
+	Signatures      []string    `json:"signatures,omitempty"`
+	JA4             string      `json:"ja4,omitempty"`
+	JA4S            string      `json:"ja4s,omitempty"`
+	JA4H            []string    `json:"ja4h,omitempty"`
+	Entropy         *directions `json:"entropy_bits,omitempty"`
+	Skew            *float64    `json:"flow_skew,omitempty"`
+	Sinkhole        *sinkhole   `json:"sinkhole,omitempty"`
+	Access          *access     `json:"access,omitempty"`
 }
 
 type directions struct {
@@ -51,49 +58,65 @@ type directions struct {
 	Down *float64 `json:"down,omitempty"`
 }
 
+// sinkhole says which sides were sunk (left is what the client sent), and the bytes that were removed and put in
+// their place.
+type sinkhole struct {
+	Left             bool   `json:"left"`
+	Right            bool   `json:"right"`
+	LeftBytes        uint64 `json:"left_bytes"`
+	RightBytes       uint64 `json:"right_bytes"`
+	ReplacementBytes uint64 `json:"replacement_bytes"`
+}
+
 type access struct {
 	Verdict  string `json:"verdict"`
 	Rule     string `json:"rule,omitempty"`
 	Decision string `json:"decision,omitempty"`
-	// DryRunRule is the rule on trial that would have rejected.
+	// DryRunRule is the dry-run rule that would have rejected.
 	DryRunRule string `json:"dry_run_rule,omitempty"`
 }
 
-func stateOf(c *track.Connection, finished bool) string {
-	switch {
-	case finished:
-		return stateFinished
-	case c.Reason != "":
-		return stateClosing
-	default:
-		return stateOpen
+// transportOf is what the start said, else what the session label says.
+func transportOf(c *track.Connection, s event.Session) event.Transport {
+	if c.Transport != "" && c.Transport != event.TransportUnknown {
+		return c.Transport
 	}
+	return s.Transport()
 }
 
-func show(c *track.Connection, finished bool) connection {
-	id := traceid.Of(c.Source, c.ID)
+func show(c *track.Connection) connection {
+	id, session := traceid.Of(c.Source, c.Name()), c.Session()
 	v := connection{
 		Source: c.Source, ID: c.ID, TraceID: id.TraceString(), SpanID: id.SpanString(),
-		State: stateOf(c, finished), Reason: string(c.Reason), End: c.End(), Session: c.Label,
-		Client: c.Session.Client.Host, Server: c.Session.Server.Host, Port: c.Session.Server.Port,
+		State: stateNames[c.State], Reason: string(c.Reason()), Session: c.Label,
+		Client: session.Client.Host, Server: session.Server.Host, Port: session.Server.Port,
 	}
-	v.Start, v.Estimated = c.Start()
+	if c.N > 1 {
+		v.N = c.N
+	}
+	v.Start, v.StartEstimated = c.Start()
+	v.End, v.EndEstimated = c.End()
 	if d, known := c.Duration(); known {
 		seconds := d.Seconds()
 		v.Seconds = &seconds
 	}
-	if t := c.Session.Transport(); t != event.TransportUnknown {
+	if t := transportOf(c, session); t != event.TransportUnknown {
 		v.Transport = string(t)
 	}
 	if p := c.Policy(); p != event.PolicyUnknown {
-		v.Policy = &p
+		v.Policy = event.PolicyText(p)
 	}
 	if s := c.Stop; s != nil {
 		v.SNI, v.App, v.Requests, v.Signatures = s.SNI, s.App, s.Details, s.Signatures
+		v.RequestsDropped = max(0, c.DetailsListed-len(s.Details))
+		v.JA4, v.JA4S, v.JA4H = s.JA4Client, s.JA4Server, s.JA4HTTP
 		v.BytesUp, v.BytesDown = &s.BytesUp, &s.BytesDown
 	}
 	if st := c.Statistics; st != nil {
 		v.Entropy, v.Skew = &directions{bits(st.Up), bits(st.Down)}, st.Skew
+	}
+	if s := c.Sinkhole; s != nil {
+		v.Sinkhole = &sinkhole{s.Left, s.Right, s.SunkenLeft, s.SunkenRight, s.ReplacementSize}
 	}
 	if verdict, rule, ok := c.Verdict(); ok {
 		v.Access = &access{Verdict: string(verdict), Rule: rule}

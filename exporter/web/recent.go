@@ -1,46 +1,58 @@
 package web
 
 import (
-	"sync"
+	"sync/atomic"
 
 	"smithproxy_exporter/exporter/track"
 )
 
-// Recent remembers the connections that finished last. It is a sink, and safe for reading from many
-// goroutines.
+// Recent is a sink that holds the connections that finished last. Take is called from one goroutine; readers
+// are any number of others, and never make it wait: there is no lock.
 type Recent struct {
-	mu   sync.RWMutex
-	ring []*track.Connection // next is the oldest once it is full
-	next int
+	// slots is a ring: the n-th connection, from 1, is in slot n-1 modulo the length.
+	slots []atomic.Pointer[finished]
+	taken atomic.Uint64
 }
 
-// NewRecent returns a memory for so many connections.
-func NewRecent(size int) *Recent { return &Recent{ring: make([]*track.Connection, 0, size)} }
+type finished struct {
+	number uint64
+	c      *track.Connection
+}
 
-// Take keeps a finished connection, in place of the oldest one.
+// NewRecent returns a Recent that holds at most size connections.
+func NewRecent(size int) *Recent {
+	return &Recent{slots: make([]atomic.Pointer[finished], max(0, size))}
+}
+
+// Take keeps a finished connection, in place of the oldest one when the ring is full.
 func (r *Recent) Take(f track.Fact) {
-	finished, ok := f.(track.Finished)
-	if !ok {
+	done, ok := f.(track.Finished)
+	if !ok || len(r.slots) == 0 {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.ring) < cap(r.ring) {
-		r.ring = append(r.ring, finished.C)
-		return
-	}
-	r.ring[r.next] = finished.C
-	r.next = (r.next + 1) % len(r.ring)
+	number := r.taken.Load() + 1
+	r.slot(number).Store(&finished{number, done.C})
+	r.taken.Store(number)
 }
 
-// Each calls visit with the connections, the one that finished last first, until it returns false.
-// They are not to be changed.
-func (r *Recent) Each(visit func(*track.Connection) bool) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for i := range r.ring {
-		if !visit(r.ring[(r.next+len(r.ring)-1-i)%len(r.ring)]) {
-			return
+func (r *Recent) slot(number uint64) *atomic.Pointer[finished] {
+	return &r.slots[(number-1)%uint64(len(r.slots))]
+}
+
+// Latest is the number of the connection that finished last; 0 when none did. Numbers begin at 1 with the
+// process.
+func (r *Recent) Latest() uint64 { return r.taken.Load() }
+
+// Each calls visit with the connections whose number is below before, the one that finished last first, until it
+// returns false. They are not to be changed. Those that are replaced meanwhile are left out.
+func (r *Recent) Each(before uint64, visit func(number uint64, c *track.Connection) (more bool)) {
+	if before == 0 || len(r.slots) == 0 {
+		return
+	}
+	for number := min(before-1, r.taken.Load()); number > 0; number-- {
+		f := r.slot(number).Load()
+		if f.number != number || !visit(number, f.c) {
+			return // it was replaced, and so were all older ones
 		}
 	}
 }

@@ -23,7 +23,7 @@ type Options struct {
 	API         *API
 	// Ready reports whether webhooks are being received.
 	Ready func() bool
-	// Reload loads the configuration anew; nil when nobody may ask for that.
+	// Reload reloads the configuration; nil when it is not enabled over HTTP.
 	Reload func(context.Context) error
 }
 
@@ -36,7 +36,7 @@ func NewHandler(o Options) (http.Handler, error) {
 		Profiling:   "false",
 		Links: []toolkit.LandingLinks{
 			{Address: o.MetricsPath, Text: "Metrics"},
-			{Address: "/api/v1/connections", Text: "Connections", Description: "open ones, and those that finished last, as JSON"},
+			{Address: "/api/v1/connections", Text: "Connections", Description: "open, closing and recently finished ones, as JSON"},
 			{Address: "/-/healthy", Text: "Healthy"},
 			{Address: "/-/ready", Text: "Ready"},
 		},
@@ -58,7 +58,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	})
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
 		if !o.Ready() {
-			http.Error(w, "smithproxy_exporter is not ready.", http.StatusServiceUnavailable)
+			http.Error(w, "smithproxy_exporter is not ready: its state is being loaded, or it is shutting down.", http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "smithproxy_exporter is ready.")
@@ -66,7 +66,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	mux.HandleFunc("POST /-/reload", o.reload)
 	mux.HandleFunc("PUT /-/reload", o.reload)
 	mux.HandleFunc("GET /api/v1/connections", o.API.list)
-	mux.HandleFunc("GET /api/v1/connections/{source}/{id}", o.API.one)
+	mux.HandleFunc("GET /api/v1/connections/{source}/{name}", o.API.one)
 	if o.MetricsPath != "/" {
 		mux.Handle("/", landing)
 	}
