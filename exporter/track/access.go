@@ -112,6 +112,7 @@ func (t *Tracker) expireDecisions(p *proxy, since time.Duration) (more bool) {
 		if d == nil {
 			return false
 		}
+		t.mark(p)
 		if !d.Doubtful {
 			t.emit(Unclaimed{d})
 		}

@@ -30,6 +30,7 @@ func (t *Tracker) admit(source string, action event.Action, at Instant) *proxy {
 	if at.Mono > p.heardAt {
 		p.heardAt = at.Mono
 	}
+	t.mark(p)
 	return p
 }
 

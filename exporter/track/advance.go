@@ -89,6 +89,7 @@ func (t *Tracker) enforceTotals(now Instant) (more bool) {
 	return t.enforce(t.opts.MaxTotalNeighbors, func(p *proxy) int { return p.neighbors.byAge.Len() }, func(p *proxy) {
 		p.neighbors.dropOldest()
 		p.changed = true
+		t.mark(p)
 	}) || more
 }
 
@@ -109,8 +110,8 @@ func (t *Tracker) enforce(most int, held func(*proxy) int, dropOldest func(*prox
 
 // Flush reports the status of the proxies of which it changed. The owner calls it after each batch.
 func (t *Tracker) Flush() {
-	for _, p := range t.order {
-		if p.changed {
+	for _, p := range t.marked {
+		if p.changed && t.proxies[p.source] == p {
 			p.changed = false
 			t.emit(p.status())
 		}
@@ -137,6 +138,7 @@ func (t *Tracker) Publish() {
 			t.emit(NeighborSeen{Source: p.source, Address: n.address, At: n.seen.Time(), Restored: true})
 		}
 		p.changed = true
+		t.mark(p)
 	}
 	t.Flush()
 }

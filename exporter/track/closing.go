@@ -17,6 +17,7 @@ func (t *Tracker) move(p *proxy, c *Connection, in input, at Instant) {
 	}
 	c.State, c.Cause = state, cause
 	t.touch(c)
+	t.mark(p)
 	if isOpen := state == StateOpen; isOpen != wasOpen {
 		p.changed = true
 		if isOpen {
@@ -86,6 +87,7 @@ func (t *Tracker) wake(p *proxy, c *Connection, now Instant) {
 		}
 		if c.Cause == CauseStop && !c.Informed() && c.Stop.BytesUp+c.Stop.BytesDown > 0 && !p.sendsInfo {
 			p.missedInfos, p.dirty = p.missedInfos+1, true
+			t.mark(p)
 		}
 		if p.shutdown.silent() && p.shutdown.covers(c) {
 			t.move(p, c, inShutdown, now)

@@ -56,6 +56,7 @@ func (t *Tracker) expireNeighbors(p *proxy, now Instant) (more bool) {
 		}
 		p.neighbors.dropOldest()
 		p.changed = true
+		t.mark(p)
 	}
 	return true
 }

@@ -52,9 +52,14 @@ func (t *Tracker) Changes(w Writer) {
 	for _, s := range t.tombstones {
 		w.PutTombstone(s.Source, s.ID, t.encode(s.Past), s.At)
 	}
-	for _, p := range t.order {
-		t.proxyChanges(w, p)
+	for _, p := range t.marked {
+		p.marked = false
+		if t.proxies[p.source] == p {
+			t.proxyChanges(w, p)
+		}
 	}
+	clear(t.marked)
+	t.marked = t.marked[:0]
 	clear(t.touched)
 	t.touched, t.closed, t.tombstones, t.gone = t.touched[:0], t.closed[:0], t.tombstones[:0], nil
 }

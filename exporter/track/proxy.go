@@ -36,6 +36,7 @@ type proxy struct {
 
 	dirty   bool // it changed since it was written to the store
 	changed bool // its status changed since it was reported
+	marked  bool // it may be dirty or changed, or decisions or neighbors of it
 }
 
 // pings is what the pings of a proxy say of its life.
@@ -134,6 +135,7 @@ func (t *Tracker) checkPings(p *proxy, now Instant) {
 	if !p.ping.down && now.Mono-since > t.opts.PingTimeout {
 		p.ping.down, p.ping.known, p.ping.downAt = true, true, now.Mono
 		p.dirty, p.changed = true, true
+		t.mark(p)
 	}
 	if p.ping.down && t.opts.DownAge > 0 && p.open > 0 && now.Mono-max(p.ping.downAt, t.resumedAt) >= t.opts.DownAge && now.Mono-p.heardAt >= t.opts.DownAge {
 		p.ping.downAt = now.Mono // once for each down age

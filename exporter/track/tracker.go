@@ -40,7 +40,8 @@ type Tracker struct {
 	// expired is the proxy, by its place in order, whose ages are looked at next.
 	expired int
 
-	// What changed since it was written to the store.
+	// What changed since it was written to the store; marked are the proxies that may have.
+	marked     []*proxy
 	touched    []*Connection
 	closed     []closedRecord
 	tombstones []Tombstone
@@ -86,6 +87,14 @@ func (t *Tracker) Apply(ev event.Event, at Instant, past *Past) (ask bool) {
 	}
 	t.emit(Received{Source: ev.Source, Action: ev.Action, Outcome: outcome})
 	return ask
+}
+
+// mark has Flush and Changes look at the proxy.
+func (t *Tracker) mark(p *proxy) {
+	if !p.marked {
+		p.marked = true
+		t.marked = append(t.marked, p)
+	}
 }
 
 // ping notes a sign of life, and what it lists.
