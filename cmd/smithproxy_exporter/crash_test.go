@@ -179,7 +179,7 @@ func (c *crashed) await(what string, done func() bool) {
 
 const crashConfig = `
 webhook: {secrets: [{secret: ` + secret + `}]}
-connections: {linger: 8s, negotiation_grace: 5s}
+connections: {grace_period: 8s}
 `
 
 // playFleet plays proxies until their report is asked for, or the test is over.
@@ -215,7 +215,7 @@ func crash(t *testing.T, binary string, backend *receiver, fail *failing) {
 	if fail != nil {
 		fail.recover()
 	}
-	// What lingers is told by the end of it, and no more is to be sent then.
+	// By the end of their grace periods all have a span, and no more is to be sent then.
 	c.await("settled", c.settled)
 	c.stop()
 	checkCrash(t, c, played, backend.all())
@@ -262,7 +262,7 @@ func checkCrash(t *testing.T, c *crashed, report *fleet.Report, spans []received
 	}
 	acknowledged, undecided := 0, 0
 	for _, conn := range report.Connections {
-		id := traceid.Of(conn.Source, conn.ID).TraceString()
+		id := traceOf(conn).TraceString()
 		root, found := roots[id]
 		delete(roots, id)
 		if !conn.Start.Known() || !conn.Stop.Known() {

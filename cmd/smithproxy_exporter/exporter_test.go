@@ -12,10 +12,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/pipeline"
 	"smithproxy_exporter/exporter/track"
 )
 
@@ -25,7 +27,7 @@ const secret = "S3CRET"
 type exporter struct {
 	t     testing.TB
 	app   *app
-	clock *manualClock
+	clock testClock
 	// webhook and web are the URLs of the two listeners.
 	webhook, web string
 	// handled has a token for each webhook whose handler has returned.
@@ -33,6 +35,14 @@ type exporter struct {
 	stop    func() error
 }
 
+// testClock is a clock that can be set forward.
+type testClock interface {
+	now() time.Time
+	mono(time.Time) time.Duration
+	set(time.Time)
+}
+
+// manualClock stands still until it is set.
 type manualClock struct {
 	mu sync.Mutex
 	at time.Time
@@ -50,25 +60,35 @@ func (c *manualClock) set(at time.Time) {
 	c.at = at
 }
 
+// mono is the monotonic clock, which goes as the wall clock does.
+func (c *manualClock) mono(at time.Time) time.Duration { return at.Sub(epoch) }
+
+// liveClock goes on by itself, too.
+type liveClock struct {
+	start time.Time
+	ahead atomic.Int64
+}
+
+func (c *liveClock) now() time.Time                  { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *liveClock) set(at time.Time)                { c.ahead.Store(int64(time.Until(at))) }
+func (c *liveClock) mono(at time.Time) time.Duration { return at.Sub(c.start) }
+
 var epoch = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
 // startExporter runs the exporter by a clock that stands still until the test sets it; change can
 // change its configuration.
 func startExporter(t testing.TB, args []string, change func(*config.Config)) *exporter {
 	t.Helper()
-	manual := &manualClock{at: epoch}
-	e := launch(t, clock{manual.now, time.Hour}, args, change)
-	e.clock = manual
-	return e
+	return launch(t, &manualClock{at: epoch}, time.Hour, args, change)
 }
 
 // startLive runs the exporter by the real clock.
 func startLive(t testing.TB, args []string, change func(*config.Config)) *exporter {
 	t.Helper()
-	return launch(t, clock{wallClock, tick}, args, change)
+	return launch(t, &liveClock{start: time.Now()}, pipeline.DefaultTick, args, change)
 }
 
-func launch(t testing.TB, c clock, args []string, change func(*config.Config)) *exporter {
+func launch(t testing.TB, c testClock, tick time.Duration, args []string, change func(*config.Config)) *exporter {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Webhook.Secrets = []config.Secret{{Secret: secret}}
@@ -82,9 +102,9 @@ func launch(t testing.TB, c clock, args []string, change func(*config.Config)) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &exporter{t: t, handled: make(chan struct{}, 1)}
+	e := &exporter{t: t, clock: c, handled: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
-	e.app, err = openAt(ctx, f, cfg, slog.New(slog.NewTextHandler(testWriter{t}, nil)), c)
+	e.app, err = openAt(ctx, f, cfg, slog.New(slog.NewTextHandler(testWriter{t}, nil)), clock{now: c.now, mono: c.mono, tick: tick})
 	if err != nil {
 		cancel()
 		t.Fatal(err)
@@ -149,13 +169,21 @@ func (e *exporter) query(look func(*track.Tracker)) {
 	}
 }
 
-// advance lets time pass for the state; the manual clock, if there is one, goes on as well.
+// advance lets time pass for the state; the manual clock goes on with it.
 func (e *exporter) advance(to time.Time) {
 	e.t.Helper()
-	if e.clock != nil {
-		e.clock.set(to)
+	// More at once would look as if the process had not run.
+	const step = 50 * time.Second
+	for e.clock.now().Before(to) {
+		next := e.clock.now().Add(step)
+		if next.After(to) {
+			next = to
+		}
+		e.clock.set(next)
+		if err := e.app.pipeline.Advance(); err != nil {
+			e.t.Fatal(err)
+		}
 	}
-	e.query(func(tr *track.Tracker) { tr.Advance(to) })
 }
 
 func (e *exporter) get(path string) (status int, body string) {

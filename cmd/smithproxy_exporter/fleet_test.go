@@ -2,15 +2,10 @@ package main
 
 import "smithproxy_exporter/cmd/internal/fleet"
 
-// fleetGeneration is the generation of smithproxy that every test with a fleet plays.
-const fleetGeneration = fleet.Generation2025
-
-// fleetConfig is the fleet that a test begins with. The exporter does not yet know connections that lists
-// never hold, nor planned stops.
-func fleetConfig() fleet.Config {
+// fleetOf is the fleet of a generation that a test begins with.
+func fleetOf(generation fleet.Generation) fleet.Config {
 	cfg := fleet.DefaultConfig()
-	cfg.Generation = fleetGeneration
-	cfg.LegacyExpectations = true
-	cfg.SOCKSUDPShare = 0
+	cfg.Generation = generation
+	cfg.QUICShare = 0.03
 	return cfg
 }

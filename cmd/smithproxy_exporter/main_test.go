@@ -77,7 +77,7 @@ func TestGeneratedSecretIsLoggedOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := openAt(t.Context(), f, config.Default(), slog.New(slog.NewTextHandler(&lines, nil)), clock{wallClock, tick})
+		a, err := openAt(t.Context(), f, config.Default(), slog.New(slog.NewTextHandler(&lines, nil)), realClock)
 		if err != nil {
 			t.Fatal(err)
 		}

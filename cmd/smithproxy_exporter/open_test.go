@@ -9,14 +9,14 @@ import (
 	"smithproxy_exporter/exporter/traceid"
 )
 
-// TestLongConnectionIsShown finds a connection in the backend while it lasts.
-func TestLongConnectionIsShown(t *testing.T) {
+// TestLongConnectionIsReported finds a connection in the backend while it lasts.
+func TestLongConnectionIsReported(t *testing.T) {
 	backend := newReceiver(t)
 	e := startExporter(t, []string{"--otlp.endpoint=http://" + backend.address}, nil)
 	e.post(startBody(1))
 	e.advance(epoch.Add(6 * time.Minute))
 	e.advance(epoch.Add(11 * time.Minute))
-	e.clock.set(epoch.Add(12 * time.Minute))
+	e.advance(epoch.Add(12 * time.Minute))
 	e.post(stopBody(1))
 	e.advance(epoch.Add(time.Hour))
 	if err := e.stop(); err != nil {
@@ -65,7 +65,7 @@ func TestProxyIsAskedForWhatIsOpen(t *testing.T) {
 	_, body := e.get("/api/v1/connections/edge-1/Proxy-A1-OID-2")
 	for _, want := range []string{`"state": "open"`, `"start_estimated": true`, `"client_address": "10.77.1.9"`} {
 		if !strings.Contains(body, want) {
-			t.Errorf("what was taken over is %s, want %s", body, want)
+			t.Errorf("what was adopted is %s, want %s", body, want)
 		}
 	}
 	check(t, "active", parseMetrics(t, e.metrics()).sum("smithproxy_connections_active"), 2)

@@ -62,7 +62,7 @@ func TestEnvironment(t *testing.T) {
 func TestBackendThatIsAway(t *testing.T) {
 	address := freeAddress(t)
 	e := startLive(t, []string{"--otlp.endpoint=" + address}, func(c *config.Config) {
-		c.Connections.Linger = model.Duration(100 * time.Millisecond)
+		c.Connections.GracePeriod = model.Duration(100 * time.Millisecond)
 	})
 	e.live()
 	e.waitFor(func() bool {

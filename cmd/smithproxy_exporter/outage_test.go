@@ -89,9 +89,9 @@ func startOutage(t *testing.T, binary string, maxSize, urls int) *outage {
 		backend: freeAddress(t), log: filepath.Join(t.TempDir(), "log"), urls: urls,
 	}
 	configuration := filepath.Join(t.TempDir(), "config.yml")
-	// What is remembered of finished connections, for four lingers, is no matter of the outage: with a
+	// What is remembered of finished connections, for a day, is no matter of the outage: with a
 	// short one there is as much of it before.
-	content := fmt.Sprintf("webhook: {secrets: [{secret: %s}]}\nstorage: {max_size: %dB}\nconnections: {linger: 5s}\n", secret, maxSize)
+	content := fmt.Sprintf("webhook: {secrets: [{secret: %s}]}\nstorage: {max_size: %dB}\nconnections: {grace_period: 5s}\n", secret, maxSize)
 	if err := os.WriteFile(configuration, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}

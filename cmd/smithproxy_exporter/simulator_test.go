@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/model"
-
 	"smithproxy_exporter/cmd/internal/fleet"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/event"
@@ -18,33 +16,33 @@ import (
 )
 
 var (
-	simDuration = flag.Duration("sim.duration", time.Minute, "how long TestSimulator lets proxies run")
+	simDuration = flag.Duration("sim.duration", 20*time.Second, "how long TestSimulator lets proxies run")
 	simSeed     = flag.Uint64("sim.seed", 1, "seed of TestSimulator")
 )
 
-// TestSimulator runs a fleet with every fault there is against the exporter, and holds each span and
-// each counter against what the fleet says it did.
+// TestSimulator runs a fleet of each generation with every fault there is against the exporter, and holds each
+// span and each counter against what the fleet says it did.
 func TestSimulator(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes over a minute")
+		t.Skip("takes a minute")
 	}
-	for _, verdict := range []event.Verdict{event.Accept, event.Reject} {
-		t.Run(string(verdict), func(t *testing.T) {
-			t.Parallel()
-			runSimulator(t, verdict)
-		})
+	for _, generation := range fleet.Generations {
+		for _, verdict := range []event.Verdict{event.Accept, event.Reject} {
+			t.Run(fmt.Sprintf("%s/%s", generation, verdict), func(t *testing.T) {
+				t.Parallel()
+				runSimulator(t, generation, verdict)
+			})
+		}
 	}
 }
 
-func runSimulator(t *testing.T, verdict event.Verdict) {
+func runSimulator(t *testing.T, generation fleet.Generation, verdict event.Verdict) {
 	backend := newReceiver(t)
 	e := startLive(t, []string{"--otlp.endpoint=http://" + backend.address}, func(c *config.Config) {
 		c.Access.Default = verdict
 		c.Metrics.MaxValues = 100_000 // so that nothing is in _other
-		// Proxies here ping often, and negotiate fast.
-		c.Connections.NegotiationGrace = model.Duration(10 * time.Second)
 	})
-	cfg := fleetConfig()
+	cfg := fleetOf(generation)
 	cfg.URL = e.webhook
 	cfg.Seed = *simSeed
 	cfg.Duration = *simDuration
@@ -53,7 +51,7 @@ func runSimulator(t *testing.T, verdict event.Verdict) {
 	cfg.DurationMax = 10 * time.Second
 	cfg.PingInterval, cfg.FirstPing = 5*time.Second, time.Second
 	cfg.LastPingGap = 11 * time.Second
-	cfg.RestartEvery = 30 * time.Second
+	cfg.RestartEvery = 9 * time.Second
 	cfg.ContentShare = 0.05
 	cfg.SOCKSShare = 0.2
 	cfg.LeaveOpen = 3
@@ -63,7 +61,7 @@ func runSimulator(t *testing.T, verdict event.Verdict) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.advance(time.Now().Add(2 * time.Minute)) // all lingers are over
+	e.advance(e.clock.now().Add(2 * time.Minute)) // all grace periods are over
 	exposed := parseMetrics(t, e.metrics())
 	if err := e.stop(); err != nil {
 		t.Fatal(err)
@@ -93,7 +91,7 @@ func checkSpans(t *testing.T, report *fleet.Report, spans []received) {
 		}
 	}
 	for _, c := range report.Connections {
-		id := traceid.Of(c.Source, c.ID).TraceString()
+		id := traceOf(c).TraceString()
 		root, found := roots[id]
 		delete(roots, id)
 		if over := c.Expected != fleet.ExpectedOpen && c.Expected != fleet.ExpectedNone; found != over {
@@ -153,6 +151,14 @@ func checkRoot(t *testing.T, c *fleet.Connection, root received, children int) {
 			t.Errorf("%s: %s = %v, want %v", c.ID, key, got[key], w)
 		}
 	}
+}
+
+// traceOf returns the ids of a connection's trace.
+func traceOf(c *fleet.Connection) traceid.ID {
+	if c.Ordinal > 1 {
+		return traceid.Of(c.Source, fmt.Sprintf("%s#%d", c.ID, c.Ordinal))
+	}
+	return traceid.Of(c.Source, c.ID)
 }
 
 // silent connections end without a word: either two lists or a restart tell, whichever is noticed.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,8 +16,7 @@ import (
 	"time"
 
 	"smithproxy_exporter/exporter/config"
-	"smithproxy_exporter/exporter/journal"
-	"smithproxy_exporter/exporter/track"
+	"smithproxy_exporter/exporter/store"
 )
 
 func startBody(id int) []byte {
@@ -48,7 +48,6 @@ func TestRestartKeepsConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	e = startExporter(t, args, nil)
-	e.clock.set(epoch.Add(time.Hour))
 	exposed := parseMetrics(t, e.metrics())
 	for metric, want := range map[string]float64{
 		"smithproxy_connections_active": 1, "smithproxy_up": 1,
@@ -87,8 +86,8 @@ func TestSecondExporterOnOneStorage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = openAt(t.Context(), f, config.Default(), slog.New(slog.DiscardHandler), clock{wallClock, tick})
-	if err == nil || !strings.Contains(err.Error(), storage) || !strings.Contains(err.Error(), journal.ErrLocked.Error()) {
+	_, err = openAt(t.Context(), f, config.Default(), slog.New(slog.DiscardHandler), realClock)
+	if err == nil || !strings.Contains(err.Error(), storage) || !errors.Is(err, store.ErrLocked) {
 		t.Errorf("a second exporter on %s: %v", storage, err)
 	}
 }
@@ -110,63 +109,13 @@ func TestStorageCannotBeWritten(t *testing.T) {
 		t.Error("not ready")
 	}
 	exposed := parseMetrics(t, e.metrics())
-	check(t, "unjournaled", exposed.sum("smithproxy_exporter_events_unjournaled_total"), 4)
-	if exposed.sum("smithproxy_exporter_storage_faults_total", "part=journal", "fault=write") == 0 {
-		t.Error("no fault is counted")
-	}
+	check(t, "unsaved", exposed.sum("smithproxy_exporter_events_unsaved_total"), 4)
+	check(t, "behind", exposed.sum("smithproxy_exporter_store_behind"), 1)
 	if err := e.stop(); err != nil {
 		t.Fatal(err)
 	}
 	if spans := backend.all(); len(spans) != 2 {
 		t.Errorf("%d spans were sent, want what could be kept in memory", len(spans))
-	}
-}
-
-// TestDamagedJournal flips a bit in each tenth of the journal, in turn.
-func TestDamagedJournal(t *testing.T) {
-	const connections = 50
-	for tenth := range 10 {
-		t.Run(strconv.Itoa(tenth), func(t *testing.T) {
-			storage := t.TempDir()
-			binary := startExporter(t, []string{"--storage.path=" + storage}, nil)
-			for id := range connections {
-				binary.post(startBody(id))
-			}
-			copied := t.TempDir() // as a crash leaves it
-			if err := os.CopyFS(copied, os.DirFS(storage)); err != nil {
-				t.Fatal(err)
-			}
-			damage(t, filepath.Join(copied, "events"), tenth)
-			e := startExporter(t, []string{"--storage.path=" + copied}, nil)
-			e.clock.set(epoch.Add(2 * time.Minute)) // for no proxy is asked twice a minute
-			if status, _ := e.post(startBody(connections)); status != http.StatusAccepted {
-				t.Errorf("answered %d, want to ask the proxy for what is open", status)
-			}
-			open := 0
-			e.query(func(tr *track.Tracker) { tr.Connections(func(*track.Connection) bool { open++; return true }) })
-			faults := parseMetrics(t, e.metrics()).sum("smithproxy_exporter_storage_faults_total", "fault=damage")
-			if open < connections || faults != 1 {
-				t.Errorf("%d of %d connections are left, %v damages are counted; want all but one, and one", open, connections+1, faults)
-			}
-		})
-	}
-}
-
-// damage flips a bit in a tenth of the only file in the folder.
-func damage(t *testing.T, folder string, tenth int) {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(folder, "*.log"))
-	if err != nil || len(files) != 1 {
-		t.Fatal(files, err)
-	}
-	content, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	const header = 64 // the file's own, and the empty snapshot
-	content[header+(len(content)-header)*tenth/10+7] ^= 0x10
-	if err := os.WriteFile(files[0], content, 0o600); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -189,7 +138,7 @@ func TestDiskIsFull(t *testing.T) {
 		}
 	}
 	_, text := c.get("/metrics")
-	lost := parseMetrics(t, text).sum("smithproxy_exporter_events_unjournaled_total")
+	lost := parseMetrics(t, text).sum("smithproxy_exporter_events_unsaved_total")
 	if lost == 0 {
 		t.Fatal("the limit was not reached")
 	}
@@ -197,15 +146,14 @@ func TestDiskIsFull(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	// It is tried again every few seconds.
-	faults := func() float64 {
+	c.await("written again", func() bool {
 		_, text := c.get("/metrics")
-		return parseMetrics(t, text).sum("smithproxy_exporter_journal_bytes")
-	}
-	c.await("written down again", func() bool { return faults() > connections*300 })
+		return parseMetrics(t, text).sum("smithproxy_exporter_store_behind") == 0
+	})
 	c.kill()
 	c.wrap = nil
 	c.start()
-	_, list := c.get("/api/v1/connections?state=open")
+	_, list := c.get("/api/v1/connections?state=open&limit=1000")
 	if n := strings.Count(list, `"source"`); n != connections {
 		t.Errorf("%d connections are known after the crash, want %d; %v were not written down at first", n, connections, lost)
 	}
