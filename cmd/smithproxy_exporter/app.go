@@ -118,7 +118,8 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		return nil, err
 	}
 	receiver := &webhook.Handler{
-		Secrets: secrets, Decider: reloader.rules, Intake: a.pipeline, Refused: meter.Refused, Now: c.now,
+		Secrets: secrets, Decider: reloader.rules, Intake: a.pipeline, Now: c.now,
+		Refused: meter.Refused, Fallback: collector.NewAccessDefaults(registry, webhook.Fallbacks).Inc,
 		MaxBody: int64(cfg.Webhook.MaxBodySize), Logger: logger,
 	}
 	a.webhook = webhook.NewServer(receiver, logger)
@@ -134,7 +135,7 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		return nil, err
 	}
 	a.web = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	if err := a.listen(cfg.Webhook.TLS); err != nil {
+	if err := a.listen(ctx, cfg.Webhook.TLS); err != nil {
 		return nil, err
 	}
 	announce()

@@ -47,6 +47,11 @@ func (s *Set) Decide(q Request) Outcome {
 	return s.outcome(first, decides, known.fallback)
 }
 
+// Default says what the rules say of a request of the proxy when none of them matches.
+func (s *Set) Default(source string) Outcome {
+	return s.outcome(-1, -1, s.sources.find(source).fallback)
+}
+
 // outcome is what follows when first is the first rule that matches, and decides the first of those that
 // are not on trial; -1 for none.
 func (s *Set) outcome(first, decides int, fallback event.Verdict) Outcome {

@@ -66,9 +66,15 @@ func New(s *Set) *Rules {
 func (r *Rules) Use(s *Set) { r.set.Store(s) }
 
 // Decide answers a request. It takes no lock and does no I/O.
-func (r *Rules) Decide(q Request) Decision {
+func (r *Rules) Decide(q Request) Decision { return r.decision(r.set.Load().Decide(q)) }
+
+// Default answers a request of the proxy that the rules cannot be asked about, with the default verdict
+// for the proxy. source is "" when the proxy is not known.
+func (r *Rules) Default(source string) Decision { return r.decision(r.set.Load().Default(source)) }
+
+func (r *Rules) decision(o Outcome) Decision {
 	var id [16]byte
 	binary.BigEndian.PutUint64(id[:8], r.process)
 	binary.BigEndian.PutUint64(id[8:], r.count.Add(1))
-	return Decision{Outcome: r.set.Load().Decide(q), ID: hex.EncodeToString(id[:])}
+	return Decision{Outcome: o, ID: hex.EncodeToString(id[:])}
 }

@@ -140,7 +140,7 @@ func TestPanic(t *testing.T) {
 			if ev.Action == event.ActionPing {
 				panic("a defect")
 			}
-			_, err := healthy.Event(ev, time.Time{}, nil)
+			_, err := healthy.Event(ev, time.Time{})
 			return err
 		},
 		decision: func(track.Decision) error { panic("a defect") },
