@@ -85,7 +85,7 @@ latency:
 
 # What a decision by 10,000 rules takes, and what reading a list of a million entries does.
 bench:
-	go test -run '^$$' -bench . -benchtime 1s ./exporter/verdict
+	go test -run '^$$' -bench . -benchtime 1s ./exporter/access
 
 # The JSON of the Grafana dashboards, from their code; make test fails when they differ.
 dashboards:

@@ -20,12 +20,12 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"smithproxy_exporter/collector"
+	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/capture"
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/pipeline"
 	"smithproxy_exporter/exporter/traces"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/verdict"
 	"smithproxy_exporter/exporter/webhook"
 )
 
@@ -72,7 +72,7 @@ func startExporter(t *testing.T) *exporter {
 		t.Fatal(err)
 	}
 	x.traces = sink
-	rules := collector.AccessRules{Answers: []collector.AccessAnswer{{Verdict: string(event.Accept), Rule: verdict.RuleDefault}}}
+	rules := collector.AccessRules{Answers: []collector.AccessAnswer{{Verdict: string(event.Accept), Rule: access.RuleDefault}}}
 	metricOptions := collector.DefaultOptions()
 	metricOptions.AccessRules = rules
 	metrics := collector.New(metricOptions)
@@ -82,12 +82,12 @@ func startExporter(t *testing.T) *exporter {
 		Track: options, Now: time.Now, Tick: grain, Journal: noJournal{}, Keeper: sink,
 		Sinks: []track.Sink{metrics}, Meter: noMeter{}, Logger: slog.New(slog.DiscardHandler),
 	})
-	set, err := new(verdict.Files).Compile(verdict.Config{})
+	set, err := new(access.Loader).Load(access.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := &webhook.Handler{
-		Secrets: webhook.NewSecrets("S3CRET"), Decider: verdict.New(set), Intake: withoutBody{x.pipeline},
+		Secrets: webhook.NewSecrets("S3CRET"), Decider: access.New(set), Intake: withoutBody{x.pipeline},
 		Refused: meter.Refused, Fallback: func(string) {}, Now: time.Now, MaxBody: fuzzBody, Logger: slog.New(slog.DiscardHandler),
 	}
 	x.handler = h

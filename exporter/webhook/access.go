@@ -6,14 +6,14 @@ import (
 	"net/http"
 	"runtime/debug"
 
+	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/verdict"
 )
 
 // access answers an access-request, and then lets the rest of the exporter know of the decision.
 func (x *exchange) access(ev event.Event, a event.Access) {
-	d, failed := x.decide(verdict.Request{
+	d, failed := x.decide(access.Request{
 		Source: ev.Source, Session: event.ParseSession(a.Session), Policy: a.Policy, At: x.at,
 	})
 	x.verdict(d, failed)
@@ -31,7 +31,7 @@ func (x *exchange) access(ev event.Event, a event.Access) {
 }
 
 // decide asks the rules. If they panic, the default verdict is used, and failed says why.
-func (x *exchange) decide(q verdict.Request) (d verdict.Decision, failed string) {
+func (x *exchange) decide(q access.Request) (d access.Decision, failed string) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			x.Logger.Error("Access rules panicked, using the default verdict",
@@ -49,7 +49,7 @@ func (x *exchange) fallback(source, reason string) {
 
 // verdict answers an access-request, and sends the answer off. failed says why the rules could not be
 // asked; it is "" when they were.
-func (x *exchange) verdict(d verdict.Decision, failed string) {
+func (x *exchange) verdict(d access.Decision, failed string) {
 	x.answer(http.StatusOK, encodeDecision(d, failed))
 	// The decision counts even if the answer cannot be sent.
 	_ = http.NewResponseController(x.w).Flush()
@@ -59,7 +59,7 @@ func (x *exchange) verdict(d verdict.Decision, failed string) {
 }
 
 // encodeDecision returns what the proxy gets, and echoes in the connection-info of the connection.
-func encodeDecision(d verdict.Decision, failed string) []byte {
+func encodeDecision(d access.Decision, failed string) []byte {
 	encoded, err := json.Marshal(struct {
 		Response event.Verdict `json:"access-response"`
 		Rule     string        `json:"rule"`

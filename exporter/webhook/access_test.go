@@ -32,7 +32,7 @@ func TestAccessRequestThatCannotBeDecoded(t *testing.T) {
 		reason  string
 	}{
 		{"syntax", strings.NewReader(`{"action":"access-request","details":{"session":"l"},"id":"l",}`), event.Reject, "syntax"},
-		{"cut off", strings.NewReader(access[:len(access)/2]), event.Reject, "syntax"},
+		{"cut off", strings.NewReader(accessRequest[:len(accessRequest)/2]), event.Reject, "syntax"},
 		{"details of a wrong type", strings.NewReader(`{"action":"access-request","details":[],"id":"l","source":"oneofmany1"}`), event.Accept, "type"},
 		{"details missing", strings.NewReader(`{"action":"access-request","id":"l","source":"oneofmany1"}`), event.Accept, "missing"},
 		{"session missing", strings.NewReader(`{"action":"access-request","details":{},"id":"l","source":"oneofmany1"}`), event.Accept, "missing"},
@@ -64,18 +64,18 @@ func TestAccessRequestThatCannotBeDecoded(t *testing.T) {
 func TestAccessRequestThatEndsEarly(t *testing.T) {
 	h, refused := newHandler(&intake{})
 	action := len(`{"action":"access-request"`)
-	for n := action; n < len(access); n++ {
-		body := struct{ io.Reader }{io.MultiReader(strings.NewReader(access[:n]), brokenReader{})}
+	for n := action; n < len(accessRequest); n++ {
+		body := struct{ io.Reader }{io.MultiReader(strings.NewReader(accessRequest[:n]), brokenReader{})}
 		r := httptest.NewRequest(http.MethodPost, path, body)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		// The source comes near the end.
 		verdict := event.Reject
-		if n >= strings.Index(access, `,"type"`) {
+		if n >= strings.Index(accessRequest, `,"type"`) {
 			verdict = event.Accept
 		}
 		if want := defaulted(verdict, "body"); w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != want {
-			t.Errorf("%s: answered %d %s, want 200 %s", access[:n], w.Code, w.Body, want)
+			t.Errorf("%s: answered %d %s, want 200 %s", accessRequest[:n], w.Code, w.Body, want)
 		}
 		refused.check(t, "fallback body")
 	}
@@ -91,7 +91,7 @@ func TestAccessRulesPanic(t *testing.T) {
 	h, refused := newHandler(in)
 	h.Decider = decider{decide: func() { panic("a defect") }}
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(access)))
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(accessRequest)))
 	if want := defaulted(event.Accept, "panic"); w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != want {
 		t.Errorf("answered %d %s, want 200 %s", w.Code, w.Body, want)
 	}
@@ -122,9 +122,9 @@ func TestAccessRequestDuringShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	head := "POST " + path + " HTTP/1.1\r\nHost: h\r\nContent-Length: " + strconv.Itoa(len(access)) + "\r\n\r\n"
-	half := len(access) / 2
-	if _, err := io.WriteString(conn, head+access[:half]); err != nil {
+	head := "POST " + path + " HTTP/1.1\r\nHost: h\r\nContent-Length: " + strconv.Itoa(len(accessRequest)) + "\r\n\r\n"
+	half := len(accessRequest) / 2
+	if _, err := io.WriteString(conn, head+accessRequest[:half]); err != nil {
 		t.Fatal(err)
 	}
 	<-reading
@@ -134,7 +134,7 @@ func TestAccessRequestDuringShutdown(t *testing.T) {
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(conn, access[half:]); err != nil {
+	if _, err := io.WriteString(conn, accessRequest[half:]); err != nil {
 		t.Fatal(err)
 	}
 	answer, err := io.ReadAll(conn)

@@ -25,9 +25,9 @@ import (
 	"sync"
 	"time"
 
+	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/verdict"
 )
 
 // Intake takes what was received. Its methods are called from many goroutines, and fail only once the
@@ -41,9 +41,9 @@ type Intake interface {
 // Decider answers access-requests. It must not wait for anything.
 type Decider interface {
 	// Decide applies the rules.
-	Decide(q verdict.Request) verdict.Decision
+	Decide(q access.Request) access.Decision
 	// Default returns the default verdict for a proxy, "" for one that is not known.
-	Default(source string) verdict.Decision
+	Default(source string) access.Decision
 }
 
 // Handler serves POST /webhook/<secret> and refuses everything else.

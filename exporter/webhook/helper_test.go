@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/verdict"
 	"smithproxy_exporter/exporter/webhook"
 )
 
@@ -23,9 +23,9 @@ const (
 	path    = "/webhook/" + secret
 	maxBody = 4096
 
-	ping   = `{"action":"ping","source":"oneofmany1","type":"proxy"}`
-	label  = "tcp_10.77.1.2:37048+tcp_10.77.2.2:8080"
-	access = `{"action":"access-request","details":{"policy":3,"session":"` + label + `"},"id":"` + label + `","source":"oneofmany1","type":"proxy"}`
+	ping          = `{"action":"ping","source":"oneofmany1","type":"proxy"}`
+	label         = "tcp_10.77.1.2:37048+tcp_10.77.2.2:8080"
+	accessRequest = `{"action":"access-request","details":{"policy":3,"session":"` + label + `"},"id":"` + label + `","source":"oneofmany1","type":"proxy"}`
 )
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -64,11 +64,11 @@ func (i *intake) Decision(d track.Decision) error {
 
 // decider always decides the same, unless a test puts a function of its own in.
 type decider struct {
-	decision verdict.Decision
+	decision access.Decision
 	decide   func()
 }
 
-func (d decider) Decide(verdict.Request) verdict.Decision {
+func (d decider) Decide(access.Request) access.Decision {
 	if d.decide != nil {
 		d.decide()
 	}
@@ -76,15 +76,15 @@ func (d decider) Decide(verdict.Request) verdict.Decision {
 }
 
 // Default accepts for the source oneofmany1, and rejects for all others.
-func (decider) Default(source string) verdict.Decision {
-	d := verdict.Decision{Outcome: verdict.Outcome{Verdict: event.Reject, Rule: verdict.RuleDefault}, ID: "0af8"}
+func (decider) Default(source string) access.Decision {
+	d := access.Decision{Outcome: access.Outcome{Verdict: event.Reject, Rule: access.RuleDefault}, ID: "0af8"}
 	if source == "oneofmany1" {
 		d.Verdict = event.Accept
 	}
 	return d
 }
 
-var rejects = decider{decision: verdict.Decision{Outcome: verdict.Outcome{Verdict: event.Reject, Rule: "rule 1"}, ID: "0af7"}}
+var rejects = decider{decision: access.Decision{Outcome: access.Outcome{Verdict: event.Reject, Rule: "rule 1"}, ID: "0af7"}}
 
 // refusals are the reasons that Refused was called with, in order; those of Fallback have the word
 // before them. A channel, because some of them come after the answer.
