@@ -59,6 +59,7 @@ fuzz:
 	go test -run '^$$' -fuzz '^FuzzRestore$$' -fuzztime $(FUZZTIME) ./exporter/track
 	go test -run '^$$' -fuzz '^FuzzScan$$' -fuzztime $(FUZZTIME) ./exporter/journal
 	go test -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME) ./exporter/webhook
+	go test -run '^$$' -fuzz '^FuzzWholeWay$$' -fuzztime $(FUZZTIME) ./exporter/pipeline
 	go test -run '^$$' -fuzz '^FuzzServerName$$' -fuzztime $(FUZZTIME) ./collector
 
 # Kills the exporter 25 times under full load, with a backend that answers and with one that fails.
@@ -84,7 +85,7 @@ latency:
 
 # What a decision by 10,000 rules takes, and what reading a list of a million entries does.
 bench:
-	go test -run '^$$' -bench . -benchtime 1s ./exporter/verdict
+	go test -run '^$$' -bench . -benchtime 1s ./exporter/access
 
 # The JSON of the Grafana dashboards, from their code; make test fails when they differ.
 dashboards:

@@ -27,6 +27,7 @@ func Catalog() []Entry {
 	NewExporter((*registrar)(&entries), nil, nil)
 	NewStorage((*registrar)(&entries), StorageState{})
 	NewAccessLists((*registrar)(&entries))
+	NewAccessDefaults((*registrar)(&entries), nil)
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return entries
 }
@@ -88,7 +89,7 @@ func unitOf(name string) string {
 	if strings.HasSuffix(name, "_successful") {
 		return "0 or 1"
 	}
-	for _, counted := range []string{"events", "spans", "faults", "entries"} {
+	for _, counted := range []string{"events", "spans", "faults", "entries", "requests"} {
 		if slices.Contains(strings.Split(name, "_"), counted) {
 			return counted
 		}

@@ -46,7 +46,7 @@ The rules above it:
     source: "edge-1" is not lab-*
 `,
 		},
-		"schedule, below a rule on trial": {
+		"schedule, below a dry-run rule": {
 			args: check("tcp_10.21.1.1:40000+ssli_203.0.113.7:443", "--policy=3", "--at=2026-11-01T05:00:00+01:00"),
 			stdout: `request:  source "edge-1", client 10.21.1.1:40000, server 203.0.113.7:443, transport tls, policy 3, at 2026-11-01T05:00:00+01:00
 verdict:  reject
@@ -61,7 +61,7 @@ The rules above it:
     port: 443 is not 25, 465
     transport: tls is not tcp
   feed (reject)
-    matches, but is on trial and decides nothing
+    matches, but is a dry-run rule and decides nothing
 `,
 		},
 		"default, little known": {
@@ -82,6 +82,7 @@ The rules above it:
     schedule: mon 05:00 CET is not in sat 22:00 to 06:00 Europe/Prague
 `,
 		},
+		"no policy":         {args: check("0:0+0:0", "--policy=web"), status: 1, stderr: `--policy: "web" is no policy`},
 		"no time":           {args: check("0:0+0:0", "--at=noon"), status: 1, stderr: `--at: "noon" is no time`},
 		"no source":         {args: []string{"access-check", "--session=0:0+0:0"}, status: 2, stderr: "--source"},
 		"a list is wrong":   {args: []string{"access-check", "--config.file=" + bad, "--source=a", "--session=0:0+0:0"}, status: 1, stderr: whatIsWrong},

@@ -9,8 +9,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,11 +22,12 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"smithproxy_exporter/collector"
+	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/pipeline"
+	"smithproxy_exporter/exporter/reload"
 	"smithproxy_exporter/exporter/traces"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/verdict"
 	"smithproxy_exporter/exporter/web"
 	"smithproxy_exporter/exporter/webhook"
 )
@@ -47,7 +50,7 @@ type app struct {
 	logger   *slog.Logger
 	storage  *storage
 	pipeline *pipeline.Pipeline
-	reloader *reloader
+	reloader *reload.Reloader
 	traces   *traces.Sink // nil when there is nowhere to send them
 	outbox   *traces.Outbox
 	// flush bounds how long the end of the process waits for the tracing backend.
@@ -89,20 +92,24 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		versioncollector.NewCollector("smithproxy_exporter"))
 	meter := collector.NewExporter(registry, webhook.Refusals, traces.DropReasons)
 	a.storage.meter = collector.NewStorage(registry, a.storage.state(a.pending))
-	reloader, set, err := newReloader(f.configFile, cfg, logger, c.now)
+	lists := collector.NewAccessLists(registry)
+	var families *collector.Sink
+	a.reloader, err = reload.New(reload.Options{
+		Path: f.configFile, Config: cfg, Now: c.now, Meter: meter, Logger: logger,
+		InForce: func(set *access.Set) {
+			families.UseAccessRules(accessRules(set))
+			lists.Use(accessLists(set))
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
+	set := a.reloader.Rules().Set()
+	lists.Use(accessLists(set))
 	recent := web.NewRecent(cfg.API.Finished)
 	options := cfg.CollectorOptions()
 	options.AccessRules, options.Now = accessRules(set), c.now
-	families, lists := collector.New(options), collector.NewAccessLists(registry)
-	reloader.meter, reloader.inForce = meter, func(set *verdict.Set) {
-		families.UseAccessRules(accessRules(set))
-		lists.Use(accessLists(set))
-	}
-	lists.Use(accessLists(set))
-	a.reloader = reloader
+	families = collector.New(options)
 	if err := a.openTraces(ctx, cfg, meter); err != nil {
 		return nil, err
 	}
@@ -118,7 +125,8 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		return nil, err
 	}
 	receiver := &webhook.Handler{
-		Secrets: secrets, Decider: reloader.rules, Intake: a.pipeline, Refused: meter.Refused, Now: c.now,
+		Secrets: secrets, Decider: a.reloader.Rules(), Intake: a.pipeline, Now: c.now,
+		Refused: meter.Refused, Fallback: collector.NewAccessDefaults(registry, webhook.Fallbacks).Inc,
 		MaxBody: int64(cfg.Webhook.MaxBodySize), Logger: logger,
 	}
 	a.webhook = webhook.NewServer(receiver, logger)
@@ -127,14 +135,14 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		API: &web.API{State: a.pipeline, Recent: recent}, Ready: a.ready.Load,
 	}
 	if f.lifecycle {
-		page.Reload = reloader.Reload
+		page.Reload = a.reloader.Reload
 	}
 	handler, err := web.NewHandler(page)
 	if err != nil {
 		return nil, err
 	}
 	a.web = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	if err := a.listen(cfg.Webhook.TLS); err != nil {
+	if err := a.listen(ctx, cfg.Webhook.TLS); err != nil {
 		return nil, err
 	}
 	announce()
@@ -236,13 +244,16 @@ func (a *app) webhookURL(secure bool, secret string) string {
 // serve runs until ctx is done or a listener fails, and then stops in order: first what receives,
 // then what is behind it, and last what sends.
 func (a *app) serve(ctx context.Context) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	failed := make(chan error, 2)
 	go func() { failed <- a.serveWebhook() }()
 	go func() { failed <- a.serveWeb() }()
 	done := make(chan struct{})
 	go func() { defer close(done); a.pipeline.Run(func() { a.ready.Store(true) }) }()
 	// Nobody waits for it in the end: it may be reading a file that does not answer.
-	go a.reloader.run(ctx)
+	go a.reloader.Run(ctx, hangups)
 	a.logger.Info("Receiving webhooks", "address", a.webhookListener.Addr(), "tls", a.webhookTLS != nil)
 
 	var cause error

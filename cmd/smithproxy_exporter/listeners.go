@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/webhook"
 )
 
 // webhookSocket is the name (FileDescriptorName= of a systemd socket) of the one that webhooks come by.
@@ -19,7 +21,7 @@ const webhookSocket = "webhook"
 // listen opens the webhook's socket, unless it was handed over by systemd's protocol (sd_listen_fds(3)):
 // then the proxies connect to it also while no exporter runs, and the next one answers them. With
 // --web.systemd-socket the sockets of other names are the web listener's; else all are the webhook's.
-func (a *app) listen(cfg *config.TLS) error {
+func (a *app) listen(ctx context.Context, cfg *config.TLS) error {
 	if cfg != nil {
 		certificate, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
 		if err != nil {
@@ -41,8 +43,8 @@ func (a *app) listen(cfg *config.TLS) error {
 	}
 	switch len(webhooks) {
 	case 0:
-		if a.webhookListener, err = net.Listen("tcp", a.flags.webhookAddress); err != nil {
-			return fmt.Errorf("webhook listener: %w", err)
+		if a.webhookListener, err = webhook.Listen(ctx, a.flags.webhookAddress); err != nil {
+			return err
 		}
 	case 1:
 		a.webhookListener = webhooks[0]

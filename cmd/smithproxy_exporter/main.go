@@ -13,9 +13,10 @@ import (
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/common/version"
 
+	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/reload"
 	"smithproxy_exporter/exporter/traceid"
-	"smithproxy_exporter/exporter/verdict"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -40,7 +41,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if flags.configCheck || command == commandAccess {
 		return verify(flags, command, cfg, stdout, stderr)
 	}
-	tuneRuntime(0)
+	tuneRuntime()
 	logger.Info("Starting smithproxy_exporter", "version", version.Info())
 	// A file that reaches a limit is an error of the write, and no reason to die.
 	signal.Ignore(syscall.SIGXFSZ)
@@ -60,7 +61,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // verify does what a reload would, and puts nothing in force.
 func verify(f flags, command string, cfg config.Config, stdout, stderr io.Writer) int {
-	set, err := compile(cfg, new(verdict.Files))
+	set, err := reload.Compile(cfg, new(access.Loader))
 	switch {
 	case err != nil:
 	case command == commandAccess:

@@ -8,9 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/event"
-	"smithproxy_exporter/exporter/verdict"
 )
 
 // accessTests are the ways for access rules to be wrong, a file each in testdata/invalid.
@@ -49,7 +49,7 @@ var accessTests = []invalid{
 	{"rule-transport", `:5: access.rules[0].transport[1]: "ssli" is none of tcp, tls, udp`},
 	{"rule-transport-empty", `:5: access.rules[0].transport: is empty`},
 	{"rule-policy", `:5: access.rules[0].policy[1]: -2 is no policy`},
-	{"rule-policy-text", `:5: access.rules[0].policy[0]: cannot unmarshal`},
+	{"rule-policy-text", `:5: access.rules[0].policy[0]: "web" is no policy`},
 	{"rule-policy-empty", `:5: access.rules[0].policy: is empty`},
 	{"schedule-null", `:5: access.rules[0].schedule.days: is missing`},
 	{"schedule-always", `:5: access.rules[0].schedule.days: is missing`},
@@ -67,25 +67,25 @@ var accessTests = []invalid{
 }
 
 func TestLoadAccess(t *testing.T) {
-	network := func(s string) verdict.Network { return verdict.Network(netip.MustParsePrefix(s)) }
+	network := func(s string) access.Network { return access.Network(netip.MustParsePrefix(s)) }
 	list := filepath.Join("testdata", "feeds", "botnet.netset")
-	want := verdict.Config{
+	want := access.Config{
 		Default:  event.Accept,
 		DryRun:   true,
-		Defaults: []verdict.ProxyDefault{{Source: []verdict.Glob{"edge-*"}, Verdict: event.Reject}},
-		Rules: []verdict.Rule{
-			{Name: "lab-may-do-anything", Source: []verdict.Glob{"lab-*"}, Verdict: event.Accept},
+		Defaults: []access.ProxyDefault{{Source: []access.Glob{"edge-*"}, Verdict: event.Reject}},
+		Rules: []access.Rule{
+			{Name: "lab-may-do-anything", Source: []access.Glob{"lab-*"}, Verdict: event.Accept},
 			{
 				Name:      "no-mail-from-guests",
-				Client:    []verdict.Network{network("10.20.0.0/16"), network("fd00:20::/32")},
-				Port:      []verdict.Ports{{From: 25, To: 25}, {From: 465, To: 465}, {From: 587, To: 600}},
+				Client:    []access.Network{network("10.20.0.0/16"), network("fd00:20::/32")},
+				Port:      []access.Ports{{From: 25, To: 25}, {From: 465, To: 465}, {From: 587, To: 600}},
 				Transport: []event.Transport{event.TCP, event.TLS}, Verdict: event.Reject,
 			},
 			{Name: "threat-feed", ServerFile: []string{list}, Verdict: event.Reject, DryRun: true},
-			{Name: "guests", ClientFile: []string{list, "/etc/guests"}, Server: []verdict.Network{network("192.0.2.1/32")}, Verdict: event.Reject},
+			{Name: "guests", ClientFile: []string{list, "/etc/guests"}, Server: []access.Network{network("192.0.2.1/32")}, Verdict: event.Reject},
 			{
-				Name: "night", Policy: []int{3, -1}, Verdict: event.Reject,
-				Schedule: &verdict.Schedule{Days: []verdict.Day{6, 0}, From: 22 * 60, To: 6 * 60, Timezone: "Europe/Prague"},
+				Name: "night", Policy: []access.Policy{3, -1}, Verdict: event.Reject,
+				Schedule: &access.Schedule{Days: []access.Day{6, 0}, From: 22 * 60, To: 6 * 60, Timezone: "Europe/Prague"},
 			},
 		},
 	}
@@ -93,7 +93,7 @@ func TestLoadAccess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, got.Access, cmpopts.EquateComparable(netip.Prefix{}), cmp.Transformer("network", verdict.Network.String)); diff != "" {
+	if diff := cmp.Diff(want, got.Access, cmpopts.EquateComparable(netip.Prefix{}), cmp.Transformer("network", access.Network.String)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

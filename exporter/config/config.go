@@ -17,20 +17,20 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"smithproxy_exporter/collector"
+	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/verdict"
 )
 
 // Config is the whole configuration file.
 type Config struct {
-	Webhook     Webhook        `yaml:"webhook"`
-	Access      verdict.Config `yaml:"access"`
-	OTLP        OTLP           `yaml:"otlp"`
-	Storage     Storage        `yaml:"storage"`
-	Connections Connections    `yaml:"connections"`
-	Proxies     Proxies        `yaml:"proxies"`
-	Metrics     Metrics        `yaml:"metrics"`
-	API         API            `yaml:"api"`
+	Webhook     Webhook       `yaml:"webhook"`
+	Access      access.Config `yaml:"access"`
+	OTLP        OTLP          `yaml:"otlp"`
+	Storage     Storage       `yaml:"storage"`
+	Connections Connections   `yaml:"connections"`
+	Proxies     Proxies       `yaml:"proxies"`
+	Metrics     Metrics       `yaml:"metrics"`
+	API         API           `yaml:"api"`
 
 	// Origin is where all this comes from, for errors that are found later.
 	Origin Origin `yaml:"-"`

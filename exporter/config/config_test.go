@@ -16,10 +16,10 @@ import (
 	"github.com/prometheus/common/model"
 
 	"smithproxy_exporter/collector"
+	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/verdict"
 )
 
 func TestLoadValid(t *testing.T) {
@@ -35,7 +35,7 @@ func TestLoadValid(t *testing.T) {
 			},
 			MaxBodySize: 8 * units.MiB,
 		},
-		Access: verdict.Config{Default: event.Reject},
+		Access: access.Config{Default: event.Reject},
 		OTLP: config.OTLP{
 			Endpoint: "https://otlp.example.com:4317", Protocol: config.ProtocolHTTP, Headers: map[string]string{"authorization": "Bearer token"},
 			FlushTimeout: model.Duration(10 * time.Second),

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"smithproxy_exporter/exporter/verdict"
+	"smithproxy_exporter/exporter/access"
 )
 
 // Origin is where a configuration was read.
@@ -22,7 +22,7 @@ func (o Origin) Access(err error) error {
 }
 
 func accessError(err error) error {
-	if wrong, ok := errors.AsType[*verdict.FieldError](err); ok {
+	if wrong, ok := errors.AsType[*access.FieldError](err); ok {
 		return &fieldError{field: "access." + wrong.Field, err: wrong.Err}
 	}
 	return err

@@ -2,156 +2,37 @@ package webhook_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"fmt"
-	"iter"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
-	"unicode/utf8"
 
-	"github.com/prometheus/client_golang/prometheus"
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/protobuf/proto"
-
-	"smithproxy_exporter/collector"
 	"smithproxy_exporter/exporter/capture"
 	"smithproxy_exporter/exporter/event"
-	"smithproxy_exporter/exporter/pipeline"
-	"smithproxy_exporter/exporter/traces"
-	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/verdict"
-	"smithproxy_exporter/exporter/webhook"
 )
 
-// collected is an OTLP client that keeps the spans it is given.
-type collected struct{ spans []*tracepb.Span }
-
-func (*collected) Start(context.Context) error { return nil }
-func (*collected) Stop(context.Context) error  { return nil }
-
-func (c *collected) UploadTraces(_ context.Context, batches []*tracepb.ResourceSpans) error {
-	for _, rs := range batches {
-		for _, ss := range rs.GetScopeSpans() {
-			c.spans = append(c.spans, ss.GetSpans()...)
+// newerMessages returns the bodies of the versions of 2026.
+func newerMessages(t testing.TB) [][]byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "testdata", "newer-messages.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bodies [][]byte
+	for line := range strings.Lines(string(text)) {
+		var m struct{ Body string }
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatal(err)
 		}
+		bodies = append(bodies, []byte(m.Body))
 	}
-	return nil
+	return bodies
 }
 
-// exporter is all that an event goes through, from the handler to the metrics and the spans. It is
-// made anew for each input, so that one that fails does so on its own as well.
-type exporter struct {
-	handler  http.Handler
-	gatherer prometheus.Gatherer
-	pipeline *pipeline.Pipeline
-	traces   *traces.Sink
-	spans    *collected
-	ran      chan struct{}
-}
-
-// grain is how often the pipeline looks at the clock.
-const grain = 5 * time.Second
-
-// fuzzBody is the largest body: small, for the fuzzer takes long to mutate and minimise a large one.
-const fuzzBody = 16 << 10
-
-// startExporter must be called in a bubble of synctest, whose clock the exporter then runs by.
-func startExporter(t *testing.T) *exporter {
-	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	x := &exporter{spans: &collected{}, ran: make(chan struct{})}
-	options := track.DefaultOptions()
-	sink, err := traces.NewSink(t.Context(), x.spans, options.Limits.ListItems, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	x.traces = sink
-	rules := collector.AccessRules{Answers: []collector.AccessAnswer{{Verdict: string(event.Accept), Rule: verdict.RuleDefault}}}
-	metricOptions := collector.DefaultOptions()
-	metricOptions.AccessRules = rules
-	metrics := collector.New(metricOptions)
-	meter := collector.NewExporter(registry, webhook.Refusals, traces.DropReasons)
-	x.gatherer = prometheus.Gatherers{registry, metrics}
-	x.pipeline = pipeline.New(pipeline.Config{
-		Track: options, Now: time.Now, Tick: grain, Journal: noJournal{}, Keeper: sink,
-		Sinks: []track.Sink{metrics}, Meter: noMeter{}, Logger: slog.New(slog.DiscardHandler),
-	})
-	set, err := new(verdict.Files).Compile(verdict.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &webhook.Handler{
-		Secrets: webhook.NewSecrets(secret), Decider: verdict.New(set), Intake: x.pipeline,
-		Refused: meter.Refused, Now: time.Now, MaxBody: fuzzBody, Logger: slog.New(slog.DiscardHandler),
-	}
-	x.handler = h
-	go func() { defer close(x.ran); x.pipeline.Run(func() {}) }()
-	return x
-}
-
-// noJournal keeps nothing.
-type noJournal struct{}
-
-func (noJournal) Replay(func([]byte) error) error { return nil }
-func (noJournal) Append([][]byte) error           { return nil }
-func (noJournal) Rewrite(iter.Seq[[]byte]) error  { return nil }
-func (noJournal) Size() int64                     { return 0 }
-
-type noMeter struct{}
-
-func (noMeter) Unjournaled(int)             {}
-func (noMeter) Replayed(int, time.Duration) {}
-
-// post returns once the event has gone through.
-func (x *exporter) post(body []byte) int {
-	w := httptest.NewRecorder()
-	x.handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body)))
-	synctest.Wait()
-	return w.Code
-}
-
-func (x *exporter) stop(t *testing.T) {
-	t.Helper()
-	x.pipeline.Stop()
-	<-x.ran
-	if err := x.traces.Close(t.Context()); err != nil {
-		t.Error(err)
-	}
-}
-
-// matchingStop is the stop of the connection that body is about, if it is about one.
-func matchingStop(body []byte) ([]byte, bool) {
-	ev, err := event.Decode(body)
-	if err != nil || ev.ID == "" {
-		return nil, false
-	}
-	session := ev.ID
-	switch p := ev.Payload.(type) {
-	case event.Start:
-		session = p.Session
-	case event.Stop:
-		session = p.Session
-	case event.Access:
-		session = p.Session
-	}
-	stop, err := json.Marshal(map[string]any{
-		"action": event.ActionStop, "type": "proxy", "source": ev.Source, "id": ev.ID,
-		"details": map[string]any{"info": map[string]any{
-			"session": session, "bytes_up": 1, "bytes_down": 2, "policy": 0,
-			"l7": map[string]any{"app": session, "details": []string{session}, "signatures": []string{ev.ID}},
-		}},
-	})
-	return stop, err == nil
-}
-
-// FuzzHandler takes each input the whole way, as what a proxy could send: twice, then with the stop
-// that belongs to it, and again when all of that is over.
+// FuzzHandler checks what is promised of every answer, whatever was posted.
 func FuzzHandler(f *testing.F) {
 	files, err := capture.Files(filepath.Join("..", "testdata", "captures"))
 	if err != nil {
@@ -167,89 +48,40 @@ func FuzzHandler(f *testing.F) {
 			f.Add(r.Body)
 		}
 	}
-	f.Add([]byte(`{"action":"connection-stop","source":"\ud800","id":"\u0000","details":{"info":{"session":"+","bytes_up":0,` +
-		`"bytes_down":18446744073709551615,"l7":{"app":"\u202e","details":[""],"signatures":[""]},"tls":{"sni":"\n"}}}}`))
-	f.Add(bytes.Repeat([]byte{' '}, fuzzBody+1))
+	for _, body := range newerMessages(f) {
+		f.Add(body)
+	}
+	f.Add([]byte(`{"action":"access-request","details":`))
+	f.Add(append([]byte(`{"action":"access-request","x":"`), bytes.Repeat([]byte{'x'}, maxBody)...))
+	f.Add(bytes.Repeat([]byte{' '}, maxBody+1))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		synctest.Test(t, func(t *testing.T) { wholeWay(t, body) })
+		h, _ := newHandler(&intake{})
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body)))
+		checkAnswer(t, w, body)
 	})
 }
 
-func wholeWay(t *testing.T, body []byte) {
-	x := startExporter(t)
-	over := track.DefaultOptions().Linger + grain
-	stop, ok := matchingStop(body)
-	deliveries := [][]byte{body, body}
-	if ok {
-		deliveries = append(deliveries, stop)
-	}
-	for _, b := range deliveries {
-		checkStatus(t, x.post(b), b)
-		time.Sleep(time.Second)
-	}
-	time.Sleep(over)
-	synctest.Wait()
-	checkStatus(t, x.post(body), body)
-	time.Sleep(over)
-	checkMetrics(t, x.gatherer)
-	x.stop(t)
-	checkMetrics(t, x.gatherer)
-	for _, span := range x.spans.spans {
-		if err := checkSpan(span); err != nil {
-			t.Errorf("%v: %v", err, span)
-		}
-	}
-	if ok && len(x.spans.spans) == 0 {
-		t.Error("a connection that stopped has no span")
-	}
-}
-
-func checkStatus(t *testing.T, status int, body []byte) {
+func checkAnswer(t *testing.T, w *httptest.ResponseRecorder, body []byte) {
 	t.Helper()
-	switch status {
-	case http.StatusOK, http.StatusAccepted, http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+	var answer map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		t.Fatalf("answered %q to %q: %v", w.Body, body, err)
+	}
+	response := answer["access-response"]
+	if _, isAccess := event.PartialAccess(body[:min(len(body), maxBody)]); isAccess {
+		if w.Code != http.StatusOK || response != "accept" && response != "reject" {
+			t.Errorf("answered %d %s to the access-request %q", w.Code, w.Body, body)
+		}
+		return
+	}
+	switch w.Code {
+	case http.StatusOK:
+		if ev, err := event.Decode(body); err != nil || ev.Action == event.ActionAccess {
+			t.Errorf("answered 200 %s to %q (%v)", w.Body, body, err)
+		}
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
 	default:
-		t.Errorf("answered %d to %q", status, body)
+		t.Errorf("answered %d to %q", w.Code, body)
 	}
-}
-
-func checkMetrics(t *testing.T, gatherer prometheus.Gatherer) {
-	t.Helper()
-	families, err := gatherer.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			for _, l := range m.GetLabel() {
-				if !utf8.ValidString(l.GetValue()) {
-					t.Errorf("%s: %s is %q", family.GetName(), l.GetName(), l.GetValue())
-				}
-			}
-			if v := m.GetGauge().GetValue(); family.GetName() == "smithproxy_connections_active" && v < 0 {
-				t.Errorf("%s is %v", family.GetName(), v)
-			}
-		}
-	}
-}
-
-func checkSpan(s *tracepb.Span) error {
-	zero := func(id []byte) bool { return len(bytes.Trim(id, "\x00")) == 0 }
-	// Strings that are not UTF-8 cannot be encoded.
-	if _, err := proto.Marshal(s); err != nil {
-		return err
-	}
-	switch {
-	case len(s.GetTraceId()) != 16 || zero(s.GetTraceId()):
-		return fmt.Errorf("trace id is %x", s.GetTraceId())
-	case len(s.GetSpanId()) != 8 || zero(s.GetSpanId()):
-		return fmt.Errorf("span id is %x", s.GetSpanId())
-	case len(s.GetParentSpanId()) > 0 && zero(s.GetParentSpanId()):
-		return fmt.Errorf("parent's id is %x", s.GetParentSpanId())
-	case s.GetName() == "":
-		return fmt.Errorf("no name")
-	case s.GetStartTimeUnixNano() == 0 || s.GetEndTimeUnixNano() < s.GetStartTimeUnixNano():
-		return fmt.Errorf("lasts from %d to %d", s.GetStartTimeUnixNano(), s.GetEndTimeUnixNano())
-	}
-	return nil
 }

@@ -1,8 +1,16 @@
-// Package webhook is the way in: it receives what smithproxies post, and answers them.
+// Package webhook receives what smithproxies post and answers it.
 //
-// A proxy stands still while an access-request is unanswered, and loses an event that it cannot
-// deliver in five tries. So an access-request is answered as soon as it is decoded, before anything
-// else sees it; every other event is answered once it has been taken.
+// Access-requests need an answer in every state of the exporter. The proxy blocks until it gets one, and
+// since October 2026 it fails closed: it lets a connection pass only after a 2xx answer that says
+// "accept", and blocks it after anything else. So an access-request always gets status 200 with an
+// explicit accept or reject. The verdict is computed and sent before anything else sees the request.
+// Where the rules cannot be asked (the body cannot be decoded, was cut off or is too large, or the
+// exporter has a defect), the answer is the default verdict of the rules in force, and says so with the
+// key "error".
+//
+// Every other event is answered once it has been taken, with status 202 where the proxy shall list its
+// open connections. A newer proxy tries a second time only if it could not connect, and drops events
+// while 256 are unsent, so a slow answer loses events.
 package webhook
 
 import (
@@ -11,72 +19,48 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/verdict"
 )
 
 // Intake takes what was received. Its methods are called from many goroutines, and fail only once the
-// process is about to end. Event may wait, keeps nothing of body after it returns, and says whether the
-// answer shall ask the proxy for all that is open; Decision must not wait.
+// exporter is stopping. Event may wait, and reports whether the answer shall ask the proxy for a list of
+// all that is open. Decision must not wait.
 type Intake interface {
-	Event(ev event.Event, at time.Time, body []byte) (ask bool, err error)
+	Event(ev event.Event, at time.Time) (ask bool, err error)
 	Decision(d track.Decision) error
 }
 
 // Decider answers access-requests. It must not wait for anything.
 type Decider interface {
-	Decide(q verdict.Request) verdict.Decision
+	// Decide applies the rules.
+	Decide(q access.Request) access.Decision
+	// Default returns the default verdict for a proxy, "" for one that is not known.
+	Default(source string) access.Decision
 }
 
-// Handler serves POST /webhook/<secret>, and refuses everything else.
+// Handler serves POST /webhook/<secret> and refuses everything else.
 type Handler struct {
 	Secrets Secrets
 	Decider Decider
 	Intake  Intake
-	// Refused is told why a request was not accepted, by one of Refusals.
+	// Refused is called with one of Refusals for each request that was not accepted.
 	Refused func(reason string)
-	// Now is the clock: there is no time in the events, so the time of receipt is all there is.
+	// Fallback is called with one of Fallbacks for each access-request that was answered with the default
+	// verdict because the rules could not be asked.
+	Fallback func(reason string)
+	// Now is the clock. Events carry no time, so the time of receipt is all there is.
 	Now func() time.Time
 	// MaxBody is the largest body that is read, in bytes.
 	MaxBody int64
 	Logger  *slog.Logger
-}
-
-// The reasons for which a request is refused.
-const (
-	refusedSecret   = "secret"
-	refusedMethod   = "method"
-	refusedSize     = "size"
-	refusedBody     = "body" // it ended early, or took too long
-	refusedSyntax   = "syntax"
-	refusedType     = "type"
-	refusedMissing  = "missing"
-	refusedTooLong  = "too_long"
-	refusedStopping = "stopping" // the process is about to end
-	refusedPanic    = "panic"    // a defect of this program
-)
-
-// Refusals are all reasons that Refused is called with.
-var Refusals = []string{
-	refusedSecret, refusedMethod, refusedSize, refusedBody, refusedSyntax, refusedType, refusedMissing,
-	refusedTooLong, refusedStopping, refusedPanic,
-}
-
-// refusals maps what Decode can say to a reason.
-var refusals = []struct {
-	err    error
-	reason string
-}{
-	{event.ErrSyntax, refusedSyntax},
-	{event.ErrType, refusedType},
-	{event.ErrMissing, refusedMissing},
-	{event.ErrTooLong, refusedTooLong},
 }
 
 var (
@@ -89,8 +73,6 @@ const prefix = "/webhook/"
 
 // ServeHTTP receives one event.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answered := false
-	defer func() { h.recover(recover(), w, answered) }()
 	secret, ok := strings.CutPrefix(r.URL.Path, prefix)
 	if !ok || !h.Secrets.Match(secret) {
 		h.refuse(w, http.StatusNotFound, refusedSecret, "no such webhook")
@@ -101,98 +83,89 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, http.StatusMethodNotAllowed, refusedMethod, "only POST is served here")
 		return
 	}
-	at := h.Now()
-	body := bodies.Get().(*bytes.Buffer)
-	defer putBody(body)
-	if !h.read(w, r, body) {
+	x := exchange{Handler: h, w: w, at: h.Now(), body: bodies.Get().(*bytes.Buffer)}
+	defer putBody(x.body)
+	defer func() { x.recovered(recover()) }()
+	x.serve(r)
+}
+
+// exchange is one request with the right secret, and its answer.
+type exchange struct {
+	*Handler
+	w        http.ResponseWriter
+	at       time.Time
+	body     *bytes.Buffer
+	answered bool
+}
+
+func (x *exchange) serve(r *http.Request) {
+	if !x.read(r) {
 		return
 	}
-	ev, err := event.Decode(body.Bytes())
+	ev, err := event.Decode(x.body.Bytes())
 	if err != nil {
-		h.refuse(w, http.StatusBadRequest, reason(err), err.Error())
+		x.fail(http.StatusBadRequest, reason(err), err.Error())
 		return
 	}
 	switch payload := ev.Payload.(type) {
 	case event.Access:
-		decision := h.decide(w, ev, payload, at)
-		answered = true
-		h.record(decision)
+		x.access(ev, payload)
 	case event.Content:
-		h.take(w, ev, at, body.Bytes(), answerContent)
+		x.take(ev, answerContent)
+	case nil:
+		// An action or a type of message that is not known. It may be an access-request still.
+		if source, ok := event.PartialAccess(x.body.Bytes()); ok {
+			x.fallback(source, refusedType)
+			return
+		}
+		x.take(ev, answerDone)
 	default:
-		h.take(w, ev, at, body.Bytes(), answerDone)
+		x.take(ev, answerDone)
 	}
 }
 
-func (h *Handler) take(w http.ResponseWriter, ev event.Event, at time.Time, body, done []byte) {
-	ask, err := h.Intake.Event(ev, at, body)
+func (x *exchange) take(ev event.Event, done []byte) {
+	ask, err := x.Intake.Event(ev, x.at)
 	switch {
 	case err != nil:
-		h.refuse(w, http.StatusServiceUnavailable, refusedStopping, "the exporter is stopping")
+		x.refuse(x.w, http.StatusServiceUnavailable, refusedStopping, "the exporter is stopping")
 	case ask:
-		// The proxy answers this status with a ping that names all that is open.
-		answer(w, http.StatusAccepted, done)
+		// The proxy answers this status with a ping that lists all that is open.
+		x.answer(http.StatusAccepted, done)
 	default:
-		answer(w, http.StatusOK, done)
+		x.answer(http.StatusOK, done)
 	}
 }
 
-// decide answers, and sends the answer off.
-func (h *Handler) decide(w http.ResponseWriter, ev event.Event, a event.Access, at time.Time) track.Decision {
-	d := h.Decider.Decide(verdict.Request{
-		Source: ev.Source, Session: event.ParseSession(a.Session), Policy: a.Policy, At: at,
-	})
-	answer(w, http.StatusOK, encodeDecision(d))
-	// An answer that cannot be sent is no reason not to record the decision.
-	_ = http.NewResponseController(w).Flush()
-	answered := h.Now()
-	if answered.Before(at) {
-		answered = at // the clock was set back
+// read reads the whole body, or answers and returns false. Of a body that is too large it reads no more
+// than is needed to recognise an access-request.
+func (x *exchange) read(r *http.Request) bool {
+	limit := x.MaxBody
+	tooLarge := r.ContentLength > limit
+	if tooLarge {
+		// With Expect: 100-continue, reading would ask the client for the body.
+		if r.Header.Get("Expect") != "" {
+			x.failSize()
+			return false
+		}
+		limit = min(limit, recognisableBytes)
 	}
-	return track.Decision{
-		Source: ev.Source, ID: d.ID, ConnectionID: ev.ID, Label: a.Session, Policy: a.Policy,
-		Verdict: d.Verdict, Rule: d.Rule, DryRunRule: d.DryRunRule, Received: at, Answered: answered,
-	}
-}
-
-// record lets the rest of the exporter know of a decision; the proxy has its answer by then.
-func (h *Handler) record(d track.Decision) {
-	if h.Intake.Decision(d) != nil {
-		h.Refused(refusedStopping)
-	}
-}
-
-// encodeDecision is what the proxy gets, and echoes in the connection-info of the connection.
-func encodeDecision(d verdict.Decision) []byte {
-	encoded, err := json.Marshal(struct {
-		Response event.Verdict `json:"access-response"`
-		Rule     string        `json:"rule"`
-		Decision string        `json:"decision"`
-	}{d.Verdict, d.Rule, d.ID})
-	if err != nil {
-		panic(err) // Strings can be encoded.
-	}
-	return append(encoded, '\n')
-}
-
-// read reads the whole body into buf, or answers and returns false.
-func (h *Handler) read(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer) bool {
-	if r.ContentLength > h.MaxBody {
-		h.refuseSize(w)
-		return false
-	}
-	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, h.MaxBody))
-	var tooLarge *http.MaxBytesError
+	_, err := x.body.ReadFrom(http.MaxBytesReader(x.w, r.Body, limit))
+	var overLimit *http.MaxBytesError
 	switch {
 	case err == nil:
 		return true
-	case errors.As(err, &tooLarge):
-		h.refuseSize(w)
+	case tooLarge || errors.As(err, &overLimit):
+		x.failSize()
 	default:
-		h.refuse(w, http.StatusBadRequest, refusedBody, "body could not be read")
+		x.fail(http.StatusBadRequest, refusedBody, "body could not be read")
 	}
 	return false
 }
+
+// recognisableBytes is how much is read of a body that is known to be too large. The action comes first in
+// what smithproxy sends.
+const recognisableBytes = 4 << 10
 
 // bodies are buffers for request bodies. Large ones are not kept: only connection-content is large,
 // and its payload shall not stay in memory.
@@ -209,20 +182,30 @@ func putBody(b *bytes.Buffer) {
 	bodies.Put(b)
 }
 
-func answer(w http.ResponseWriter, status int, body []byte) {
-	header := w.Header()
+func (x *exchange) answer(status int, body []byte) {
+	x.answered = true
+	header := x.w.Header()
 	header["Content-Type"] = contentJSON
 	header.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	// The proxy tries again when the answer does not reach it.
-	_, _ = w.Write(body)
+	x.w.WriteHeader(status)
+	// A proxy that does not get the answer tries again, or does without.
+	_, _ = x.w.Write(body)
 }
 
 var contentJSON = []string{"application/json"}
 
-func (h *Handler) refuseSize(w http.ResponseWriter) {
-	h.refuse(w, http.StatusRequestEntityTooLarge, refusedSize,
-		"body is over "+strconv.FormatInt(h.MaxBody, 10)+" bytes")
+func (x *exchange) failSize() {
+	x.fail(http.StatusRequestEntityTooLarge, refusedSize, "body is over "+strconv.FormatInt(x.MaxBody, 10)+" bytes")
+}
+
+// fail refuses the request with the given status, unless it is an access-request: that gets the default
+// verdict.
+func (x *exchange) fail(status int, reason, message string) {
+	if source, ok := event.PartialAccess(x.body.Bytes()); ok {
+		x.fallback(source, reason)
+		return
+	}
+	x.refuse(x.w, status, reason, message)
 }
 
 func (h *Handler) refuse(w http.ResponseWriter, status int, reason, message string) {
@@ -236,27 +219,18 @@ func (h *Handler) refuse(w http.ResponseWriter, status int, reason, message stri
 	}{message, reason})
 }
 
-// recover answers a request whose handler panicked, if it has not been answered yet.
-func (h *Handler) recover(cause any, w http.ResponseWriter, answered bool) {
+// recovered answers a request whose handling panicked, unless it has been answered.
+func (x *exchange) recovered(cause any) {
 	switch {
 	case cause == nil:
 		return
 	case cause == http.ErrAbortHandler:
 		panic(cause)
 	}
-	h.Logger.Error("Webhook handler panicked", "cause", cause)
-	if answered {
-		h.Refused(refusedPanic)
+	x.Logger.Error("Webhook handler panicked", "cause", cause, "stack", string(debug.Stack()))
+	if x.answered {
+		x.Refused(refusedPanic)
 		return
 	}
-	h.refuse(w, http.StatusInternalServerError, refusedPanic, "internal error")
-}
-
-func reason(err error) string {
-	for _, r := range refusals {
-		if errors.Is(err, r.err) {
-			return r.reason
-		}
-	}
-	return refusedSyntax
+	x.fail(http.StatusInternalServerError, refusedPanic, "internal error")
 }

@@ -27,7 +27,7 @@ func TestAnswers(t *testing.T) {
 		{"info", `{"action":"connection-info","details":{},"id":"i","source":"s"}`, `{}`},
 		{"content", `{"action":"connection-content","details":{"info":{"session":"l","side":"L","content":"QQ=="}},"id":"i","source":"s"}`,
 			`{"action":"none"}`},
-		{"access-request", access, `{"access-response":"reject","rule":"rule 1","decision":"0af7"}`},
+		{"access-request", accessRequest, `{"access-response":"reject","rule":"rule 1","decision":"0af7"}`},
 		{"unknown", `{"action":"reload","source":"s"}`, `{}`},
 	}
 	in := &intake{}
@@ -59,7 +59,7 @@ func TestIntakeGetsWhatWasReceived(t *testing.T) {
 	now := epoch
 	h.Now = func() time.Time { now = now.Add(time.Millisecond); return now }
 	// The handler has returned when a recorder's answer is looked at, so that nothing has to be waited for.
-	for _, body := range []string{ping, access} {
+	for _, body := range []string{ping, accessRequest} {
 		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
 		h.ServeHTTP(httptest.NewRecorder(), r)
 	}

@@ -91,7 +91,7 @@ func TestAccessRequestIsAnsweredWhileIntakeBlocks(t *testing.T) {
 			s := start(t, h)
 			// After the server, so that it is released before the server waits for its requests.
 			h.Intake = blocked(t)
-			resp, err := s.Client().Do(request(t, http.MethodPost, s.URL+path, strings.NewReader(access)))
+			resp, err := s.Client().Do(request(t, http.MethodPost, s.URL+path, strings.NewReader(accessRequest)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,7 +126,7 @@ func TestIntakeFails(t *testing.T) {
 		refused.check(t, "stopping")
 	})
 	t.Run("access-request", func(t *testing.T) {
-		if got := post(t, s, access); got.status != http.StatusOK || !strings.Contains(got.body, `"reject"`) {
+		if got := post(t, s, accessRequest); got.status != http.StatusOK || !strings.Contains(got.body, `"reject"`) {
 			t.Errorf("answered %d %s", got.status, got.body)
 		}
 		refused.check(t, "stopping")
@@ -140,7 +140,7 @@ func TestPanic(t *testing.T) {
 			if ev.Action == event.ActionPing {
 				panic("a defect")
 			}
-			_, err := healthy.Event(ev, time.Time{}, nil)
+			_, err := healthy.Event(ev, time.Time{})
 			return err
 		},
 		decision: func(track.Decision) error { panic("a defect") },
@@ -161,7 +161,7 @@ func TestPanic(t *testing.T) {
 		goesOn(t)
 	})
 	t.Run("after the answer", func(t *testing.T) {
-		if got := post(t, s, access); got.status != http.StatusOK || !strings.Contains(got.body, `"reject"`) {
+		if got := post(t, s, accessRequest); got.status != http.StatusOK || !strings.Contains(got.body, `"reject"`) {
 			t.Errorf("answered %d %s", got.status, got.body)
 		}
 		refused.check(t, "panic")
@@ -171,7 +171,7 @@ func TestPanic(t *testing.T) {
 	// event of a reverse proxy that keeps it would be lost.
 	t.Run("after the answer, which stays", func(t *testing.T) {
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(access)))
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(accessRequest)))
 		if got := w.Body.String(); strings.Contains(got, "internal error") {
 			t.Errorf("answered %d %s", w.Code, got)
 		}
@@ -230,7 +230,7 @@ func TestExpectContinue(t *testing.T) {
 func TestHTTP2(t *testing.T) {
 	h, refused := newHandler(&intake{})
 	s := serveTLS(t, h)
-	for body, want := range map[string]string{ping: `{}`, access: `{"access-response":"reject","rule":"rule 1","decision":"0af7"}`} {
+	for body, want := range map[string]string{ping: `{}`, accessRequest: `{"access-response":"reject","rule":"rule 1","decision":"0af7"}`} {
 		resp, err := s.Client().Do(request(t, http.MethodPost, s.URL+path, strings.NewReader(body)))
 		if err != nil {
 			t.Fatal(err)

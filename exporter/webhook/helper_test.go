@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/verdict"
 	"smithproxy_exporter/exporter/webhook"
 )
 
@@ -23,9 +23,9 @@ const (
 	path    = "/webhook/" + secret
 	maxBody = 4096
 
-	ping   = `{"action":"ping","source":"oneofmany1","type":"proxy"}`
-	label  = "tcp_10.77.1.2:37048+tcp_10.77.2.2:8080"
-	access = `{"action":"access-request","details":{"policy":3,"session":"` + label + `"},"id":"` + label + `","source":"oneofmany1","type":"proxy"}`
+	ping          = `{"action":"ping","source":"oneofmany1","type":"proxy"}`
+	label         = "tcp_10.77.1.2:37048+tcp_10.77.2.2:8080"
+	accessRequest = `{"action":"access-request","details":{"policy":3,"session":"` + label + `"},"id":"` + label + `","source":"oneofmany1","type":"proxy"}`
 )
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -38,18 +38,17 @@ type intake struct {
 	mu        sync.Mutex
 	events    []event.Event
 	times     []time.Time
-	bodies    []string
 	decisions []track.Decision
 	ask       bool // asks by every answer
 }
 
-func (i *intake) Event(ev event.Event, at time.Time, body []byte) (bool, error) {
+func (i *intake) Event(ev event.Event, at time.Time) (bool, error) {
 	if i.event != nil {
 		return i.ask, i.event(ev)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.events, i.times, i.bodies = append(i.events, ev), append(i.times, at), append(i.bodies, string(body))
+	i.events, i.times = append(i.events, ev), append(i.times, at)
 	return i.ask, nil
 }
 
@@ -63,29 +62,52 @@ func (i *intake) Decision(d track.Decision) error {
 	return nil
 }
 
-// decider always decides the same.
-type decider verdict.Decision
+// decider always decides the same, unless a test puts a function of its own in.
+type decider struct {
+	decision access.Decision
+	decide   func()
+}
 
-func (d decider) Decide(verdict.Request) verdict.Decision { return verdict.Decision(d) }
+func (d decider) Decide(access.Request) access.Decision {
+	if d.decide != nil {
+		d.decide()
+	}
+	return d.decision
+}
 
-var rejects = decider{Outcome: verdict.Outcome{Verdict: event.Reject, Rule: "rule 1"}, ID: "0af7"}
+// Default accepts for the source oneofmany1, and rejects for all others.
+func (decider) Default(source string) access.Decision {
+	d := access.Decision{Outcome: access.Outcome{Verdict: event.Reject, Rule: access.RuleDefault}, ID: "0af8"}
+	if source == "oneofmany1" {
+		d.Verdict = event.Accept
+	}
+	return d
+}
 
-// refusals are the reasons that Refused was called with, in order. A channel, because one of them
-// comes after the answer.
+var rejects = decider{decision: access.Decision{Outcome: access.Outcome{Verdict: event.Reject, Rule: "rule 1"}, ID: "0af7"}}
+
+// refusals are the reasons that Refused was called with, in order; those of Fallback have the word
+// before them. A channel, because some of them come after the answer.
 type refusals chan string
 
 // check fails the test unless it was called with exactly these since the last check.
 func (r refusals) check(t *testing.T, want ...string) {
 	t.Helper()
 	for _, w := range want {
-		if got := <-r; got != w {
-			t.Errorf("Refused(%q), want %q", got, w)
-		} else if !slices.Contains(webhook.Refusals, got) {
-			t.Errorf("Refused(%q), which is not one of Refusals", got)
+		got := <-r
+		reason, fallback := strings.CutPrefix(got, "fallback ")
+		known := webhook.Refusals
+		if fallback {
+			known = webhook.Fallbacks
+		}
+		if got != w {
+			t.Errorf("reason is %q, want %q", got, w)
+		} else if !slices.Contains(known, reason) {
+			t.Errorf("reason %q is not one of %v", got, known)
 		}
 	}
 	if len(r) > 0 {
-		t.Errorf("Refused(%q) besides", <-r)
+		t.Errorf("reason %q besides", <-r)
 	}
 }
 
@@ -93,9 +115,10 @@ func newHandler(in webhook.Intake) (*webhook.Handler, refusals) {
 	refused := make(refusals, 64)
 	return &webhook.Handler{
 		Secrets: webhook.NewSecrets(secret), Decider: rejects, Intake: in,
-		Refused: func(reason string) { refused <- reason },
-		Now:     func() time.Time { return epoch },
-		MaxBody: maxBody, Logger: slog.New(slog.DiscardHandler),
+		Refused:  func(reason string) { refused <- reason },
+		Fallback: func(reason string) { refused <- "fallback " + reason },
+		Now:      func() time.Time { return epoch },
+		MaxBody:  maxBody, Logger: slog.New(slog.DiscardHandler),
 	}, refused
 }
 

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Secrets are the last path segments that are let in. Only their hashes are kept, so that a
@@ -38,43 +40,116 @@ func (s Secrets) Match(candidate string) bool {
 	return match == 1
 }
 
-// secretFile is where a generated secret is kept, in the storage directory.
+// secretFile is the name of the file that holds a generated secret, in the storage directory.
 const secretFile = "webhook-secret"
 
-// ErrNotKept is returned with a secret that could not be written down: the next start will make another.
-var ErrNotKept = errors.New("webhook secret cannot be kept")
+var (
+	// ErrNotKept is returned with a secret that could not be written: the next start will generate another.
+	ErrNotKept = errors.New("webhook secret cannot be kept")
+	// ErrBadSecretFile is returned for a file that does not hold a secret.
+	ErrBadSecretFile = errors.New("not a secret")
+)
 
-// KeptSecret returns the secret that is kept in dir, and makes one at the first call: created is set
-// then. The file is readable for its owner only. With ErrNotKept the secret can be used all the same.
+// KeptSecret returns the secret that is kept in dir. If there is none yet, it generates one and sets
+// created. With ErrNotKept the secret can be used all the same. An empty or damaged file is an error
+// and stays as it is: generating another secret would lock out the proxies that use the old one.
 func KeptSecret(dir string) (secret string, created bool, err error) {
 	path := filepath.Join(dir, secretFile)
 	kept, err := ReadSecret(path)
-	// ENOTDIR: what should be a folder is a file, and can hold no secret.
-	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+	switch {
+	case errors.Is(err, ErrBadSecretFile):
+		return "", false, fmt.Errorf("%w. Write the last path segment of the proxies' webhook URL into it, "+
+			"or delete it to have a new secret generated and give the new URL to all proxies", err)
+	// ENOTDIR: what should be a directory is a file, and can hold no secret.
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
 		return kept, false, err
 	}
 	raw := make([]byte, 24)
 	rand.Read(raw)
 	secret = base64.RawURLEncoding.EncodeToString(raw)
-	err = os.MkdirAll(dir, 0o750)
-	if err == nil {
-		err = os.WriteFile(path, []byte(secret+"\n"), 0o600)
-	}
-	if err != nil {
+	if err := keepSecret(dir, secret); err != nil {
 		return secret, true, fmt.Errorf("%w: %w", ErrNotKept, err)
 	}
 	return secret, true, nil
 }
 
-// ReadSecret returns the secret in a file, without the white space around it.
+// keepSecret writes the secret file, readable for its owner only whatever the umask says. After a crash
+// or a power cut the file is whole or does not exist.
+func keepSecret(dir, secret string) error {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	path := filepath.Join(dir, secretFile)
+	// A file of this name is what a crash has left.
+	temporary := path + ".tmp"
+	if err := writeSynced(temporary, secret+"\n"); err != nil {
+		_ = os.Remove(temporary)
+		return err
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		_ = os.Remove(temporary)
+		return err
+	}
+	return syncDir(dir)
+}
+
+// writeSynced replaces the content of a file, and returns once it is on the disk.
+func writeSynced(path, content string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := file.Chmod(0o600); err != nil {
+		return err
+	}
+	if _, err := file.WriteString(content); err != nil {
+		return err
+	}
+	if err := file.Sync(); err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// syncDir returns once the names in a directory are on the disk. Some file systems cannot sync a
+// directory; there the rename is as durable as it gets.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}
+
+// ReadSecret returns the secret in a file, without the white space around it. ErrBadSecretFile is
+// returned for a file that is empty, or has in it what cannot be part of a secret: white space, control
+// characters, or bytes that are not UTF-8.
 func ReadSecret(path string) (string, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return "", fmt.Errorf("webhook secret: %w", err)
 	}
 	secret := strings.TrimSpace(string(raw))
-	if secret == "" {
-		return "", fmt.Errorf("webhook secret: %s is empty", path)
+	switch {
+	case secret == "":
+		return "", fmt.Errorf("webhook secret: file %s is empty: %w", path, ErrBadSecretFile)
+	case !utf8.ValidString(secret) || strings.ContainsFunc(secret, notOfSecret):
+		return "", fmt.Errorf("webhook secret: file %s is damaged: %w", path, ErrBadSecretFile)
 	}
 	return secret, nil
 }
+
+func notOfSecret(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }

@@ -2,9 +2,12 @@ package webhook_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
+	"syscall"
 	"testing"
 
 	"smithproxy_exporter/exporter/webhook"
@@ -51,6 +54,85 @@ func TestKeptSecret(t *testing.T) {
 	}
 }
 
+// The permissions do not depend on the umask, which may leave out bits of the owner's as well.
+func TestKeptSecretPermissions(t *testing.T) {
+	base := t.TempDir()
+	for _, mask := range []int{0, 0o022, 0o277} {
+		t.Run(fmt.Sprintf("%03o", mask), func(t *testing.T) {
+			dir := filepath.Join(base, fmt.Sprintf("%03o", mask))
+			before := syscall.Umask(mask)
+			_, _, err := webhook.KeptSecret(dir)
+			syscall.Umask(before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for path, want := range map[string]os.FileMode{dir: os.ModeDir | 0o700, filepath.Join(dir, secretFile): 0o600} {
+				info, err := os.Stat(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if info.Mode() != want {
+					t.Errorf("the mode of %s is %v, want %v", path, info.Mode(), want)
+				}
+			}
+		})
+	}
+}
+
+// A crash while the secret was written leaves a temporary file: it is not taken for the secret, and not in the way.
+func TestKeptSecretAfterCrash(t *testing.T) {
+	dir := t.TempDir()
+	leftover := filepath.Join(dir, secretFile+".tmp")
+	write(t, leftover, "half a sec")
+	if err := os.Chmod(leftover, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	got, created, err := webhook.KeptSecret(dir)
+	if err != nil || !created || len(got) != 32 {
+		t.Fatalf("KeptSecret() = %q, %v, %v, want a new secret", got, created, err)
+	}
+	again, created, err := webhook.KeptSecret(dir)
+	if err != nil || created || again != got {
+		t.Errorf("KeptSecret() = %q, %v, %v, want %q", again, created, err, got)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != 1 || entries[0].Name() != secretFile {
+		t.Errorf("the directory has %v, want %s alone", entries, secretFile)
+	}
+	info, err := os.Stat(filepath.Join(dir, secretFile))
+	if err != nil || info.Mode() != 0o600 {
+		t.Errorf("the file has %v, %v", info.Mode(), err)
+	}
+}
+
+// What cannot be a secret is an error that names the file and says what to do; the file stays.
+func TestKeptSecretDamaged(t *testing.T) {
+	for name, content := range map[string]string{
+		"empty": "", "blank": " \n\t", "zeros": strings.Repeat("\x00", 33), "zero at the end": "S3CR\x00\x00",
+		"not UTF-8": "S3\xff\xfe", "two words": "S3 CRET", "two lines": "S3\nCRET\n", "control character": "S3\x1bCRET",
+		"invisible": "S3\u200bCRET", "next line": "\u0085",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, secretFile)
+			write(t, path, content)
+			got, created, err := webhook.KeptSecret(dir)
+			if !errors.Is(err, webhook.ErrBadSecretFile) || errors.Is(err, webhook.ErrNotKept) || got != "" || created {
+				t.Fatalf("KeptSecret() = %q, %v, %v, want %v", got, created, err, webhook.ErrBadSecretFile)
+			}
+			if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "delete it") {
+				t.Errorf("error %q does not say which file, and what to do", err)
+			}
+			if after, err := os.ReadFile(path); err != nil || string(after) != content {
+				t.Errorf("the file has %q, %v", after, err)
+			}
+		})
+	}
+}
+
 func TestKeptSecretOfTheUser(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, secretFile), " S3CRET \n\n")
@@ -67,16 +149,6 @@ func TestKeptSecretErrors(t *testing.T) {
 		notRoot bool // root may do what the test wants to fail
 		usable  bool // a secret that cannot be kept is still one
 	}{
-		{name: "empty file", dir: func(t *testing.T) string {
-			dir := t.TempDir()
-			write(t, filepath.Join(dir, secretFile), "")
-			return dir
-		}},
-		{name: "blank file", dir: func(t *testing.T) string {
-			dir := t.TempDir()
-			write(t, filepath.Join(dir, secretFile), " \n\t")
-			return dir
-		}},
 		{name: "file is a folder", dir: func(t *testing.T) string {
 			dir := t.TempDir()
 			if err := os.Mkdir(filepath.Join(dir, secretFile), 0o700); err != nil {

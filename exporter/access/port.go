@@ -1,4 +1,4 @@
-package verdict
+package access
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Ports is a range of server ports, both ends included: `25`, `8000-8100`. 0 is never in one: it is a
-// port that is not known.
+// Ports is a range of server ports, both ends included: `25`, `8000-8100`. Port 0 stands for a port that is
+// not known, and is never in a range.
 type Ports struct{ From, To uint16 }
 
 // UnmarshalText reads a port or a range.

@@ -1,7 +1,8 @@
-package verdict
+package access
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -14,67 +15,33 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// naive decides as the rule language says: one rule after the other.
-func naive(s *Set, q Request) Outcome {
-	subject := subjectOf(q)
-	first, decides := -1, -1
-	for i := range s.rules {
-		if !matches(&s.rules[i], &subject) {
-			continue
-		}
-		if first < 0 {
-			first = i
-		}
-		if !s.rules[i].trial {
-			decides = i
-			break
-		}
-	}
-	fallback := s.fallback
-	for _, d := range s.defaults {
-		if matchAny(d.Source, q.Source) {
-			fallback = d.Verdict
-			break
-		}
-	}
-	return s.outcome(first, decides, fallback)
-}
-
-// matches reports whether all fields of the rule match.
-func matches(r *rule, s *subject) bool {
-	for _, f := range fields {
-		if f.has(r) && f.mismatch(r, s) != "" {
-			return false
-		}
-	}
-	return true
-}
-
-// TestIndexAgreesWithRules holds the index against the rules tried one by one, on configurations and requests
+// TestDecideAgreesWithReference holds Decide and Explain against the reference, on configurations and requests
 // whose few different values meet often.
-func TestIndexAgreesWithRules(t *testing.T) {
+func TestDecideAgreesWithReference(t *testing.T) {
 	configurations := 100
 	if testing.Short() {
 		configurations = 30
 	}
-	dir := t.TempDir()
-	paths := writeRandomLists(t, dir)
-	files := &Files{} // the lists are the same each time, so they are read once
+	lists := writeRandomLists(t, t.TempDir())
+	paths := slices.Sorted(maps.Keys(lists))
+	loader := &Loader{} // the lists are the same each time, so they are read once
 	different := 0
 	for seed := range uint64(configurations) {
 		r := random{rand.New(rand.NewPCG(seed, 1))}
 		c := r.config(paths)
-		set, err := files.Compile(c)
+		set, err := loader.Load(c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		decided := map[string]int{}
 		for range 300 {
 			q := r.request()
-			want, got := naive(set, q), set.Decide(q)
-			if want != got {
-				t.Fatalf("seed %d: %+v\n got %+v\nwant %+v\n%v", seed, q, got, want, set.Explain(q))
+			want, got := reference{c, lists}.decide(q), set.Decide(q)
+			explained := set.Explain(q)
+			if want != got || explained.Outcome != got {
+				t.Fatalf("seed %d: %+v\n got %+v\nwant %+v\n%+v", seed, q, got, want, explained)
 			}
+			checkExplanation(t, reference{c, lists}, q, explained)
 			decided[got.Rule]++
 		}
 		different += len(decided)
@@ -84,38 +51,61 @@ func TestIndexAgreesWithRules(t *testing.T) {
 	}
 }
 
-// writeRandomLists writes more lists than have tries of their own, some of them long.
-func writeRandomLists(t *testing.T, dir string) []string {
-	r := random{rand.New(rand.NewPCG(7, 7))}
-	var paths []string
-	for i := range ownTries + 6 {
-		var b strings.Builder
-		n := 1 + r.IntN(5)
-		if i < ownTries+2 {
-			n = shortList * 2
+// checkExplanation checks that the rules that were passed are those above the one that decided, and that
+// each of them says why, unless it is a dry-run rule that matched.
+func checkExplanation(t *testing.T, c reference, q Request, e Explanation) {
+	t.Helper()
+	for i, p := range e.Passed {
+		r := c.Rules[i]
+		if p.Rule != r.Name || (len(p.Mismatches) == 0) != c.matches(r, q) || len(p.Mismatches) == 0 && !r.DryRun {
+			t.Errorf("%+v: passed %+v", q, p)
 		}
-		for range n {
-			fmt.Fprintln(&b, r.network())
+		for _, m := range p.Mismatches {
+			if m.Field == "" || m.Why == "" {
+				t.Errorf("%+v: passed %+v without saying why", q, p)
+			}
+		}
+	}
+	above := len(c.Rules)
+	if e.Rule != RuleDefault {
+		above = slices.IndexFunc(c.Rules, func(r Rule) bool { return r.Name == e.Rule })
+	}
+	if len(e.Passed) != above {
+		t.Errorf("%+v: passed %d rules, want %d", q, len(e.Passed), above)
+	}
+}
+
+// writeRandomLists writes lists, short and longer, and returns their networks by path.
+func writeRandomLists(t *testing.T, dir string) map[string][]netip.Prefix {
+	r := random{rand.New(rand.NewPCG(7, 7))}
+	lists := map[string][]netip.Prefix{}
+	for i := range 14 {
+		var b strings.Builder
+		var networks []netip.Prefix
+		for range pick(r, 1, 3, 5, 60) {
+			n := r.network()
+			fmt.Fprintln(&b, n)
+			networks = append(networks, n.Masked())
 		}
 		path := filepath.Join(dir, fmt.Sprintf("list%d.netset", i))
 		if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		paths = append(paths, path)
+		lists[path] = networks
 	}
-	return paths
+	return lists
 }
 
 type random struct{ *rand.Rand }
 
 func pick[T any](r random, from ...T) T { return from[r.IntN(len(from))] }
 
-// some returns a field's values: none as a rule.
+// some returns a field's values: mostly none, and sometimes many.
 func some[T any](r random, one func() T) []T {
 	if r.IntN(3) > 0 {
 		return nil
 	}
-	values := make([]T, 1+r.IntN(3))
+	values := make([]T, pick(r, 1, 2, 3, fewNetworks+1))
 	for i := range values {
 		values[i] = one()
 	}
@@ -143,18 +133,20 @@ func (r random) network() netip.Prefix {
 
 func (r random) rule(i int, paths []string) Rule {
 	rule := Rule{
-		Name:       fmt.Sprintf("rule %d", i),
-		Source:     some(r, func() Glob { return pick[Glob](r, "lab-*", "edge-1", "edge-?", "*", "[ab]*", "none") }),
-		Client:     some(r, func() Network { return Network(r.network()) }),
-		Server:     some(r, func() Network { return Network(r.network()) }),
+		Name: fmt.Sprintf("rule %d", i),
+		Source: some(r, func() Glob {
+			return pick[Glob](r, "lab-*", "edge-1", "edge-?", "*", "[ab]*", "none", "a/*", "*-1", `e\*`)
+		}),
+		Client:     some(r, func() Network { return Network(r.network().Masked()) }),
+		Server:     some(r, func() Network { return Network(r.network().Masked()) }),
 		ClientFile: some(r, func() string { return pick(r, paths...) }),
 		ServerFile: some(r, func() string { return pick(r, paths...) }),
 		Port: some(r, func() Ports {
 			from := uint16(pick(r, 1, 25, 80, 443, 65000))
 			return Ports{from, from + uint16(r.IntN(536))}
 		}),
-		Transport: some(r, func() event.Transport { return pick(r, event.TCP, event.TLS, event.UDP) }),
-		Policy:    some(r, func() int { return r.IntN(5) - 1 }),
+		Transport: some(r, func() event.Transport { return pick(r, event.TCP, event.TLS, event.UDP, event.SSH, event.QUIC) }),
+		Policy:    some(r, func() Policy { return pick[Policy](r, -1, 0, 1, 2, 3, event.PolicyImplicit) }),
 		Verdict:   pick(r, event.Accept, event.Reject),
 		DryRun:    r.IntN(4) == 0,
 	}
@@ -193,31 +185,40 @@ func (r random) request() Request {
 		case 2:
 			host = "::ffff:10.1.1." + fmt.Sprint(r.IntN(8))
 		}
-		return fmt.Sprintf("%s_%s:%d", pick(r, "tcp", "ssli", "udp", "ux", "new"), host, pick(r, 0, 1, 25, 80, 443, 500, 65535))
+		return fmt.Sprintf("%s_%s:%d", pick(r, "tcp", "ssli", "udp", "ux", "ssh", "mf", "new"), host, pick(r, 0, 1, 25, 80, 443, 500, 65535))
 	}
 	label := side() + "+" + side()
 	if r.IntN(20) == 0 {
 		label = "no label"
 	}
 	return Request{
-		Source:  pick(r, "lab-1", "edge-1", "edge-2", "a/b", "b"),
-		Session: event.ParseSession(label), Policy: r.IntN(6) - 1,
+		Source:  pick(r, "lab-1", "edge-1", "edge-2", "a/b", "b", "lab-a/b", "e*"),
+		Session: event.ParseSession(label), Policy: pick(r, -1, 0, 1, 2, 3, 4, event.PolicyImplicit),
 		At: time.Date(2026, 10, 20, 0, 0, 0, 0, time.UTC).Add(time.Duration(r.IntN(14*24*60*60)) * time.Second),
 	}
 }
 
-func TestSourcesAreBounded(t *testing.T) {
-	set := compile(t, Config{Rules: []Rule{{Name: "lab", Source: []Glob{"lab-*"}, Verdict: event.Reject}}})
-	for i := range maxSources + 100 {
-		for _, name := range []string{"lab-", "edge-"} {
-			q := Request{Source: fmt.Sprint(name, i)}
-			if got, want := set.Decide(q), naive(set, q); got != want {
-				t.Fatalf("%s: %+v, want %+v", q.Source, got, want)
-			}
+// The default for a proxy is what a request gets that no rule matches.
+func TestDefault(t *testing.T) {
+	c := Config{
+		Default:  event.Reject,
+		Defaults: []ProxyDefault{{[]Glob{"lab-*"}, event.Accept}, {[]Glob{"*"}, event.Reject}},
+		Rules:    []Rule{{Name: "all", Verdict: event.Accept}},
+	}
+	rules := New(compile(t, c))
+	for source, want := range map[string]event.Verdict{"lab-1": event.Accept, "edge-1": event.Reject, "": event.Reject, "a/b": event.Reject} {
+		first, second := rules.Default(source), rules.Default(source)
+		if first.Outcome != (Outcome{Verdict: want, Rule: RuleDefault}) {
+			t.Errorf("Default(%q) = %+v, want %s", source, first, want)
+		}
+		if first.ID == "" || first.ID == second.ID {
+			t.Errorf("decision ids are %q and %q", first.ID, second.ID)
 		}
 	}
-	if n := set.sources.number.Load(); n > maxSources {
-		t.Errorf("%d sources are remembered, want %d at the most", n, maxSources)
+	c.DryRun = true
+	rules.Use(compile(t, c))
+	if got, want := rules.Default("edge-1").Outcome, (Outcome{event.Accept, RuleDefault, RuleDefault}); got != want {
+		t.Errorf("dry run: Default() = %+v, want %+v", got, want)
 	}
 }
 
@@ -233,19 +234,19 @@ func TestAnswers(t *testing.T) {
 	answers, dry := compile(t, c).Answers()
 	want := []Answer{{"1", event.Accept}, {"2", event.Reject}, {"default", event.Reject}, {"default", event.Accept}}
 	if !slices.Equal(answers, want) || !slices.Equal(dry, []string{"3"}) {
-		t.Errorf("%v, on trial %v", answers, dry)
+		t.Errorf("%v, dry-run %v", answers, dry)
 	}
 	c.DryRun = true
 	answers, dry = compile(t, c).Answers()
 	want = []Answer{{"1", event.Accept}, {"2", event.Accept}, {"default", event.Accept}}
 	if !slices.Equal(answers, want) || !slices.Equal(dry, []string{"2", "3", "default"}) {
-		t.Errorf("all on trial: %v, on trial %v", answers, dry)
+		t.Errorf("all dry-run: %v, dry-run %v", answers, dry)
 	}
 }
 
 func compile(t testing.TB, c Config) *Set {
 	t.Helper()
-	set, err := new(Files).Compile(c)
+	set, err := new(Loader).Load(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package verdict
+package access
 
 import (
 	"errors"
@@ -9,13 +9,13 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// Config is the access part of the configuration.
+// Config is the section access of the configuration.
 type Config struct {
 	// Default is the verdict for what no rule decides: accept or reject; "" is accept.
 	Default event.Verdict `yaml:"default"`
 	// Defaults take its place for some proxies; the first that names the proxy counts.
 	Defaults []ProxyDefault `yaml:"defaults"`
-	// DryRun puts everything on trial: what would be rejected is accepted, counted and traced.
+	// DryRun makes all rules and defaults dry-run: what would be rejected is accepted, counted and traced.
 	DryRun bool `yaml:"dry_run"`
 	// Rules are tried in order: the first that matches decides.
 	Rules []Rule `yaml:"rules"`
@@ -28,7 +28,7 @@ type ProxyDefault struct {
 }
 
 // Rule decides about the connections that all its fields match. A field that is nil matches every
-// connection, what is known of it or not; any other only one of which it is known.
+// connection. Any other field matches only connections of which it is known.
 type Rule struct {
 	Name   string `yaml:"name"`
 	Source []Glob `yaml:"source"`
@@ -40,17 +40,16 @@ type Rule struct {
 	// Port is the server's.
 	Port      []Ports           `yaml:"port"`
 	Transport []event.Transport `yaml:"transport"`
-	// Policy counts from 0; event.PolicyUnknown is a policy that is not known yet.
-	Policy   []int         `yaml:"policy"`
-	Schedule *Schedule     `yaml:"schedule"`
-	Verdict  event.Verdict `yaml:"verdict"`
-	// DryRun puts the rule on trial: it decides nothing, and what it would reject is counted and traced.
+	Policy    []Policy          `yaml:"policy"`
+	Schedule  *Schedule         `yaml:"schedule"`
+	Verdict   event.Verdict     `yaml:"verdict"`
+	// DryRun makes it a dry-run rule: it decides nothing, and what it would reject is counted and traced.
 	DryRun bool `yaml:"dry_run"`
 }
 
-// Schedule is a part of the week, by the clock on the wall in Timezone ("" is UTC). From To on the next day
-// when that is not after From; a whole day when neither is set. Days are those on which it begins, all of
-// them when nil.
+// Schedule is a part of the week, by the local clock in Timezone ("" is UTC). It lasts from From to To, on
+// the next day when To is not after From, and the whole day when neither is set. Days are those on which it
+// begins, all of them when nil.
 type Schedule struct {
 	Days     []Day     `yaml:"days"`
 	From     TimeOfDay `yaml:"from"`
@@ -58,7 +57,7 @@ type Schedule struct {
 	Timezone string    `yaml:"timezone"`
 }
 
-// FieldError says which field of the access part is wrong: `rules[2].schedule.from`.
+// FieldError says which field of the section is wrong: `rules[2].schedule.from`.
 type FieldError struct {
 	Field string
 	Err   error
@@ -76,8 +75,7 @@ var (
 	errMissing = errors.New("is missing")
 )
 
-// Validate says what is wrong with the configuration as far as no list has to be read: the first
-// FieldError, or nil.
+// Validate returns the first *FieldError of the configuration, or nil. It does not read the lists.
 func (c Config) Validate() error {
 	if c.Default != "" {
 		if err := validVerdict(c.Default); err != nil {
@@ -154,14 +152,14 @@ func (r *Rule) validate() *FieldError {
 	}
 	for i, t := range r.Transport {
 		switch t {
-		case event.TCP, event.TLS, event.UDP:
+		case event.TCP, event.TLS, event.UDP, event.SSH, event.QUIC:
 		default:
-			return &FieldError{fmt.Sprintf("transport[%d]", i), fmt.Errorf("%q is none of tcp, tls, udp", t)}
+			return &FieldError{fmt.Sprintf("transport[%d]", i), fmt.Errorf("%q is none of tcp, tls, udp, ssh, quic", t)}
 		}
 	}
 	for i, p := range r.Policy {
 		if p < event.PolicyUnknown {
-			return &FieldError{fmt.Sprintf("policy[%d]", i), fmt.Errorf("%d is no policy: they count from 0, and -1 is one that is not known", p)}
+			return &FieldError{fmt.Sprintf("policy[%d]", i), fmt.Errorf("%v is no policy: they count from 0, -1 is one that is not known", p)}
 		}
 	}
 	for _, files := range []struct {

@@ -1,4 +1,4 @@
-package verdict
+package access
 
 import (
 	"testing"
@@ -42,8 +42,8 @@ func TestSchedule(t *testing.T) {
 			if err := tt.schedule.validate(); err != nil {
 				t.Fatal(err)
 			}
-			if got := tt.schedule.compile().contains(at); got != tt.want {
-				t.Errorf("contains(%v) is %v", at, got)
+			if got := tt.schedule.compile(zones{}).matches(&subject{at: at}); got != tt.want {
+				t.Errorf("matches(%v) is %v", at, got)
 			}
 		})
 	}

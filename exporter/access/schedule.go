@@ -1,4 +1,4 @@
-package verdict
+package access
 
 import (
 	"errors"
@@ -29,7 +29,7 @@ func (d *Day) UnmarshalText(text []byte) error {
 
 func dayName(d time.Weekday) string { return strings.ToLower(d.String()[:3]) }
 
-// TimeOfDay is a time on the wall, in minutes since midnight; 24:00 is midnight as well.
+// TimeOfDay is a time of day by the local clock, in minutes since midnight. 24:00 is midnight as well.
 type TimeOfDay int
 
 const minutesOfDay = 24 * 60
@@ -92,7 +92,7 @@ func (w window) contains(m wallMinute) bool {
 	return today && w.from <= m.time || yesterday && m.time < w.to
 }
 
-// wallMinute is a minute as a clock on the wall shows it.
+// wallMinute is a minute of the local clock.
 type wallMinute struct {
 	day  time.Weekday
 	time TimeOfDay
@@ -103,23 +103,43 @@ func wallMinuteOf(at time.Time, zone *time.Location) wallMinute {
 	return wallMinute{at.Weekday(), TimeOfDay(at.Hour()*60 + at.Minute())}
 }
 
-// timetable is a compiled Schedule.
+// timetable is a compiled Schedule: the condition of the field schedule.
 type timetable struct {
 	Schedule
 	window
 	zone *time.Location
 }
 
+// zones are the time zones of a Set by name. Schedules of one zone share its *time.Location, so that a
+// request is converted to it once.
+type zones map[string]*time.Location
+
 // compile makes a timetable of a valid schedule.
-func (s *Schedule) compile() *timetable {
-	zone, err := time.LoadLocation(s.Timezone)
-	if err != nil {
-		panic(err) // Validate loaded it.
+func (s *Schedule) compile(z zones) *timetable {
+	zone, ok := z[s.Timezone]
+	if !ok {
+		var err error
+		if zone, err = time.LoadLocation(s.Timezone); err != nil {
+			panic(err) // Validate loaded it.
+		}
+		z[s.Timezone] = zone
 	}
 	return &timetable{Schedule: *s, window: s.window(), zone: zone}
 }
 
-func (t *timetable) contains(at time.Time) bool { return t.window.contains(wallMinuteOf(at, t.zone)) }
+func (*timetable) field() string { return "schedule" }
+
+func (t *timetable) matches(s *subject) bool {
+	if s.zone != t.zone {
+		s.zone, s.wall = t.zone, wallMinuteOf(s.at, t.zone)
+	}
+	return t.contains(s.wall)
+}
+
+func (t *timetable) why(s *subject) string {
+	at := s.at.In(t.zone)
+	return fmt.Sprintf("%s is not in %v", dayName(at.Weekday())+at.Format(" 15:04 MST"), t)
+}
 
 func (t *timetable) String() string {
 	var b strings.Builder

@@ -1,7 +1,9 @@
-package verdict
+package access
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -9,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
 	"time"
 )
 
@@ -35,7 +39,7 @@ func TestParseList(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			table, err := parseList("f", []byte(tt.text), func() {})
+			table, err := parseList("f", strings.NewReader(tt.text), newPacer(1))
 			if err != nil {
 				got = []string{err.Error()}
 			} else {
@@ -55,7 +59,7 @@ func FuzzParseList(f *testing.F) {
 	f.Add("10.0.0.1\n# x\nfd00::/8 # y\r\n")
 	f.Add("::ffff:1.2.3.4/97\n1.2.3.4/0")
 	f.Fuzz(func(t *testing.T, text string) {
-		table, err := parseList("f", []byte(text), func() {})
+		table, err := parseList("f", strings.NewReader(text), newPacer(1))
 		for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
 			line, _, _ = strings.Cut(line, "#")
 			if line = strings.TrimSpace(line); line == "" {
@@ -82,8 +86,66 @@ func FuzzParseList(f *testing.F) {
 	})
 }
 
-// TestFiles reads lists: each once, those that did not change not again, and all or nothing.
-func TestFiles(t *testing.T) {
+// Blocks end within lines and within the lines' ends; none of it may change what is read.
+func TestParseListBlocks(t *testing.T) {
+	const entries = 3 * blockBytes / len("10.000.000.000\n")
+	var b strings.Builder
+	for i := range entries {
+		fmt.Fprintf(&b, "10.%d.%d.%d", i>>16, i>>8&255, i&255)
+		if i == entries/2 {
+			b.WriteString(" # " + strings.Repeat("x", 2*blockBytes)) // a line that is longer than a block
+		}
+		b.WriteString("\r\n")
+	}
+	table, err := parseList("f", iotest.HalfReader(strings.NewReader(b.String())), newPacer(1))
+	if err != nil || table.Size() != entries {
+		t.Errorf("%d entries, %v, want %d", table.Size(), err, entries)
+	}
+	_, err = parseList("f", strings.NewReader(b.String()+"x\n"), newPacer(1))
+	if want := fmt.Sprintf(`f:%d: "x" is neither`, entries+1); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	_, err = parseList("f", strings.NewReader("10.0.0.1\n#"+strings.Repeat("x", maxLineBytes)), newPacer(1))
+	if err == nil || !strings.HasPrefix(err.Error(), "f:2: ") {
+		t.Errorf("error %v, want one about line 2", err)
+	}
+	broken := errors.New("broken")
+	_, err = parseList("f", io.MultiReader(strings.NewReader("10.0.0.1\n"), iotest.ErrReader(broken)), newPacer(1))
+	if !errors.Is(err, broken) {
+		t.Errorf("error %v, want %v", err, broken)
+	}
+}
+
+// Loading works for its share of the time, and sleeps for the rest.
+func TestPacer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		p := newPacer(.2)
+		work := func(d time.Duration, want time.Duration) {
+			t.Helper()
+			time.Sleep(d)
+			before := time.Now()
+			p.pause()
+			if slept := time.Since(before); slept != want {
+				t.Errorf("after %v of work it sleeps %v, want %v", d, slept, want)
+			}
+		}
+		work(workSlice/2, 0)
+		work(workSlice/2, 4*workSlice)
+		for range 100 {
+			work(workSlice, 4*workSlice)
+		}
+		if took := time.Since(began); took != 101*5*workSlice {
+			t.Errorf("101 slices took %v, want %v", took, 101*5*workSlice)
+		}
+		work(time.Hour, maxPause)
+		p = newPacer(1)
+		work(time.Hour, 0)
+	})
+}
+
+// TestLoad reads lists: each once, those that did not change not again, and all or nothing.
+func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
 	write := func(path, text string) {
@@ -101,19 +163,20 @@ func TestFiles(t *testing.T) {
 	c := Config{Rules: []Rule{
 		{Name: "1", ClientFile: []string{a, b}, Verdict: "reject"}, {Name: "2", ServerFile: []string{a}, Verdict: "reject"},
 	}}
-	files := &Files{}
-	first, err := files.Compile(c)
+	loader := &Loader{}
+	first, err := loader.Load(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if lists := first.Lists(); len(lists) != 2 || lists[0].Path != a || lists[0].Len() != 1 || !lists[0].Modified.Equal(written) {
 		t.Errorf("lists are %v", lists)
 	}
-	if first.rules[0].clientLists[0] != first.rules[1].serverLists[0] {
+	listsOf := func(s *Set, rule int) []*List { return s.rules[rule].conditions[0].(*listField).lists }
+	if listsOf(first, 0)[0] != listsOf(first, 1)[0] {
 		t.Error("a list was read twice")
 	}
 	write(b, "fd00::/16\n") // of the same length, maybe within the grain of the file system's clock
-	second, err := files.Compile(c)
+	second, err := loader.Load(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,13 +189,13 @@ func TestFiles(t *testing.T) {
 	if err := os.Remove(b); err != nil {
 		t.Fatal(err)
 	}
-	_, err = files.Compile(c)
+	_, err = loader.Load(c)
 	var field *FieldError
 	if !errors.As(err, &field) || field.Field != "rules[0].client_file[1]" || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
 	c.Rules[0].ClientFile[1] = dir
-	if _, err = files.Compile(c); !errors.As(err, &field) || !strings.Contains(err.Error(), "no regular file") {
+	if _, err = loader.Load(c); !errors.As(err, &field) || !strings.Contains(err.Error(), "no regular file") {
 		t.Errorf("error %v", err)
 	}
 }

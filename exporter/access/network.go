@@ -1,4 +1,4 @@
-package verdict
+package access
 
 import (
 	"errors"
@@ -6,11 +6,12 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/gaissmai/bart"
+
 	"smithproxy_exporter/exporter/event"
 )
 
-// Network is a network in CIDR notation, or an address, which is a network of one. Bits of the host are
-// taken away.
+// Network is a network in CIDR notation, or an address, which is a network of one. Host bits are zeroed.
 type Network netip.Prefix
 
 // UnmarshalText reads a CIDR or an address.
@@ -23,15 +24,53 @@ func (n *Network) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String is the network in CIDR notation.
+// String returns the network in CIDR notation.
 func (n Network) String() string { return netip.Prefix(n).String() }
+
+// networks are the networks of a rule.
+type networks struct {
+	few  []netip.Prefix
+	many *bart.Lite // nil when they are few
+}
+
+// fewNetworks is up to how many networks are tried one by one, which takes no longer than the trie then.
+const fewNetworks = 8
+
+func newNetworks(list []Network) networks {
+	var n networks
+	if len(list) > fewNetworks {
+		n.many = new(bart.Lite)
+		for _, p := range list {
+			n.many.Insert(netip.Prefix(p))
+		}
+		return n
+	}
+	for _, p := range list {
+		n.few = append(n.few, netip.Prefix(p))
+	}
+	return n
+}
+
+// contains reports whether an address is in one of the networks. An invalid one is in none.
+func (n *networks) contains(addr netip.Addr) bool {
+	if n.many != nil {
+		return n.many.Contains(addr)
+	}
+	for _, p := range n.few {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
 
 var errZone = errors.New("a zone means something on one machine only")
 
 // mappedBits is the length of the prefix ::ffff:0:0, below which the IPv4 addresses are.
 const mappedBits = 96
 
-// parseNetwork allocates nothing unless it fails: a million of them are read while requests are answered.
+// parseNetwork allocates nothing unless it fails: lists have a million networks, and are read while requests
+// are answered.
 func parseNetwork(text string) (netip.Prefix, error) {
 	if strings.IndexByte(text, '/') < 0 {
 		addr, err := netip.ParseAddr(text)
@@ -54,8 +93,8 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// address returns the IP address of a side of the session: invalid when the side is not known, or when its
-// host is no address. An IPv4 address within IPv6 is that IPv4 address.
+// address returns the IP address of a side of the session. It is invalid when the side is not known or its
+// host is not an address. An IPv4 address within IPv6 becomes that IPv4 address.
 func address(e event.Endpoint) netip.Addr {
 	addr, ok := e.Addr()
 	if !ok {

@@ -1,0 +1,72 @@
+package access
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Glob is a pattern of proxy names: `*` stands for any text, `?` for any one character, `[a-c]` for one of
+// a set. As in path.Match, none of them stands for a `/`.
+type Glob string
+
+// UnmarshalText reads a pattern, and fails for one that path.Match does not take.
+func (g *Glob) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errMissing
+	}
+	if _, err := path.Match(string(text), ""); err != nil {
+		return fmt.Errorf("%q is no pattern: %w", text, err)
+	}
+	*g = Glob(text)
+	return nil
+}
+
+func (g Glob) match(source string) bool {
+	ok, err := path.Match(string(g), source)
+	return ok && err == nil
+}
+
+// meta are the characters of a Glob that do not stand for themselves.
+const meta = `*?[\`
+
+// names are compiled Globs, sorted by how fast they are to try.
+type names struct {
+	literals map[string]bool
+	// prefixes are patterns with nothing special but a `*` at the end, without it.
+	prefixes []string
+	globs    []Glob
+}
+
+func newNames(globs []Glob) names {
+	n := names{literals: map[string]bool{}}
+	for _, g := range globs {
+		prefix, star := strings.CutSuffix(string(g), "*")
+		switch {
+		case strings.ContainsAny(prefix, meta):
+			n.globs = append(n.globs, g)
+		case star:
+			n.prefixes = append(n.prefixes, prefix)
+		default:
+			n.literals[string(g)] = true
+		}
+	}
+	return n
+}
+
+func (n *names) match(source string) bool {
+	if n.literals[source] {
+		return true
+	}
+	for _, p := range n.prefixes {
+		if strings.HasPrefix(source, p) && strings.IndexByte(source[len(p):], '/') < 0 {
+			return true
+		}
+	}
+	for _, g := range n.globs {
+		if g.match(source) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,67 @@
+package access
+
+import "fmt"
+
+// Loader reads list files and compiles configurations. It keeps the lists of the Set that it compiled last,
+// so that a file whose content is still the same is not parsed again. It is used by one goroutine.
+type Loader struct {
+	// Share is which part of one processor's time loading may take while requests are answered: 0.2 is a
+	// fifth. 0 is no bound, for a start.
+	Share float64
+
+	kept map[string]*List
+}
+
+// Load reads all lists that a configuration names, each once, and compiles it to a Set. Errors are of type
+// *FieldError.
+func (l *Loader) Load(c Config) (*Set, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	share := l.Share
+	if share == 0 {
+		share = 1
+	}
+	r := reading{pacer: newPacer(share), kept: l.kept, read: map[string]*List{}}
+	rules, zones := make([]rule, len(c.Rules)), zones{}
+	for i := range c.Rules {
+		under := fmt.Sprintf("rules[%d].", i)
+		clients, err := r.lists(under+"client_file", c.Rules[i].ClientFile)
+		if err != nil {
+			return nil, err
+		}
+		servers, err := r.lists(under+"server_file", c.Rules[i].ServerFile)
+		if err != nil {
+			return nil, err
+		}
+		rules[i] = newRule(&c.Rules[i], clients, servers, zones)
+	}
+	l.kept = r.read
+	return newSet(c, rules, r.order), nil
+}
+
+// reading is the reading of all lists of a configuration.
+type reading struct {
+	pacer *pacer
+	kept  map[string]*List
+	read  map[string]*List
+	order []*List // as they were read
+}
+
+// lists returns the lists of a field.
+func (r *reading) lists(field string, paths []string) ([]*List, error) {
+	var lists []*List
+	for i, path := range paths {
+		list, ok := r.read[path]
+		if !ok {
+			var err error
+			if list, err = readList(path, r.kept[path], r.pacer); err != nil {
+				return nil, &FieldError{fmt.Sprintf("%s[%d]", field, i), err}
+			}
+			r.read[path] = list
+			r.order = append(r.order, list)
+		}
+		lists = append(lists, list)
+	}
+	return lists, nil
+}

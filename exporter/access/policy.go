@@ -1,0 +1,28 @@
+package access
+
+import (
+	"fmt"
+	"strconv"
+
+	"smithproxy_exporter/exporter/event"
+)
+
+// Policy is a policy number as smithproxy counts them, from 0; event.PolicyUnknown, which is -1; or
+// event.PolicyImplicit, which is written `implicit`.
+type Policy int
+
+// UnmarshalText reads a number, or `implicit`.
+func (p *Policy) UnmarshalText(text []byte) error {
+	if string(text) == event.PolicyText(event.PolicyImplicit) {
+		*p = event.PolicyImplicit
+		return nil
+	}
+	n, err := strconv.Atoi(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is no policy: neither a number nor %s", text, event.PolicyText(event.PolicyImplicit))
+	}
+	*p = Policy(n)
+	return nil
+}
+
+func (p Policy) String() string { return event.PolicyText(int(p)) }

@@ -1,0 +1,116 @@
+package access
+
+import (
+	"slices"
+
+	"smithproxy_exporter/exporter/event"
+)
+
+// Set is a compiled Config. It never changes, and is safe for use by many goroutines.
+type Set struct {
+	rules    []rule
+	defaults []proxyDefault
+	// fallback is the default verdict for proxies that defaults do not name.
+	fallback event.Verdict
+	// dryRun makes all rules and defaults dry-run.
+	dryRun bool
+	lists  []*List
+}
+
+// proxyDefault is a compiled ProxyDefault.
+type proxyDefault struct {
+	sources names
+	verdict event.Verdict
+}
+
+func newSet(c Config, rules []rule, lists []*List) *Set {
+	s := &Set{rules: rules, fallback: c.Default, dryRun: c.DryRun, lists: lists}
+	if s.fallback == "" {
+		s.fallback = event.Accept
+	}
+	for _, d := range c.Defaults {
+		s.defaults = append(s.defaults, proxyDefault{newNames(d.Source), d.Verdict})
+	}
+	return s
+}
+
+// Decide says what the rules say of a request.
+func (s *Set) Decide(q Request) Outcome {
+	subject := subjectOf(q)
+	var dryRun *rule // the first dry-run rule that matches
+	for i := range s.rules {
+		r := &s.rules[i]
+		if !r.matches(&subject) {
+			continue
+		}
+		if !r.dryRun {
+			return s.outcome(Outcome{Verdict: r.verdict, Rule: r.name}, dryRun)
+		}
+		if dryRun == nil {
+			dryRun = r
+		}
+	}
+	return s.outcome(s.byDefault(q.Source), dryRun)
+}
+
+// Default says what the rules say of a request of the proxy that none of them matches.
+func (s *Set) Default(source string) Outcome { return s.outcome(s.byDefault(source), nil) }
+
+func (s *Set) byDefault(source string) Outcome {
+	o := Outcome{Verdict: s.fallback, Rule: RuleDefault}
+	for i := range s.defaults {
+		if s.defaults[i].sources.match(source) {
+			o.Verdict = s.defaults[i].verdict
+			break
+		}
+	}
+	return o
+}
+
+// outcome completes an outcome by the first dry-run rule that matched before it, nil for none.
+func (s *Set) outcome(o Outcome, dryRun *rule) Outcome {
+	if dryRun != nil && dryRun.verdict == event.Reject {
+		o.DryRunRule = dryRun.name
+	}
+	if s.dryRun && o.Verdict == event.Reject {
+		o.Verdict = event.Accept
+		if o.DryRunRule == "" {
+			o.DryRunRule = o.Rule
+		}
+	}
+	return o
+}
+
+// Lists returns the lists that the rules name, each once.
+func (s *Set) Lists() []*List { return s.lists }
+
+// Answer is how a rule can decide.
+type Answer struct {
+	Rule    string
+	Verdict event.Verdict
+}
+
+// Answers returns how the rules and, as RuleDefault, the defaults can decide, each once; and the names of
+// those whose rejects are only counted because they are dry-run.
+func (s *Set) Answers() (answers []Answer, dryRunRules []string) {
+	add := func(rule string, v event.Verdict, dryRun bool) {
+		if v == event.Reject && (dryRun || s.dryRun) {
+			v = event.Accept
+			if !slices.Contains(dryRunRules[max(0, len(dryRunRules)-1):], rule) {
+				dryRunRules = append(dryRunRules, rule)
+			}
+		}
+		// The defaults come last and have two verdicts at the most.
+		if a := (Answer{rule, v}); !dryRun && !slices.Contains(answers[max(0, len(answers)-2):], a) {
+			answers = append(answers, a)
+		}
+	}
+	for i := range s.rules {
+		add(s.rules[i].name, s.rules[i].verdict, s.rules[i].dryRun)
+	}
+	add(RuleDefault, s.fallback, false)
+	for i := range s.defaults {
+		add(RuleDefault, s.defaults[i].verdict, false)
+	}
+	return answers, dryRunRules
+}

@@ -1,0 +1,47 @@
+package event
+
+import (
+	"bytes"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// PartialAccess reports whether body is an access-request, and of which proxy. It is for a body that
+// Decode rejects, or of which only the beginning was received: a proxy that waits for a verdict must get
+// one all the same. source is "" when the part that can be read does not name the proxy.
+//
+// smithproxy writes the keys of a message in alphabetical order, so the action comes first and the
+// source after the details.
+func PartialAccess(body []byte) (source string, ok bool) {
+	d := jsontext.NewDecoder(bytes.NewReader(body), lenient)
+	if open, err := d.ReadToken(); err != nil || open.Kind() != '{' {
+		return "", false
+	}
+	for d.PeekKind() == '"' {
+		token, err := d.ReadToken()
+		if err != nil {
+			break
+		}
+		name := token.String()
+		if d.PeekKind() != '"' {
+			if d.SkipValue() != nil {
+				break
+			}
+			continue
+		}
+		value, err := d.ReadToken()
+		if err != nil {
+			break
+		}
+		switch name {
+		case "action":
+			ok = value.String() == string(ActionAccess)
+		case "source":
+			source = value.String()
+		}
+	}
+	if !ok || len(source) > MaxNameBytes {
+		return "", ok
+	}
+	return source, true
+}

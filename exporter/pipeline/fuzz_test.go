@@ -1,0 +1,262 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"smithproxy_exporter/collector"
+	"smithproxy_exporter/exporter/access"
+	"smithproxy_exporter/exporter/capture"
+	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/pipeline"
+	"smithproxy_exporter/exporter/traces"
+	"smithproxy_exporter/exporter/track"
+	"smithproxy_exporter/exporter/webhook"
+)
+
+// collected is an OTLP client that keeps the spans it is given.
+type collected struct{ spans []*tracepb.Span }
+
+func (*collected) Start(context.Context) error { return nil }
+func (*collected) Stop(context.Context) error  { return nil }
+
+func (c *collected) UploadTraces(_ context.Context, batches []*tracepb.ResourceSpans) error {
+	for _, rs := range batches {
+		for _, ss := range rs.GetScopeSpans() {
+			c.spans = append(c.spans, ss.GetSpans()...)
+		}
+	}
+	return nil
+}
+
+// exporter is all that an event goes through, from the handler to the metrics and the spans. It is
+// made anew for each input, so that one that fails does so on its own as well.
+type exporter struct {
+	handler  http.Handler
+	gatherer prometheus.Gatherer
+	pipeline *pipeline.Pipeline
+	traces   *traces.Sink
+	spans    *collected
+	ran      chan struct{}
+}
+
+// grain is how often the pipeline looks at the clock.
+const grain = 5 * time.Second
+
+// fuzzBody is the largest body: small, for the fuzzer takes long to mutate and minimise a large one.
+const fuzzBody = 16 << 10
+
+// startExporter must be called in a bubble of synctest, whose clock the exporter then runs by.
+func startExporter(t *testing.T) *exporter {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	x := &exporter{spans: &collected{}, ran: make(chan struct{})}
+	options := track.DefaultOptions()
+	sink, err := traces.NewSink(t.Context(), x.spans, options.Limits.ListItems, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.traces = sink
+	rules := collector.AccessRules{Answers: []collector.AccessAnswer{{Verdict: string(event.Accept), Rule: access.RuleDefault}}}
+	metricOptions := collector.DefaultOptions()
+	metricOptions.AccessRules = rules
+	metrics := collector.New(metricOptions)
+	meter := collector.NewExporter(registry, webhook.Refusals, traces.DropReasons)
+	x.gatherer = prometheus.Gatherers{registry, metrics}
+	x.pipeline = pipeline.New(pipeline.Config{
+		Track: options, Now: time.Now, Tick: grain, Journal: noJournal{}, Keeper: sink,
+		Sinks: []track.Sink{metrics}, Meter: noMeter{}, Logger: slog.New(slog.DiscardHandler),
+	})
+	set, err := new(access.Loader).Load(access.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &webhook.Handler{
+		Secrets: webhook.NewSecrets("S3CRET"), Decider: access.New(set), Intake: withoutBody{x.pipeline},
+		Refused: meter.Refused, Fallback: func(string) {}, Now: time.Now, MaxBody: fuzzBody, Logger: slog.New(slog.DiscardHandler),
+	}
+	x.handler = h
+	go func() { defer close(x.ran); x.pipeline.Run(func() {}) }()
+	return x
+}
+
+// withoutBody takes events without their bodies, which nothing here keeps.
+type withoutBody struct{ *pipeline.Pipeline }
+
+func (p withoutBody) Event(ev event.Event, at time.Time) (bool, error) {
+	return p.Pipeline.Event(ev, at, nil)
+}
+
+// noJournal keeps nothing.
+type noJournal struct{}
+
+func (noJournal) Replay(func([]byte) error) error { return nil }
+func (noJournal) Append([][]byte) error           { return nil }
+func (noJournal) Rewrite(iter.Seq[[]byte]) error  { return nil }
+func (noJournal) Size() int64                     { return 0 }
+
+type noMeter struct{}
+
+func (noMeter) Unjournaled(int)             {}
+func (noMeter) Replayed(int, time.Duration) {}
+
+// post returns once the event has gone through.
+func (x *exporter) post(body []byte) int {
+	w := httptest.NewRecorder()
+	x.handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/webhook/S3CRET", bytes.NewReader(body)))
+	synctest.Wait()
+	return w.Code
+}
+
+func (x *exporter) stop(t *testing.T) {
+	t.Helper()
+	x.pipeline.Stop()
+	<-x.ran
+	if err := x.traces.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// matchingStop is the stop of the connection that body is about, if it is about one.
+func matchingStop(body []byte) ([]byte, bool) {
+	ev, err := event.Decode(body)
+	if err != nil || ev.ID == "" {
+		return nil, false
+	}
+	session := ev.ID
+	switch p := ev.Payload.(type) {
+	case event.Start:
+		session = p.Session
+	case event.Stop:
+		session = p.Session
+	case event.Access:
+		session = p.Session
+	}
+	stop, err := json.Marshal(map[string]any{
+		"action": event.ActionStop, "type": "proxy", "source": ev.Source, "id": ev.ID,
+		"details": map[string]any{"info": map[string]any{
+			"session": session, "bytes_up": 1, "bytes_down": 2, "policy": 0,
+			"l7": map[string]any{"app": session, "details": []string{session}, "signatures": []string{ev.ID}},
+		}},
+	})
+	return stop, err == nil
+}
+
+// FuzzWholeWay takes each input the whole way, as what a proxy could send: twice, then with the stop
+// that belongs to it, and again when all of that is over.
+func FuzzWholeWay(f *testing.F) {
+	files, err := capture.Files(filepath.Join("..", "testdata", "captures"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		requests, err := capture.Read(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		// The first ones of each show what it is about; the rest repeats it.
+		for _, r := range requests[:min(len(requests), 12)] {
+			f.Add(r.Body)
+		}
+	}
+	f.Add([]byte(`{"action":"connection-stop","source":"\ud800","id":"\u0000","details":{"info":{"session":"+","bytes_up":0,` +
+		`"bytes_down":18446744073709551615,"l7":{"app":"\u202e","details":[""],"signatures":[""]},"tls":{"sni":"\n"}}}}`))
+	f.Add(bytes.Repeat([]byte{' '}, fuzzBody+1))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		synctest.Test(t, func(t *testing.T) { wholeWay(t, body) })
+	})
+}
+
+func wholeWay(t *testing.T, body []byte) {
+	x := startExporter(t)
+	over := track.DefaultOptions().Linger + grain
+	stop, ok := matchingStop(body)
+	deliveries := [][]byte{body, body}
+	if ok {
+		deliveries = append(deliveries, stop)
+	}
+	for _, b := range deliveries {
+		checkStatus(t, x.post(b), b)
+		time.Sleep(time.Second)
+	}
+	time.Sleep(over)
+	synctest.Wait()
+	checkStatus(t, x.post(body), body)
+	time.Sleep(over)
+	checkMetrics(t, x.gatherer)
+	x.stop(t)
+	checkMetrics(t, x.gatherer)
+	for _, span := range x.spans.spans {
+		if err := checkSpan(span); err != nil {
+			t.Errorf("%v: %v", err, span)
+		}
+	}
+	if ok && len(x.spans.spans) == 0 {
+		t.Error("a connection that stopped has no span")
+	}
+}
+
+func checkStatus(t *testing.T, status int, body []byte) {
+	t.Helper()
+	switch status {
+	case http.StatusOK, http.StatusAccepted, http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+	default:
+		t.Errorf("answered %d to %q", status, body)
+	}
+}
+
+func checkMetrics(t *testing.T, gatherer prometheus.Gatherer) {
+	t.Helper()
+	families, err := gatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if !utf8.ValidString(l.GetValue()) {
+					t.Errorf("%s: %s is %q", family.GetName(), l.GetName(), l.GetValue())
+				}
+			}
+			if v := m.GetGauge().GetValue(); family.GetName() == "smithproxy_connections_active" && v < 0 {
+				t.Errorf("%s is %v", family.GetName(), v)
+			}
+		}
+	}
+}
+
+func checkSpan(s *tracepb.Span) error {
+	zero := func(id []byte) bool { return len(bytes.Trim(id, "\x00")) == 0 }
+	// Strings that are not UTF-8 cannot be encoded.
+	if _, err := proto.Marshal(s); err != nil {
+		return err
+	}
+	switch {
+	case len(s.GetTraceId()) != 16 || zero(s.GetTraceId()):
+		return fmt.Errorf("trace id is %x", s.GetTraceId())
+	case len(s.GetSpanId()) != 8 || zero(s.GetSpanId()):
+		return fmt.Errorf("span id is %x", s.GetSpanId())
+	case len(s.GetParentSpanId()) > 0 && zero(s.GetParentSpanId()):
+		return fmt.Errorf("parent's id is %x", s.GetParentSpanId())
+	case s.GetName() == "":
+		return fmt.Errorf("no name")
+	case s.GetStartTimeUnixNano() == 0 || s.GetEndTimeUnixNano() < s.GetStartTimeUnixNano():
+		return fmt.Errorf("lasts from %d to %d", s.GetStartTimeUnixNano(), s.GetEndTimeUnixNano())
+	}
+	return nil
+}
