@@ -14,6 +14,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,32 +53,40 @@ type Decision struct {
 // Rules decide access-requests by the Set in force. They are safe for use by many goroutines.
 type Rules struct {
 	set atomic.Pointer[Set]
+	// loaded is closed once a Set is in force.
+	loaded chan struct{}
+	once   sync.Once
 	// Decision ids are a random part of this process and a count.
 	process uint64
 	count   atomic.Uint64
 }
 
-// New returns rules with s in force.
-func New(s *Set) *Rules {
+// New returns rules that wait for their first Set: until Use is called, requests wait for it. To answer them by
+// anything but the rules would let through what they reject.
+func New() *Rules {
 	var seed [8]byte
 	rand.Read(seed[:])
-	r := &Rules{process: binary.BigEndian.Uint64(seed[:])}
-	r.Use(s)
-	return r
+	return &Rules{process: binary.BigEndian.Uint64(seed[:]), loaded: make(chan struct{})}
 }
 
 // Use puts s in force for every request that Decide or Default is called for after Use returns.
-func (r *Rules) Use(s *Set) { r.set.Store(s) }
+func (r *Rules) Use(s *Set) {
+	r.set.Store(s)
+	r.once.Do(func() { close(r.loaded) })
+}
 
-// Set returns the Set in force.
-func (r *Rules) Set() *Set { return r.set.Load() }
+// Set returns the Set in force, once there is one.
+func (r *Rules) Set() *Set {
+	<-r.loaded
+	return r.set.Load()
+}
 
 // Decide answers a request.
-func (r *Rules) Decide(q Request) Decision { return r.decision(r.set.Load().Decide(q)) }
+func (r *Rules) Decide(q Request) Decision { return r.decision(r.Set().Decide(q)) }
 
 // Default answers a request that the rules cannot be asked about, with the default verdict for the proxy.
 // source is "" when the proxy is not known.
-func (r *Rules) Default(source string) Decision { return r.decision(r.set.Load().Default(source)) }
+func (r *Rules) Default(source string) Decision { return r.decision(r.Set().Default(source)) }
 
 func (r *Rules) decision(o Outcome) Decision {
 	var id [16]byte

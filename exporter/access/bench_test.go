@@ -36,7 +36,8 @@ func BenchmarkDecide(b *testing.B) {
 					rule.Name, rule.Verdict = fmt.Sprintf("rule %d", i), event.Reject
 					c.Rules = append(c.Rules, rule)
 				}
-				set := New(compile(b, c))
+				set := New()
+				set.Use(compile(b, c))
 				for _, q := range s.requests {
 					if d := set.Decide(q); d.Rule != RuleDefault {
 						b.Fatalf("%+v: %s decides", q, d.Rule)

@@ -205,7 +205,8 @@ func TestDefault(t *testing.T) {
 		Defaults: []ProxyDefault{{[]Glob{"lab-*"}, event.Accept}, {[]Glob{"*"}, event.Reject}},
 		Rules:    []Rule{{Name: "all", Verdict: event.Accept}},
 	}
-	rules := New(compile(t, c))
+	rules := New()
+	rules.Use(compile(t, c))
 	for source, want := range map[string]event.Verdict{"lab-1": event.Accept, "edge-1": event.Reject, "": event.Reject, "a/b": event.Reject} {
 		first, second := rules.Default(source), rules.Default(source)
 		if first.Outcome != (Outcome{Verdict: want, Rule: RuleDefault}) {

@@ -61,17 +61,25 @@ type Reloader struct {
 	seen signatures
 }
 
-// New compiles the rules that the exporter starts with, and puts them in force. Errors name the file, the
-// line and the field.
-func New(o Options) (*Reloader, error) {
-	r := &Reloader{Options: o, current: o.Config, requests: make(chan chan<- error), seen: signaturesOf(o.Config.Access)}
-	set, err := Compile(o.Config, &r.loader)
-	if err != nil {
-		return nil, err
+// New returns a Reloader whose rules wait for Load.
+func New(o Options) *Reloader {
+	return &Reloader{
+		Options: o, current: o.Config, rules: access.New(), requests: make(chan chan<- error), seen: signaturesOf(o.Config.Access),
 	}
-	r.rules = access.New(set)
+}
+
+// Load compiles the rules that the exporter starts with, at full speed, and puts them in force. It is called once,
+// before Run. Errors name the file, the line and the field.
+func (r *Reloader) Load() error {
+	set, err := Compile(r.current, &r.loader)
+	if err != nil {
+		return err
+	}
 	r.loader.Share = loadShare
-	return r, nil
+	r.rules.Use(set)
+	r.InForce(set)
+	r.Meter.Loaded(r.Now())
+	return nil
 }
 
 // Compile reads the lists that a configuration names, and compiles its rules. Errors name the file, the

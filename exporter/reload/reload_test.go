@@ -63,13 +63,15 @@ func run(t *testing.T, text string, test func(t *testing.T, f *fixture)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.Reloader, err = reload.New(reload.Options{
+		f.Reloader = reload.New(reload.Options{
 			Path: path, Config: c, Now: time.Now, Meter: &f.loads, Logger: slog.New(slog.DiscardHandler),
 			InForce: f.loads.becameInForce,
 		})
-		if err != nil {
+		if err := f.Load(); err != nil {
 			t.Fatal(err)
 		}
+		f.wantLoads(1, 0, 1)
+		f.loads.loaded, f.loads.inForce = 0, nil // what follows counts
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); f.Run(ctx, f.hangups) }()
@@ -158,11 +160,11 @@ func TestReload(t *testing.T) {
 	})
 }
 
-func TestNewFails(t *testing.T) {
+func TestLoadFails(t *testing.T) {
 	c := config.Default()
 	c.Origin.Path = "config.yml"
 	c.Access.Rules = []access.Rule{{Name: "feed", ServerFile: []string{filepath.Join(t.TempDir(), "none")}, Verdict: event.Reject}}
-	_, err := reload.New(reload.Options{Config: c})
+	err := reload.New(reload.Options{Config: c}).Load()
 	if err == nil || !strings.Contains(err.Error(), "config.yml: access.rules[0].server_file[0]: ") {
 		t.Errorf("error %v", err)
 	}
@@ -170,14 +172,34 @@ func TestNewFails(t *testing.T) {
 
 func TestReloadEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, err := reload.New(reload.Options{Config: config.Default()})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := reload.New(reload.Options{Config: config.Default()})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := r.Reload(ctx); err != context.DeadlineExceeded {
 			t.Errorf("error %v: nothing runs that could reload", err)
+		}
+	})
+}
+
+// A request that comes before the rules are loaded is answered by them.
+func TestRequestsWaitForTheRules(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := config.Default()
+		c.Access.Default = event.Reject
+		r := reload.New(reload.Options{Config: c, Now: time.Now, Meter: &loads{}, InForce: func(*access.Set) {}})
+		answered := make(chan access.Decision, 1)
+		go func() { answered <- r.Rules().Decide(access.Request{Source: "edge-1", Policy: -1}) }()
+		synctest.Wait()
+		select {
+		case d := <-answered:
+			t.Fatalf("answered %v without rules", d)
+		default:
+		}
+		if err := r.Load(); err != nil {
+			t.Fatal(err)
+		}
+		if d := <-answered; d.Verdict != event.Reject {
+			t.Errorf("answered %v", d)
 		}
 	})
 }
