@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -26,113 +25,97 @@ import (
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/pipeline"
 	"smithproxy_exporter/exporter/reload"
+	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/traces"
 	"smithproxy_exporter/exporter/track"
 	"smithproxy_exporter/exporter/web"
 	"smithproxy_exporter/exporter/webhook"
 )
 
-const (
-	// tick is how often the time that passes is looked at: the grain of lingers and time-outs.
-	tick = 250 * time.Millisecond
-	// drainTimeout bounds how long it waits for requests that are being answered.
-	drainTimeout = 5 * time.Second
-)
+// drainTimeout bounds how long a stop waits for requests that are being answered.
+const drainTimeout = 5 * time.Second
 
 // clock is what the exporter runs by; tests bring their own.
 type clock struct {
 	now  func() time.Time
+	mono func(time.Time) time.Duration // nil if times of now hold it
 	tick time.Duration
 }
 
+var realClock = clock{now: time.Now, tick: pipeline.DefaultTick}
+
+// storeFaults is called before each operation of the store on files, if a test sets it.
+var storeFaults func(op, path string) error
+
 // app is the exporter, wired. It is what main runs and what tests run.
 type app struct {
+	flags    flags
+	config   config.Config
 	logger   *slog.Logger
-	storage  *storage
+	own      *collector.Exporter
 	pipeline *pipeline.Pipeline
 	reloader *reload.Reloader
-	traces   *traces.Sink // nil when there is nowhere to send them
-	outbox   *traces.Outbox
-	// flush bounds how long the end of the process waits for the tracing backend.
-	flush   time.Duration
-	webhook *http.Server
-	web     *http.Server
-	flags   flags
+	spans    *traces.Sink // nil when there is nowhere to send them
+	client   traces.Client
+	webhook  *http.Server
+	web      *http.Server
 
 	webhookListener net.Listener
-	// webListeners are those that systemd has handed over.
-	webListeners []net.Listener
-	// webhookTLS is nil for plain HTTP.
-	webhookTLS *tls.Config
-	ready      atomic.Bool
+	webListeners    []net.Listener // those that systemd has handed over
+	webhookTLS      *tls.Config    // nil for plain HTTP
+	store           atomic.Pointer[store.Store]
+	ready           atomic.Bool
 }
 
 // open wires the exporter, and begins to listen for webhooks.
 func open(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger) (*app, error) {
-	return openAt(ctx, f, cfg, logger, clock{wallClock, tick})
+	return openAt(ctx, f, cfg, logger, realClock)
 }
 
-// wallClock leaves the monotonic reading out: times end up in spans as what the wall clock said, and
-// must compare as that, also when the clock was set in between.
-func wallClock() time.Time { return time.Now().Round(0) }
-
-func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger, c clock) (_ *app, err error) {
-	a := &app{logger: logger, flags: f, flush: time.Duration(cfg.OTLP.FlushTimeout)}
-	if a.storage, err = openStorage(f.storagePath, cfg.Storage, logger); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, a.storage.close())
-		}
-	}()
+func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger, c clock) (*app, error) {
+	a := &app{flags: f, config: cfg, logger: logger}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		versioncollector.NewCollector("smithproxy_exporter"))
-	meter := collector.NewExporter(registry, webhook.Refusals, traces.DropReasons)
-	a.storage.meter = collector.NewStorage(registry, a.storage.state(a.pending))
-	lists := collector.NewAccessLists(registry)
-	var families *collector.Sink
-	a.reloader, err = reload.New(reload.Options{
-		Path: f.configFile, Config: cfg, Now: c.now, Meter: meter, Logger: logger,
+	a.own = collector.NewExporter(registry, collector.ExporterOptions{
+		Refusals: webhook.Refusals, Fallbacks: webhook.Fallbacks, DropReasons: traces.DropReasons, State: a.storeState,
+	})
+	options := cfg.CollectorOptions()
+	options.Now = c.now
+	families, lists := collector.New(options), collector.NewAccessLists(registry)
+	a.reloader = reload.New(reload.Options{
+		Path: f.configFile, Config: cfg, Now: c.now, Meter: a.own, Logger: logger,
 		InForce: func(set *access.Set) {
 			families.UseAccessRules(accessRules(set))
 			lists.Use(accessLists(set))
 		},
 	})
-	if err != nil {
-		return nil, err
-	}
-	set := a.reloader.Rules().Set()
-	lists.Use(accessLists(set))
 	recent := web.NewRecent(cfg.API.Finished)
-	options := cfg.CollectorOptions()
-	options.AccessRules, options.Now = accessRules(set), c.now
-	families = collector.New(options)
-	if err := a.openTraces(ctx, cfg, meter); err != nil {
+	if err := a.openTraces(ctx); err != nil {
 		return nil, err
 	}
-	a.pipeline = pipeline.New(pipeline.Config{
-		Track: cfg.TrackOptions(), Now: c.now, Tick: c.tick,
-		Journal: events{a.storage}, RewriteBytes: a.storage.rewriteBytes(), Keeper: a.keeper(),
-		Sinks: []track.Sink{families, recent, &crowd{logger: logger}},
-		Meter: a.storage.meter, Logger: logger,
-	})
+	pipelined := pipeline.Config{
+		Track: cfg.TrackOptions(), Now: c.now, Mono: c.mono, Tick: c.tick,
+		Sinks: []track.Sink{families, recent}, Metrics: a.own, Logger: logger,
+	}
+	if a.spans != nil {
+		pipelined.Spans = a.spans
+	}
+	a.pipeline = pipeline.New(pipelined)
 
 	secrets, announce, err := a.secrets(cfg.Webhook)
 	if err != nil {
 		return nil, err
 	}
-	receiver := &webhook.Handler{
+	a.webhook = webhook.NewServer(&webhook.Handler{
 		Secrets: secrets, Decider: a.reloader.Rules(), Intake: a.pipeline, Now: c.now,
-		Refused: meter.Refused, Fallback: collector.NewAccessDefaults(registry, webhook.Fallbacks).Inc,
+		Refused: a.own.Refused, Fallback: a.own.AccessFallback,
 		MaxBody: int64(cfg.Webhook.MaxBodySize), Logger: logger,
-	}
-	a.webhook = webhook.NewServer(receiver, logger)
+	}, logger)
 	page := web.Options{
 		MetricsPath: f.telemetryPath, Version: version.Info(), Gatherer: collector.Gatherers{registry, families}, Registerer: registry,
-		API: &web.API{State: a.pipeline, Recent: recent}, Ready: a.ready.Load,
+		API: web.NewAPI(a.pipeline, recent), Ready: a.ready.Load,
 	}
 	if f.lifecycle {
 		page.Reload = a.reloader.Reload
@@ -146,46 +129,27 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		return nil, err
 	}
 	announce()
-	meter.Loaded(c.now())
 	return a, nil
 }
 
-func (a *app) pending() int { return a.outbox.Pending() }
-
-// keeper is nil, and not a nil *traces.Sink, when there is nowhere to send traces.
-func (a *app) keeper() pipeline.Keeper {
-	if a.traces == nil {
-		return nil
-	}
-	return a.traces
-}
-
-// openTraces leaves a.traces nil when nobody said where to send traces.
-func (a *app) openTraces(ctx context.Context, cfg config.Config, meter traces.Meter) error {
+// openTraces leaves a.spans nil when nobody said where to send traces.
+func (a *app) openTraces(ctx context.Context) error {
 	endpoint := a.flags.otlpEndpoint
 	if endpoint == "" {
-		endpoint = cfg.OTLP.Endpoint
+		endpoint = a.config.OTLP.Endpoint
 	}
 	if !traces.Configured(endpoint) {
-		a.logger.Info("No OTLP endpoint is configured: traces are not sent. See /api/v1/connections")
+		a.logger.Info("No OTLP endpoint is configured, traces are not sent")
 		return nil
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { a.logger.Warn("OpenTelemetry", "err", err) }))
-	client := traces.NewClient(endpoint, cfg.OTLP.Headers, meter, a.logger)
-	var full sync.Once
-	a.storage.openQueue(func(spans int) {
-		meter.SpansDropped(traces.DroppedFull, spans)
-		full.Do(func() {
-			a.logger.Error("The storage is full: the oldest spans go", "storage.max_size", cfg.Storage.MaxSize)
-		})
-	})
-	a.outbox = traces.NewOutbox(client, spans{a.storage}, meter, a.logger)
-	// The client must outlive ctx: at the end it sends what is left.
-	sink, err := traces.NewSink(context.WithoutCancel(ctx), a.outbox, cfg.Connections.MaxRequests, a.logger)
-	if err != nil {
+	var err error
+	if a.client, err = traces.NewClient(a.config.OTLP.Protocol, endpoint, a.config.OTLP.Headers); err != nil {
+		return fmt.Errorf("otlp: %w", err)
+	}
+	if a.spans, err = traces.NewSink(ctx, a.config.Connections.MaxRequests); err != nil {
 		return fmt.Errorf("traces: %w", err)
 	}
-	a.traces = sink
 	return nil
 }
 
@@ -194,7 +158,7 @@ func (a *app) secrets(cfg config.Webhook) (webhook.Secrets, func(), error) {
 	if len(cfg.Secrets) == 0 {
 		kept, created, err := webhook.KeptSecret(a.flags.storagePath)
 		if errors.Is(err, webhook.ErrNotKept) {
-			a.logger.Error("The webhook secret will be another one after the next start: name one in the configuration", "err", err)
+			a.logger.Error("Failed to keep the webhook secret, the next start will generate another", "err", err)
 		} else if err != nil {
 			return nil, nil, err
 		}
@@ -241,50 +205,73 @@ func (a *app) webhookURL(secure bool, secret string) string {
 	return scheme + "://" + net.JoinHostPort(host, port) + "/webhook/" + secret
 }
 
-// serve runs until ctx is done or a listener fails, and then stops in order: first what receives,
-// then what is behind it, and last what sends.
+// serve runs until ctx is done, a listener fails, or the exporter cannot start; then it stops in order. The webhook
+// is served first: access-requests are answered once the rules are loaded, events once the state is.
 func (a *app) serve(ctx context.Context) error {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	go func() { failed <- a.serveWebhook() }()
 	go func() { failed <- a.serveWeb() }()
-	done := make(chan struct{})
-	go func() { defer close(done); a.pipeline.Run(func() { a.ready.Store(true) }) }()
-	// Nobody waits for it in the end: it may be reading a file that does not answer.
-	go a.reloader.Run(ctx, hangups)
 	a.logger.Info("Receiving webhooks", "address", a.webhookListener.Addr(), "tls", a.webhookTLS != nil)
-
-	var cause error
+	loaded := make(chan struct{})
+	go func() {
+		if err := a.reloader.Load(); err != nil {
+			failed <- err
+			return
+		}
+		close(loaded)
+		hangups := make(chan os.Signal, 1)
+		signal.Notify(hangups, syscall.SIGHUP)
+		defer signal.Stop(hangups)
+		a.reloader.Run(ctx, hangups)
+	}()
+	s, err := store.Open(a.flags.storagePath, store.Options{
+		Sync: a.config.Storage.Sync, MaxSize: int64(a.config.Storage.MaxSize), Logger: a.logger, Metrics: a.own, Faults: storeFaults,
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("storage.path: %w", err), a.webhook.Close(), a.web.Close())
+	}
+	a.store.Store(s)
+	var sender *traces.Sender
+	if a.spans != nil {
+		sender = traces.NewSender(a.client, s, a.own, a.logger)
+		sender.Start()
+	}
+	piped := make(chan struct{})
+	go func() {
+		defer close(piped)
+		a.pipeline.Run(s, func() {
+			go func() { <-loaded; a.ready.Store(true) }()
+		})
+	}()
 	select {
 	case <-ctx.Done():
 		a.logger.Info("Stopping")
-	case cause = <-failed:
+	case err = <-failed:
 	}
 	a.ready.Store(false)
-	return errors.Join(cause, a.shutdown(done))
+	return errors.Join(err, a.shutdown(piped, sender))
 }
 
-func (a *app) shutdown(piped <-chan struct{}) error {
+// shutdown stops first what receives, then what is behind it, and last what sends. It fails only if something is
+// lost.
+func (a *app) shutdown(piped <-chan struct{}, sender *traces.Sender) error {
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
-	var errs []error
 	if err := a.webhook.Shutdown(drain); err != nil {
-		errs = append(errs, fmt.Errorf("webhook listener: %w", err), a.webhook.Close())
+		// What has not arrived whole by now is not acknowledged, so it is not lost here.
+		_ = a.webhook.Close()
 	}
 	a.pipeline.Stop()
 	<-piped
-	if a.traces != nil {
-		flush, cancel := context.WithTimeout(context.Background(), a.flush)
+	var errs []error
+	if sender != nil {
+		flush, cancel := context.WithTimeout(context.Background(), time.Duration(a.config.OTLP.FlushTimeout))
 		defer cancel()
-		if err := a.traces.Close(flush); err != nil {
-			errs = append(errs, fmt.Errorf("send the last spans: %w", err))
-		}
+		errs = append(errs, sender.Close(flush))
 	}
-	errs = append(errs, a.storage.close())
+	errs = append(errs, a.store.Load().Close())
 	if err := a.web.Shutdown(drain); err != nil {
-		errs = append(errs, fmt.Errorf("web listener: %w", err))
+		_ = a.web.Close() // a reader that is slow
 	}
 	return errors.Join(errs...)
 }

@@ -38,6 +38,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, serveDisk(disk))
 		os.Exit(1)
 	}
+	if n, err := strconv.ParseInt(os.Getenv(operationVariable), 10, 64); err == nil {
+		os.Exit(crashAtOperation(n))
+	}
 	os.Exit(m.Run())
 }
 

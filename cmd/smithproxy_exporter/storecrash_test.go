@@ -1,0 +1,186 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"smithproxy_exporter/exporter/traceid"
+)
+
+var storeCrashes = flag.Int("crash.operations", 40, "at how many store operations TestCrashAtStoreOperation kills the exporter")
+
+// operationVariable makes this test binary be the exporter, which dies at the store operation of that number.
+const operationVariable = "CRASH_AT_STORE_OPERATION"
+
+// crashAtOperation runs the exporter with the arguments of the process, and kills it at the n-th operation that its
+// store does on files.
+func crashAtOperation(n int64) int {
+	var operations atomic.Int64
+	storeFaults = func(string, string) error {
+		if operations.Add(1) == n {
+			process, err := os.FindProcess(os.Getpid())
+			if err == nil {
+				err = process.Kill()
+			}
+			if err != nil {
+				panic(err)
+			}
+			select {} // until the signal arrives
+		}
+		return nil
+	}
+	return run(os.Args[1:], os.Stdout, os.Stderr)
+}
+
+// TestCrashAtStoreOperation kills the exporter at each of its first store operations, in turn, on one storage
+// directory, while connections come and go. All that was acknowledged has exactly one root span in the end, or
+// the very same again.
+func TestCrashAtStoreOperation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend := newReceiver(t)
+	dir := t.TempDir()
+	configuration := filepath.Join(dir, "config.yml")
+	if err := os.WriteFile(configuration, []byte("webhook: {secrets: [{secret: "+secret+"}]}\nconnections: {grace_period: 1s}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	webhook, web := freeAddress(t), freeAddress(t)
+	start := func(n int) *exec.Cmd {
+		command := exec.Command(self, "--config.file="+configuration, "--storage.path="+filepath.Join(dir, "data"),
+			"--webhook.listen-address="+webhook, "--web.listen-address="+web, "--otlp.endpoint=http://"+backend.address, "--log.level=error")
+		command.Env = append(os.Environ(), operationVariable+"="+strconv.Itoa(n))
+		command.Stderr = os.Stderr
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return command
+	}
+	acknowledged := map[string]bool{} // stops, by the id of the connection
+	next, killed := 0, 0
+	send := func(command *exec.Cmd) (alive bool) {
+		gone := make(chan struct{})
+		go func() { defer close(gone); _ = command.Wait() }() // it is killed
+		if !listening(webhook, gone) {
+			return false
+		}
+		for range 6 {
+			next++
+			id := fmt.Sprintf("Proxy-A1-OID-%X", next)
+			started := deliver(webhook, startBody(next)) == nil
+			if started && deliver(webhook, stopBody(next)) == nil {
+				acknowledged[id] = true
+			}
+		}
+		select {
+		case <-gone:
+			return false
+		default:
+		}
+		if err := command.Process.Kill(); err != nil && !strings.Contains(err.Error(), "finished") {
+			t.Fatal(err)
+		}
+		<-gone
+		return true
+	}
+	for n := range *storeCrashes {
+		if !send(start(1 + n*n/8)) { // dense at first, for a start alone takes many
+			killed++
+		}
+	}
+	last := start(-1)
+	await(t, "sent", func() bool {
+		response, err := http.Get("http://" + web + "/metrics")
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return false
+		}
+		have := map[string]bool{}
+		for _, s := range backend.all() {
+			have[s.traceID()] = true
+		}
+		for id := range acknowledged {
+			if !have[traceid.Of("edge-1", id).TraceString()] {
+				return false
+			}
+		}
+		return true
+	})
+	if err := last.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := last.Wait(); err != nil {
+		t.Errorf("exporter: %v", err)
+	}
+	roots, repeats := map[string]received{}, 0
+	for _, s := range backend.all() {
+		if s.parent() != "" {
+			continue
+		}
+		if first, ok := roots[s.traceID()]; ok {
+			repeats++
+			if !proto.Equal(first.Span, s.Span) {
+				t.Errorf("two root spans of one connection differ:\n%v\n%v", first.Span, s.Span)
+			}
+		}
+		roots[s.traceID()] = s
+	}
+	for id := range acknowledged {
+		root, ok := roots[traceid.Of("edge-1", id).TraceString()]
+		if !ok {
+			t.Errorf("%s has no root span", id)
+		} else if reason := values(root.GetAttributes())["smithproxy.close.reason"]; reason != "stop" {
+			t.Errorf("%s ended by %v", id, reason)
+		}
+	}
+	if killed < *storeCrashes/2 {
+		t.Errorf("%d of %d were killed at a store operation", killed, *storeCrashes)
+	}
+	t.Logf("killed %d times at a store operation and %d times between; %d connections acknowledged, %d identical repeats",
+		killed, *storeCrashes-killed, len(acknowledged), repeats)
+}
+
+// listening waits until somebody accepts connections, and reports false when that cannot be any more.
+func listening(address string, gone <-chan struct{}) bool {
+	for {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+			return true
+		}
+		select {
+		case <-gone:
+			return false
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// await polls, for what it waits for is in another process.
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not %s within a minute", what)
+		}
+	}
+}
