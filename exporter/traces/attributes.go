@@ -12,26 +12,34 @@ import (
 
 // What the semantic conventions have no stable name for.
 const (
-	keyConnection  attribute.Key = "smithproxy.connection.id"
-	keyInstance    attribute.Key = "smithproxy.instance.id"
-	keySession     attribute.Key = "smithproxy.session"
-	keyPolicy      attribute.Key = "smithproxy.policy"
-	keyBytesUp     attribute.Key = "smithproxy.bytes.up"
-	keyBytesDown   attribute.Key = "smithproxy.bytes.down"
-	keySignatures  attribute.Key = "smithproxy.signatures"
-	keyEntropyUp   attribute.Key = "smithproxy.entropy.up"
-	keyEntropyDown attribute.Key = "smithproxy.entropy.down"
-	keySkew        attribute.Key = "smithproxy.flow.skew"
-	keyVerdict     attribute.Key = "smithproxy.access.verdict"
-	keyRule        attribute.Key = "smithproxy.access.rule"
-	keyDecision    attribute.Key = "smithproxy.access.decision"
-	keyDryRun      attribute.Key = "smithproxy.access.dry_run"
-	keyDryRunRule  attribute.Key = "smithproxy.access.dry_run_rule"
-	keyReason      attribute.Key = "smithproxy.close.reason"
-	keyEstimated   attribute.Key = "smithproxy.start.estimated"
-	keyDropped     attribute.Key = "smithproxy.l7.dropped"
-	keyJA4Client   attribute.Key = "tls.client.ja4"
-	keyJA4Server   attribute.Key = "tls.server.ja4s"
+	keyConnection     attribute.Key = "smithproxy.connection.id"
+	keyInstance       attribute.Key = "smithproxy.instance.id"
+	keySession        attribute.Key = "smithproxy.session"
+	keyPolicy         attribute.Key = "smithproxy.policy"
+	keyBytesUp        attribute.Key = "smithproxy.bytes.up"
+	keyBytesDown      attribute.Key = "smithproxy.bytes.down"
+	keySignatures     attribute.Key = "smithproxy.signatures"
+	keyEntropyUp      attribute.Key = "smithproxy.entropy.up"
+	keyEntropyDown    attribute.Key = "smithproxy.entropy.down"
+	keySkew           attribute.Key = "smithproxy.flow.skew"
+	keyVerdict        attribute.Key = "smithproxy.access.verdict"
+	keyRule           attribute.Key = "smithproxy.access.rule"
+	keyDecision       attribute.Key = "smithproxy.access.decision"
+	keyDryRun         attribute.Key = "smithproxy.access.dry_run"
+	keyDryRunRule     attribute.Key = "smithproxy.access.dry_run_rule"
+	keyReason         attribute.Key = "smithproxy.close.reason"
+	keyStartEstimated attribute.Key = "smithproxy.start.estimated"
+	keyEndEstimated   attribute.Key = "smithproxy.end.estimated"
+	keyDropped        attribute.Key = "smithproxy.l7.dropped"
+	keyJA4Client      attribute.Key = "smithproxy.tls.client.ja4"
+	keyJA4Server      attribute.Key = "smithproxy.tls.server.ja4s"
+	keyJA4IgnoreSNI   attribute.Key = "smithproxy.tls.client.ja4_ignore_sni"
+	keyJA4HTTP        attribute.Key = "smithproxy.http.ja4h"
+	keySinkLeft       attribute.Key = "smithproxy.sinkhole.client"
+	keySinkRight      attribute.Key = "smithproxy.sinkhole.server"
+	keySunkenLeft     attribute.Key = "smithproxy.sinkhole.bytes.up"
+	keySunkenRight    attribute.Key = "smithproxy.sinkhole.bytes.down"
+	keyReplacement    attribute.Key = "smithproxy.sinkhole.replacement.size"
 )
 
 // attributes collects what is known; what is not known is left out.
@@ -45,21 +53,22 @@ func (a *attributes) text(key attribute.Key, value string) {
 	}
 }
 
-func connectionAttributes(c *track.Connection) []attribute.KeyValue {
+func connectionAttributes(c *track.Connection) attributes {
 	a := make(attributes, 0, 32)
 	a.add(keyConnection.String(c.ID))
-	a.text(keyInstance, c.Instance)
+	a.text(keyInstance, c.Instance())
 	a.text(keySession, c.Label)
-	a.text(keyReason, string(c.Reason))
+	a.text(keyReason, string(c.Reason()))
 	if policy := c.Policy(); policy != event.PolicyUnknown || c.Stop != nil && c.Stop.Policy != nil {
-		a.add(keyPolicy.Int(policy))
+		a.policy(policy)
 	}
+	session := c.Session()
 	sni := ""
 	if c.Stop != nil {
 		sni = c.Stop.SNI
 	}
-	a.add(sessionAttributes(c.Session, sni)...)
-	if c.Session.Transport() == event.TLS || c.Stop != nil && c.Stop.TLS {
+	a.add(sessionAttributes(session, sni)...)
+	if session.Transport() == event.TLS || c.Stop != nil && c.Stop.TLS {
 		a.add(semconv.TLSEstablished(true))
 	}
 	if c.Stop != nil {
@@ -67,6 +76,10 @@ func connectionAttributes(c *track.Connection) []attribute.KeyValue {
 	}
 	if st := c.Statistics; st != nil {
 		a.statistics(st)
+	}
+	if sink := c.Sinkhole; sink != nil {
+		a.add(keySinkLeft.Bool(sink.Left), keySinkRight.Bool(sink.Right), keySunkenLeft.Int64(int64(sink.SunkenLeft)),
+			keySunkenRight.Int64(int64(sink.SunkenRight)), keyReplacement.Int64(int64(sink.ReplacementSize)))
 	}
 	if verdict, rule, ok := c.Verdict(); ok {
 		a.add(keyVerdict.String(string(verdict)))
@@ -78,11 +91,20 @@ func connectionAttributes(c *track.Connection) []attribute.KeyValue {
 	return a
 }
 
-// dryRun marks what would have been rejected if no rule was on trial.
+// dryRun marks what a dry-run rule would have rejected.
 func (a *attributes) dryRun(d *track.Decision) {
 	if d.DryRunRule != "" {
 		a.add(keyDryRun.Bool(true), keyDryRunRule.String(d.DryRunRule))
 	}
+}
+
+// policy is the index of a rule, or the text "implicit" for a connection that no rule matched and that was let through.
+func (a *attributes) policy(policy int) {
+	if policy == event.PolicyImplicit {
+		a.add(keyPolicy.String(event.PolicyText(policy)))
+		return
+	}
+	a.add(keyPolicy.Int(policy))
 }
 
 func (a *attributes) stop(c *track.Connection) {
@@ -90,6 +112,12 @@ func (a *attributes) stop(c *track.Connection) {
 	a.protocol(s.App)
 	a.text(keyJA4Client, s.JA4Client)
 	a.text(keyJA4Server, s.JA4Server)
+	if s.JA4Client != "" && s.JA4IgnoreSNI != nil {
+		a.add(keyJA4IgnoreSNI.Bool(*s.JA4IgnoreSNI))
+	}
+	if len(s.JA4HTTP) > 0 {
+		a.add(keyJA4HTTP.StringSlice(s.JA4HTTP))
+	}
 	// An attribute is a signed number; no connection carries 8 EiB.
 	a.add(keyBytesUp.Int64(int64(s.BytesUp)), keyBytesDown.Int64(int64(s.BytesDown)))
 	if len(s.Signatures) > 0 {
@@ -145,8 +173,10 @@ func sessionAttributes(s event.Session, sni string) []attribute.KeyValue {
 			semconv.NetworkPeerAddress(s.Server.Host), semconv.NetworkPeerPort(int(s.Server.Port)))
 	}
 	switch s.Transport() {
-	case event.TCP, event.TLS:
+	case event.TCP, event.TLS, event.SSH:
 		a.add(semconv.NetworkTransportTCP)
+	case event.QUIC:
+		a.add(semconv.NetworkTransportQUIC)
 	case event.UDP:
 		a.add(semconv.NetworkTransportUDP)
 	case event.Unix:

@@ -2,52 +2,74 @@ package traces
 
 import (
 	"context"
-	"log/slog"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
-	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 )
 
-// The variables by which the SDK's exporter finds its endpoint.
-var endpointVariables = []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+// Client sends requests. It is one of the OpenTelemetry exporters, without their retries, which tells what the backend
+// responded by a response in the context.
+type Client = otlptrace.Client
+
+// The protocols, under the names of OTEL_EXPORTER_OTLP_PROTOCOL.
+const (
+	protocolGRPC = "grpc"
+	protocolHTTP = "http/protobuf"
+)
 
 // Configured reports whether anyone said where to send traces to: endpoint is what flag or
 // configuration say.
-func Configured(endpoint string) bool {
-	if endpoint != "" {
-		return true
+func Configured(endpoint string) bool { return endpoint != "" || fromEnv("ENDPOINT") != "" }
+
+// fromEnv returns a variable of the OTLP exporters: the one for traces, else the one for all signals.
+func fromEnv(name string) string {
+	if value := os.Getenv("OTEL_EXPORTER_OTLP_TRACES_" + name); value != "" {
+		return value
 	}
-	for _, name := range endpointVariables {
-		if os.Getenv(name) != "" {
-			return true
-		}
-	}
-	return false
+	return os.Getenv("OTEL_EXPORTER_OTLP_" + name)
 }
 
+// NewClient returns an OTLP client. protocol is grpc or http/protobuf; "" leaves it to the OTEL_* variables, and grpc is
+// the default. endpoint is a URL or host:port, which is taken as http://host:port; "" leaves it to the variables.
+func NewClient(protocol, endpoint string, headers map[string]string) (Client, error) {
+	if protocol == "" {
+		protocol = fromEnv("PROTOCOL")
+	}
+	if endpoint != "" && !strings.Contains(endpoint, "://") {
+		endpoint = "http://" + endpoint
+	}
+	switch protocol {
+	case "", protocolGRPC:
+		return newGRPC(endpoint, headers), nil
+	case protocolHTTP:
+		return newHTTP(endpoint, headers)
+	}
+	return nil, fmt.Errorf("protocol %q is neither %s nor %s", protocol, protocolGRPC, protocolHTTP)
+}
+
+// reconnect has a backend that comes back not wait for gRPC's own two minutes.
 var reconnect = backoff.Config{BaseDelay: minPause, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxPause}
 
-// NewClient returns an OTLP/gRPC client for the endpoint, a URL or host:port, which is taken as
-// http://host:port; "" leaves it to the OTEL_* variables. It does not retry: the Outbox does.
-func NewClient(endpoint string, headers map[string]string, meter Meter, logger *slog.Logger) otlptrace.Client {
+func newGRPC(endpoint string, headers map[string]string) Client {
 	options := []otlptracegrpc.Option{
 		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{Enabled: false}),
 		otlptracegrpc.WithDialOption(
-			grpc.WithChainUnaryInterceptor(partialSuccess(meter, logger)),
-			// A backend that comes back shall not wait for gRPC's own two minutes.
+			grpc.WithChainUnaryInterceptor(observeGRPC),
 			grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: 5 * time.Second}),
 		),
 	}
 	if endpoint != "" {
-		if !strings.Contains(endpoint, "://") {
-			endpoint = "http://" + endpoint
-		}
 		options = append(options, otlptracegrpc.WithEndpointURL(endpoint))
 	}
 	if len(headers) > 0 {
@@ -56,23 +78,84 @@ func NewClient(endpoint string, headers map[string]string, meter Meter, logger *
 	return otlptracegrpc.NewClient(options...)
 }
 
-// partialSuccess accounts for the spans that a backend rejected out of a request that it accepted.
-// The client behind it reports them as an error like any other, after which the whole request would
-// be sent again.
-func partialSuccess(meter Meter, logger *slog.Logger) grpc.UnaryClientInterceptor {
-	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
-		invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-		err := invoke(ctx, method, req, reply, cc, opts...)
-		response, ok := reply.(*coltracepb.ExportTraceServiceResponse)
-		if err != nil || !ok || response.GetPartialSuccess() == nil {
-			return err
-		}
-		partial := response.GetPartialSuccess()
-		response.PartialSuccess = nil
-		if n := int(partial.GetRejectedSpans()); n > 0 {
-			meter.SpansDropped(DroppedRefused, n)
-			logger.Error("Backend rejected some spans", "spans", n, "message", partial.GetErrorMessage())
-		}
-		return nil
+// tracesPath is where a base URL has its traces, by the OTLP specification.
+const tracesPath = "/v1/traces"
+
+func newHTTP(endpoint string, headers map[string]string) (Client, error) {
+	config, err := tlsFromEnv()
+	if err != nil {
+		return nil, err
 	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = config
+	options := []otlptracehttp.Option{
+		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: false}),
+		otlptracehttp.WithHTTPClient(&http.Client{Transport: observeHTTP{transport}, Timeout: requestTimeout()}),
+	}
+	if endpoint != "" {
+		if _, path, _ := strings.Cut(endpoint[strings.Index(endpoint, "://")+3:], "/"); path == "" {
+			endpoint = strings.TrimSuffix(endpoint, "/") + tracesPath
+		}
+		options = append(options, otlptracehttp.WithEndpointURL(endpoint))
+	}
+	if len(headers) > 0 {
+		options = append(options, otlptracehttp.WithHeaders(headers))
+	}
+	return otlptracehttp.NewClient(options...), nil
+}
+
+// requestTimeout is OTEL_EXPORTER_OTLP_[TRACES_]TIMEOUT, in milliseconds, and 10 s without it, as the specification
+// says. The exporter leaves it to an HTTP client that it is given.
+func requestTimeout() time.Duration {
+	if ms, err := time.ParseDuration(fromEnv("TIMEOUT") + "ms"); err == nil && ms > 0 {
+		return ms
+	}
+	return 10 * time.Second
+}
+
+// tlsFromEnv reads the certificates that the OTEL_* variables name, which the exporter leaves to an HTTP client that it
+// is given. It returns nil without any.
+func tlsFromEnv() (*tls.Config, error) {
+	var config tls.Config
+	set := false
+	if path := fromEnv("CERTIFICATE"); path != "" {
+		pem, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("CA certificate: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("CA certificate: %s holds none", path)
+		}
+		set = true
+	}
+	if certificate, key := fromEnv("CLIENT_CERTIFICATE"), fromEnv("CLIENT_KEY"); certificate != "" || key != "" {
+		pair, err := tls.LoadX509KeyPair(certificate, key)
+		if err != nil {
+			return nil, fmt.Errorf("client certificate: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+		set = true
+	}
+	if !set {
+		return nil, nil
+	}
+	return &config, nil
+}
+
+var errNoResponse = errors.New("backend did not respond")
+
+type responseKey struct{}
+
+// withResponse has a client write into r what the backend responds.
+func withResponse(ctx context.Context, r *response) context.Context {
+	return context.WithValue(ctx, responseKey{}, r)
+}
+
+func responseOf(ctx context.Context) *response {
+	r, ok := ctx.Value(responseKey{}).(*response)
+	if !ok {
+		return new(response)
+	}
+	return r
 }

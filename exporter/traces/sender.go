@@ -2,100 +2,322 @@ package traces
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"strings"
+	"math/rand/v2"
 	"time"
 
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
+
+// Metrics counts what becomes of spans. Its methods are called from many goroutines.
+type Metrics interface {
+	// SpansExported were accepted by the backend.
+	SpansExported(n int)
+	// SpansFailed were in a request that failed; they are sent again.
+	SpansFailed(n int)
+	// SpansDropped are gone, for the reason.
+	SpansDropped(reason string, n int)
+}
+
+// The reasons for which spans are dropped.
+const (
+	DroppedFull    = "queue_full" // the store was at its bound, and they were the oldest
+	DroppedRefused = "refused"    // the backend will never accept them
+	DroppedDamaged = "damaged"    // they could not be read from the store
+)
+
+// DropReasons are all reasons that SpansDropped is called with.
+var DropReasons = []string{DroppedFull, DroppedRefused, DroppedDamaged}
+
+// Queue keeps encoded spans until they are done with. Its methods are called from the sender's goroutine.
+type Queue interface {
+	// Spans visits what waits, oldest first, with ids above after, until visit returns false. encoded is an encoded
+	// ResourceSpans message, valid during the visit.
+	Spans(after uint64, visit func(id uint64, spans int, encoded []byte) (more bool)) error
+	// RemoveSpans removes what is done with.
+	RemoveSpans(ids []uint64) error
+	// SpansAdded signals that there may be more.
+	SpansAdded() <-chan struct{}
+	// Pending is how many spans wait, and their size in bytes.
+	Pending() (spans int, bytes int64)
+}
 
 const (
-	// The pauses between attempts that fail double from the first to the second.
+	// maxRequestBytes keeps a request under gRPC's default limit of 4 MiB on the receiving side.
+	maxRequestBytes = 3 << 20
+	// maxRequestSpans lets a backend that takes 100 ms for each request take 20,000 spans/s.
+	maxRequestSpans = 2048
+	// The pauses after failures double from the first to the second; a backend that is back is noticed soon.
 	minPause = time.Second
 	maxPause = 5 * time.Second
-	// maxAskedPause bounds what a backend can ask for by RetryInfo.
-	maxAskedPause = 5 * time.Minute
+	// operatorPause is between attempts while an operator has to act, or the backend rejects everything.
+	operatorPause = 30 * time.Second
+	// maxAttempts is how often a batch is sent to a backend that does not respond before others have their turn: it
+	// may be the batch that keeps the backend from responding.
+	maxAttempts = 8
 )
 
-// sender sends spans, in order, for as long as it takes.
-type sender struct {
-	client otlptrace.Client
-	meter  Meter
-	logger *slog.Logger
-	stop   <-chan struct{}
-	// last is the last pause, 0 after a success.
-	last time.Duration
-	// most is how many spans a backend takes at once whose limit is lower than ours; 0 is as many as go.
+// state is what the sender does.
+type state uint8
+
+const (
+	sending  state = iota // requests are accepted
+	failing               // the backend does not respond, or asks to wait
+	locked                // the backend refuses the credentials
+	refusing              // the backend rejects everything: nothing is isolated, and one request a pause is sent
+)
+
+// Sender sends what is in the queue, oldest first, for as long as it takes. Nothing is given up because it takes long:
+// a span goes when the backend accepts it, when it alone is rejected while others are accepted, or when the queue is
+// full.
+type Sender struct {
+	client  Client
+	queue   Queue
+	metrics Metrics
+	logger  *slog.Logger
+
+	// ctx is done when requests must end, stop when no new one shall begin after a failure.
+	ctx    context.Context
+	cancel context.CancelFunc
+	stop   chan struct{}
+	done   chan struct{}
+
+	// The rest belongs to the goroutine that sends.
+
+	state state
+	pause time.Duration // the last one, 0 after a success
+	// most is how many spans the backend takes at once; it grows again after successes.
 	most int
+	// accepted is how many requests the backend accepted.
+	accepted uint64
+	// held are messages that the backend rejects while it accepts others: they wait for their time.
+	held map[uint64]*held
+	// warned is when the last partial success and the last dropped span were logged.
+	warnedPartial, warnedDropped time.Time
 }
 
-// parcel is one span, with what it shares with others.
-type parcel struct {
-	resource *tracepb.ResourceSpans
-	scope    *tracepb.ScopeSpans
-	span     *tracepb.Span
-	bytes    int
+// NewSender returns a sender. client must not retry on its own.
+func NewSender(client Client, queue Queue, metrics Metrics, logger *slog.Logger) *Sender {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Sender{
+		client: client, queue: queue, metrics: metrics, logger: logger, ctx: ctx, cancel: cancel,
+		stop: make(chan struct{}), done: make(chan struct{}), most: maxRequestSpans, held: map[uint64]*held{},
+	}
 }
 
-// deliver returns true when each of the spans has been accepted, or refused for good; false when it was
-// stopped before. A request that is refused for good is sent again in halves, until the span is found
-// that is to blame: so one span does not take others with it.
-func (s *sender) deliver(spans []parcel) bool {
-	for size := len(spans); len(spans) > 0; {
-		if s.most > 0 {
-			size = min(size, s.most)
-		}
-		batch := spans[:fit(spans, size)]
-		err := s.client.UploadTraces(context.Background(), assemble(batch))
+// Start connects the client and begins to send. It does not wait for the backend.
+func (s *Sender) Start() error {
+	if err := s.client.Start(s.ctx); err != nil {
+		return err
+	}
+	go s.run()
+	return nil
+}
+
+// Close sends what waits until ctx is done or a request fails, and leaves the rest in the queue: that is no error.
+func (s *Sender) Close(ctx context.Context) error {
+	close(s.stop)
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		s.cancel() // the request that is under way
+		<-s.done
+	}
+	s.cancel()
+	if left, _ := s.queue.Pending(); left > 0 {
+		s.logger.Info("Spans stay in the store and are sent after the next start", "spans", left)
+	}
+	// The client has nothing left to do, so that it cannot fail in any way that matters.
+	_ = s.client.Stop(context.WithoutCancel(ctx))
+	return nil
+}
+
+// message is an encoded ResourceSpans message of the queue.
+type message struct {
+	id      uint64
+	spans   int
+	encoded []byte
+}
+
+func (s *Sender) run() {
+	defer close(s.done)
+	after := uint64(0)
+	for {
+		batch, err := s.read(after)
 		switch {
-		case err == nil:
-			s.meter.SpansExported(len(batch))
-			s.last = 0
-			spans, size = spans[len(batch):], 2*len(batch)
-		case refused(err, len(batch)) && len(batch) > 1:
-			size = len(batch) / 2
-		case refused(err, len(batch)):
-			s.meter.SpansDropped(DroppedRefused, 1)
-			s.logger.Error("Backend refused a span for good", "name", batch[0].span.GetName(), "err", err)
-			s.last = 0
-			spans, size = spans[1:], len(spans)
-		case tooLarge(err):
-			// At once, for it is not for a lack of time.
-			s.meter.SpansFailed(len(batch))
-			s.most = len(batch) / 2
+		case err != nil:
+			s.logger.Error("Failed to read spans from the store", "err", err)
+			if !s.wait(maxPause) {
+				return
+			}
+		case len(batch) > 0:
+			after = batch[len(batch)-1].id
+			if !s.deliver(batch) {
+				return
+			}
+			if s.state != sending {
+				after = 0
+			}
+		case after > 0:
+			after = 0 // from the oldest again, for those that are held
+			if !s.idle() {
+				return
+			}
 		default:
-			s.meter.SpansFailed(len(batch))
-			if !s.pause(err) {
-				return false
+			if !s.idle() {
+				return
 			}
 		}
 	}
-	return true
 }
 
-// fit is how many of the spans go into one request.
-func fit(spans []parcel, most int) int {
-	n, bytes := 0, 0
-	for n < len(spans) && n < most && (n == 0 || bytes+spans[n].bytes <= maxBatchBytes) {
-		bytes += spans[n].bytes
-		n++
-	}
-	return n
+// read takes the next request's messages from the queue, without those that are held.
+func (s *Sender) read(after uint64) (batch []message, err error) {
+	bytes, spans, now := 0, 0, time.Now()
+	err = s.queue.Spans(after, func(id uint64, n int, encoded []byte) bool {
+		if h, ok := s.held[id]; ok && now.Before(h.until) {
+			return true
+		}
+		if len(batch) > 0 && (bytes+len(encoded) > maxRequestBytes || spans+n > s.most) {
+			return false
+		}
+		batch = append(batch, message{id, n, append([]byte(nil), encoded...)})
+		bytes += len(encoded)
+		spans += n
+		return true
+	})
+	return batch, err
 }
 
-// pause waits after a failure; false means that the outbox has been stopped, and that there is no time
-// for another attempt.
-func (s *sender) pause(cause error) bool {
-	if s.last == 0 {
-		s.logger.Warn("Spans could not be sent, and are kept", "err", cause)
+// deliver sends a batch until the backend has accepted it, or its messages are held. It returns false when the sender
+// is stopped before.
+func (s *Sender) deliver(batch []message) bool {
+	for attempt := 1; ; attempt++ {
+		r := s.send(batch)
+		switch r.verdict {
+		case accepted:
+			s.succeed(batch)
+			return true
+		case unavailable:
+			s.enter(failing, "Failed to send spans, they are kept", r.err)
+			if !s.wait(max(s.backOff(maxPause), r.pause)) {
+				return false
+			}
+			if attempt == maxAttempts {
+				s.hold(batch)
+				return true
+			}
+		case unauthorized:
+			s.enter(locked, "Backend refuses the credentials: check otlp.headers and the certificates. Spans are kept", r.err)
+			if !s.wait(max(operatorPause, r.pause)) {
+				return false
+			}
+		case tooLarge:
+			if count(batch) > 1 {
+				s.most = max(1, count(batch)/2)
+				return s.split(batch, s.most)
+			}
+			return s.isolate(batch, r)
+		case rejected:
+			return s.isolate(batch, r)
+		}
 	}
-	s.last = min(max(2*s.last, minPause), maxPause)
-	timer := time.NewTimer(max(s.last, asked(cause)))
+}
+
+// split delivers a batch in parts of so many spans at most.
+func (s *Sender) split(batch []message, most int) bool {
+	begin, spans := 0, 0
+	for i, m := range batch {
+		if i > begin && spans+m.spans > most {
+			if !s.deliver(batch[begin:i]) {
+				return false
+			}
+			begin, spans = i, 0
+		}
+		spans += m.spans
+	}
+	if begin == 0 && len(batch) == 1 {
+		return s.isolate(batch, response{verdict: tooLarge})
+	}
+	return s.deliver(batch[begin:])
+}
+
+// send sends one request, with the bytes that were stored.
+func (s *Sender) send(batch []message) response {
+	spans := make([]*tracepb.ResourceSpans, len(batch))
+	for i, m := range batch {
+		// What a message does not know of is encoded as it is.
+		spans[i] = new(tracepb.ResourceSpans)
+		spans[i].ProtoReflect().SetUnknown(m.encoded)
+	}
+	return s.request(spans, count(batch))
+}
+
+// request sends one request, and counts what becomes of its spans.
+func (s *Sender) request(spans []*tracepb.ResourceSpans, n int) response {
+	r := response{verdict: unavailable, err: errNoResponse}
+	err := s.client.UploadTraces(withResponse(s.ctx, &r), spans)
+	if err != nil && r.err == errNoResponse {
+		r.err = err // of the network
+	}
+	if r.verdict != accepted {
+		s.metrics.SpansFailed(n)
+		return r
+	}
+	s.accepted++
+	refused := min(r.rejectedSpans, n)
+	s.metrics.SpansExported(n - refused)
+	if refused > 0 {
+		s.metrics.SpansDropped(DroppedRefused, refused)
+	}
+	if (refused > 0 || r.message != "") && time.Since(s.warnedPartial) > warnEvery {
+		s.warnedPartial = time.Now()
+		s.logger.Warn("Backend reports a partial success", "rejected", refused, "message", r.message)
+	}
+	return r
+}
+
+// warnEvery is how often the same trouble is logged.
+const warnEvery = 5 * time.Minute
+
+// succeed removes what was accepted.
+func (s *Sender) succeed(batch []message) {
+	if s.state != sending {
+		s.logger.Info("Backend accepts spans again")
+	}
+	s.state, s.pause = sending, 0
+	s.most = min(maxRequestSpans, s.most+max(1, s.most/8))
+	s.remove(batch)
+}
+
+func (s *Sender) remove(batch []message) {
+	ids := make([]uint64, len(batch))
+	for i, m := range batch {
+		ids[i] = m.id
+		delete(s.held, m.id)
+	}
+	if err := s.queue.RemoveSpans(ids); err != nil {
+		s.logger.Debug("Failed to remove spans that were sent, they may be sent again", "err", err)
+	}
+}
+
+// enter changes the state, and logs that once.
+func (s *Sender) enter(to state, text string, err error) {
+	if s.state != to {
+		s.state = to
+		s.logger.Warn(text, "err", err)
+	}
+}
+
+// backOff is the next pause, up to a longest one, with some jitter.
+func (s *Sender) backOff(longest time.Duration) time.Duration {
+	s.pause = min(max(2*s.pause, minPause), longest)
+	return s.pause + rand.N(s.pause/10+1)
+}
+
+// wait waits after a failure. It returns false when the sender is stopped.
+func (s *Sender) wait(d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -105,53 +327,34 @@ func (s *sender) pause(cause error) bool {
 	}
 }
 
-// assemble groups spans by resource and scope again.
-func assemble(batch []parcel) []*tracepb.ResourceSpans {
-	var out []*tracepb.ResourceSpans
-	var scope, last *tracepb.ScopeSpans
-	for _, p := range batch {
-		if p.scope != last {
-			last = p.scope
-			scope = &tracepb.ScopeSpans{Scope: p.scope.GetScope(), SchemaUrl: p.scope.GetSchemaUrl()}
-			out = append(out, &tracepb.ResourceSpans{
-				Resource: p.resource.GetResource(), SchemaUrl: p.resource.GetSchemaUrl(),
-				ScopeSpans: []*tracepb.ScopeSpans{scope},
-			})
-		}
-		scope.Spans = append(scope.Spans, p.span)
+// idle waits for more spans, or for the time of those that are held. It returns false when the sender is stopped and
+// nothing came.
+func (s *Sender) idle() bool {
+	var due <-chan time.Time
+	if next, ok := s.nextHeld(); ok {
+		timer := time.NewTimer(max(0, time.Until(next)))
+		defer timer.Stop()
+		due = timer.C
 	}
-	return out
-}
-
-// refused reports whether the backend will never take a request of so many spans. Everything else, an
-// expired token too, can change.
-func refused(err error, spans int) bool {
-	// A span cannot be sent in halves.
-	return code(err) == codes.InvalidArgument || spans == 1 && tooLarge(err)
-}
-
-// tooLarge reports whether the backend says, as gRPC's own server does, that the request is above its limit.
-func tooLarge(err error) bool {
-	return code(err) == codes.ResourceExhausted && strings.Contains(err.Error(), "message larger than max")
-}
-
-// code is that of the gRPC status in err, Unknown if there is none.
-func code(err error) codes.Code { return statusOf(err).Code() }
-
-func statusOf(err error) *status.Status {
-	var grpcError interface{ GRPCStatus() *status.Status }
-	if errors.As(err, &grpcError) {
-		return grpcError.GRPCStatus()
+	select {
+	case <-s.queue.SpansAdded():
+		return true
+	default:
 	}
-	return status.New(codes.Unknown, err.Error())
+	select {
+	case <-s.queue.SpansAdded():
+		return true
+	case <-due:
+		return true
+	case <-s.stop:
+		return false
+	}
 }
 
-// asked is the pause that the backend asks for, 0 if it does not.
-func asked(err error) time.Duration {
-	for _, detail := range statusOf(err).Details() {
-		if info, ok := detail.(*errdetails.RetryInfo); ok {
-			return min(info.GetRetryDelay().AsDuration(), maxAskedPause)
-		}
+func count(batch []message) int {
+	n := 0
+	for _, m := range batch {
+		n += m.spans
 	}
-	return 0
+	return n
 }

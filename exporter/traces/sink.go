@@ -1,22 +1,26 @@
 // Package traces makes one trace of each connection and sends it by OTLP.
 //
-// A span is made when the record of its connection is finished, with both of its timestamps at once:
-// a live span could be neither stored nor restored. From the SDK's tracer spans go, when the Sink is told
-// to commit, through the transformation to protobuf into the Outbox, which keeps them on disk until the
-// backend has accepted them.
+// The Sink makes spans of facts and encodes them once, as the OTLP messages that will be sent. The pipeline commits
+// them to the store together with the state that they come from. The Sender reads them from there, and removes them
+// when the backend has accepted them.
+//
+// A span is made when the record of its connection is finished, with both of its timestamps at once: a live span of
+// the SDK could be neither stored nor restored.
 package traces
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
+	"slices"
 
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	"go.opentelemetry.io/otel/trace"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
 
 	"smithproxy_exporter/exporter/track"
 )
@@ -24,23 +28,30 @@ import (
 // scope names the instrumentation that makes the spans.
 const scope = "smithproxy_exporter"
 
+// messageSpans is how many spans share an encoded message at most, so that one is well below a request.
+const messageSpans = 64
+
 // Sink makes spans of facts. It is used from one goroutine.
 type Sink struct {
-	ended    ended
-	exporter *otlptrace.Exporter
-	logger   *slog.Logger
-	// settled and receipts are of the replay, and of the last commit.
-	settled settled
-	receipt []byte
+	sampler sdktrace.Sampler // nil samples all
 	limits  sdktrace.SpanLimits
 	base    *resource.Resource
-	// tracers by source: a resource belongs to a tracer provider, and each proxy is a resource.
-	tracers map[string]trace.Tracer
+	scope   *commonpb.InstrumentationScope
+	sources map[string]*proxySpans
+	// made are the proxies that have spans which were not passed on, in the order in which they were made.
+	made    []*proxySpans
+	encoded []byte
 }
 
-// NewSink returns a sink whose spans go to the client when they are committed. events is how many events
-// a span can have. The OTEL_* variables of the SDK count.
-func NewSink(ctx context.Context, client otlptrace.Client, events int, logger *slog.Logger) (*Sink, error) {
+// proxySpans are the spans of one proxy that were not passed on, and its resource.
+type proxySpans struct {
+	resource *resourcepb.Resource
+	spans    []*tracepb.Span
+}
+
+// NewSink returns a sink. requests is how many http.request events a span can have. The OTEL_* variables of the SDK
+// for resource, sampler and limits count.
+func NewSink(ctx context.Context, requests int) (*Sink, error) {
 	base, err := resource.New(ctx,
 		resource.WithAttributes(semconv.ServiceName("smithproxy")),
 		resource.WithTelemetrySDK(),
@@ -49,17 +60,17 @@ func NewSink(ctx context.Context, client otlptrace.Client, events int, logger *s
 	if err != nil {
 		return nil, fmt.Errorf("resource: %w", err)
 	}
-	exporter, err := otlptrace.New(ctx, client)
+	sampler, err := samplerFromEnv()
 	if err != nil {
-		return nil, fmt.Errorf("span exporter: %w", err)
+		return nil, err
 	}
 	limits := sdktrace.NewSpanLimits()
 	if _, set := os.LookupEnv("OTEL_SPAN_EVENT_COUNT_LIMIT"); !set {
-		limits.EventCountLimit = max(limits.EventCountLimit, events)
+		limits.EventCountLimit = max(limits.EventCountLimit, requests)
 	}
 	return &Sink{
-		exporter: exporter, logger: logger, settled: settled{}, limits: limits, base: base,
-		tracers: map[string]trace.Tracer{},
+		sampler: sampler, limits: limits, base: base, scope: &commonpb.InstrumentationScope{Name: scope},
+		sources: map[string]*proxySpans{},
 	}, nil
 }
 
@@ -75,58 +86,60 @@ func (s *Sink) Take(f track.Fact) {
 	case track.StillOpen:
 		s.stillOpen(f)
 	case track.ProxyForgotten:
-		delete(s.tracers, f.Source)
+		if p, ok := s.sources[f.Source]; ok && len(p.spans) == 0 {
+			delete(s.sources, f.Source)
+		}
 	}
 }
 
-// Settled leaves out of the next Commit what the receipt of an earlier one stands for.
-func (s *Sink) Settled(receipt []byte) {
-	s.settled.add(receipt)
-	if len(s.ended.spans) >= heldInReplay {
-		s.ended.spans = s.settled.sort(s.ended.spans)
+// Encoded passes on the spans that were made since the last call, as encoded ResourceSpans messages with the number
+// of spans in each. A message is valid during the visit.
+func (s *Sink) Encoded(visit func(encoded []byte, spans int)) {
+	for _, p := range s.made {
+		for spans := range slices.Chunk(p.spans, messageSpans) {
+			message := &tracepb.ResourceSpans{
+				Resource: p.resource, SchemaUrl: semconv.SchemaURL,
+				ScopeSpans: []*tracepb.ScopeSpans{{Scope: s.scope, Spans: spans}},
+			}
+			encoded, err := proto.MarshalOptions{}.MarshalAppend(s.encoded[:0], message)
+			if err != nil {
+				panic(err) // All strings are valid UTF-8.
+			}
+			s.encoded = encoded
+			visit(encoded, len(spans))
+		}
+		clear(p.spans)
+		p.spans = p.spans[:0]
 	}
+	clear(s.made)
+	s.made = s.made[:0]
 }
 
-// Commit hands the spans that have ended since the last one to the client. It returns a receipt for
-// them, which is valid until the next: nil if there are none, or the client could not make them durable.
-func (s *Sink) Commit() []byte {
-	spans := s.ended.take()
-	if len(s.settled) > 0 {
-		spans = s.settled.sort(spans)
-		clear(s.settled)
+// add takes a span of a proxy, unless the sampler drops its trace.
+func (s *Sink) add(source string, span *tracepb.Span) {
+	if s.sampler != nil {
+		parameters := sdktrace.SamplingParameters{ParentContext: context.Background(), TraceID: [16]byte(span.TraceId)}
+		if s.sampler.ShouldSample(parameters).Decision != sdktrace.RecordAndSample {
+			return
+		}
 	}
-	if len(spans) == 0 {
-		return nil
+	p, ok := s.sources[source]
+	if !ok {
+		p = &proxySpans{resource: s.resource(source)}
+		s.sources[source] = p
 	}
-	if err := s.exporter.ExportSpans(context.Background(), spans); err != nil {
-		s.logger.Debug("Spans are in memory only", "err", err)
-		return nil
+	if len(p.spans) == 0 {
+		s.made = append(s.made, p)
 	}
-	s.receipt = receipt(s.receipt[:0], spans)
-	return s.receipt
+	p.spans = append(p.spans, span)
 }
 
-// Close stops the client.
-func (s *Sink) Close(ctx context.Context) error { return s.exporter.Shutdown(ctx) }
-
-func (s *Sink) tracer(source string) trace.Tracer {
-	if t, ok := s.tracers[source]; ok {
-		return t
-	}
-	res, err := resource.Merge(
-		resource.NewSchemaless(semconv.ServiceInstanceID(source), semconv.HostName(source)),
-		s.base,
-	)
+// resource is that of a proxy. What says which proxy it is counts more than the environment.
+func (s *Sink) resource(source string) *resourcepb.Resource {
+	own := resource.NewSchemaless(semconv.ServiceInstanceID(source), semconv.HostName(source))
+	merged, err := resource.Merge(s.base, own)
 	if err != nil {
-		// Only schema URLs can conflict, and one side has none; the merged attributes are good anyway.
-		res = s.base
+		merged = own // Only schema URLs can conflict, and one side has none.
 	}
-	t := sdktrace.NewTracerProvider(
-		sdktrace.WithResource(res),
-		sdktrace.WithRawSpanLimits(s.limits),
-		sdktrace.WithIDGenerator(contextIDs{}),
-		sdktrace.WithSpanProcessor(&s.ended),
-	).Tracer(scope)
-	s.tracers[source] = t
-	return t
+	return &resourcepb.Resource{Attributes: encodeAttributes(merged.Attributes(), -1, -1)}
 }

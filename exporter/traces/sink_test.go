@@ -1,67 +1,82 @@
 package traces
 
 import (
-	"context"
-	"log/slog"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
 
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/track"
 )
 
-// collected is an otlptrace.Client that keeps the spans by name.
-type collected struct {
-	mu    sync.Mutex
-	spans map[string]*tracepb.Span
-}
-
-func (c *collected) Start(context.Context) error { return nil }
-func (c *collected) Stop(context.Context) error  { return nil }
-
-func (c *collected) UploadTraces(_ context.Context, batches []*tracepb.ResourceSpans) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, rs := range batches {
-		for _, ss := range rs.GetScopeSpans() {
-			for _, s := range ss.GetSpans() {
-				c.spans[s.GetName()] = s
+// made returns the spans that a sink passes on, by name, and their resources by source.
+func made(t *testing.T, sink *Sink) (spans map[string]*tracepb.Span, resources map[string]map[string]string) {
+	t.Helper()
+	spans, resources = map[string]*tracepb.Span{}, map[string]map[string]string{}
+	sink.Encoded(func(encoded []byte, n int) {
+		var message tracepb.ResourceSpans
+		if err := proto.Unmarshal(encoded, &message); err != nil {
+			t.Fatal(err)
+		}
+		attributes := map[string]string{}
+		for _, kv := range message.GetResource().GetAttributes() {
+			attributes[kv.GetKey()] = kv.GetValue().GetStringValue()
+		}
+		resources[attributes["host.name"]] = attributes
+		for _, scope := range message.GetScopeSpans() {
+			if len(scope.GetSpans()) != n {
+				t.Errorf("a message has %d spans, and says %d", len(scope.GetSpans()), n)
+			}
+			for _, span := range scope.GetSpans() {
+				spans[span.GetName()] = span
 			}
 		}
+	})
+	return spans, resources
+}
+
+func newSink(t *testing.T) *Sink {
+	t.Helper()
+	sink, err := NewSink(t.Context(), 10)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return nil
+	return sink
+}
+
+var epoch = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+func at(d time.Duration) track.Instant { return track.At(epoch.Add(d), time.Minute+d) }
+
+// play passes the facts of a connection to a sink.
+func play(sink *Sink, source, id string) {
+	const label = "tcp_10.20.0.1:40000+tcp_192.0.2.1:80"
+	tracker := track.New(track.DefaultOptions(), sink.Take)
+	for i, payload := range []any{event.Start{Session: label}, event.Stop{Session: label, App: "http1", Details: []string{"http://a/1", "http://a/22", "http://a/333"}}, event.Info{}} {
+		action := []event.Action{event.ActionStart, event.ActionStop, event.ActionInfo}[i]
+		tracker.Apply(event.Event{Action: action, Source: source, ID: id, Payload: payload}, at(time.Duration(i)*time.Second), nil)
+	}
 }
 
 // TestDecisionIsInsideItsConnection has a connection stop before the time of its answer was taken.
 func TestDecisionIsInsideItsConnection(t *testing.T) {
-	client := &collected{spans: map[string]*tracepb.Span{}}
-	sink, err := NewSink(t.Context(), client, 10, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
+	const label = "tcp_10.20.0.1:40000+tcp_192.0.2.1:80"
+	sink := newSink(t)
+	tracker := track.New(track.DefaultOptions(), sink.Take)
+	tracker.Decide(track.Decision{
+		Source: "a", ID: "d", Label: label, Policy: -1, Verdict: event.Accept, Received: epoch, Mono: time.Minute, Answered: epoch.Add(5 * time.Microsecond),
+	}, nil)
+	for i, payload := range []any{event.Start{Session: label}, event.Stop{Session: label, App: "http1"}, event.Info{}} {
+		tracker.Apply(event.Event{Source: "a", ID: "Proxy-A-OID-1", Payload: payload}, at(time.Duration(i+1)*time.Microsecond), nil)
 	}
-	epoch := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
-	sink.Take(track.Finished{C: &track.Connection{
-		Source: "a", ID: "Proxy-A-OID-1", Reason: track.ReasonStop,
-		StartedAt: epoch.Add(time.Microsecond), StoppedAt: epoch.Add(2 * time.Microsecond),
-		Stop: &event.Stop{App: "http1"},
-		Decision: &track.Decision{
-			Source: "a", Verdict: event.Accept, Received: epoch, Answered: epoch.Add(5 * time.Microsecond),
-		},
-	}})
-	if len(sink.Commit()) != 2*8 {
-		t.Error("the receipt is not for two spans")
-	}
-	if err := sink.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	root, child := client.spans["http1"], client.spans[nameAccess]
+	spans, _ := made(t, sink)
+	root, child := spans["http1"], spans[nameAccess]
 	if root == nil || child == nil {
-		t.Fatalf("spans are %v", client.spans)
+		t.Fatalf("spans are %v", spans)
 	}
 	if child.GetStartTimeUnixNano() < root.GetStartTimeUnixNano() || child.GetEndTimeUnixNano() > root.GetEndTimeUnixNano() {
 		t.Errorf("the decision lasts from %d to %d, its connection from %d to %d", child.GetStartTimeUnixNano(),
@@ -69,18 +84,68 @@ func TestDecisionIsInsideItsConnection(t *testing.T) {
 	}
 }
 
+// TestResources: a proxy is told apart by its own name, whatever the environment says; the rest of that counts.
+func TestResources(t *testing.T) {
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=all,host.name=exporter,deployment.environment.name=lab")
+	t.Setenv("OTEL_SERVICE_NAME", "edge")
+	sink := newSink(t)
+	play(sink, "a", "Proxy-A-OID-1")
+	play(sink, "b", "Proxy-B-OID-1")
+	_, resources := made(t, sink)
+	for _, source := range []string{"a", "b"} {
+		r := resources[source]
+		if r["service.instance.id"] != source || r["deployment.environment.name"] != "lab" || r["service.name"] != "edge" {
+			t.Errorf("resource of %s is %v", source, r)
+		}
+	}
+}
+
+func TestLimitsOfTheEnvironment(t *testing.T) {
+	t.Setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5")
+	t.Setenv("OTEL_SPAN_EVENT_COUNT_LIMIT", "2")
+	t.Setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "3")
+	sink := newSink(t)
+	play(sink, "a", "Proxy-A-OID-1")
+	spans, _ := made(t, sink)
+	root := spans["http1"]
+	if len(root.GetEvents()) != 2 || root.GetDroppedEventsCount() != 1 || len(root.GetAttributes()) != 3 || root.GetDroppedAttributesCount() == 0 {
+		t.Errorf("%d events, %d dropped; %d attributes, %d dropped", len(root.GetEvents()), root.GetDroppedEventsCount(),
+			len(root.GetAttributes()), root.GetDroppedAttributesCount())
+	}
+	if id := root.GetAttributes()[0].GetValue().GetStringValue(); id != "Proxy" {
+		t.Errorf("an attribute is %q, want it cut to 5 characters", id)
+	}
+}
+
+func TestSamplerOfTheEnvironment(t *testing.T) {
+	for name, want := range map[string]int{"always_on": 100, "parentbased_always_off": 0, "traceidratio": 50} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("OTEL_TRACES_SAMPLER", name)
+			t.Setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
+			sink := newSink(t)
+			for i := range 100 {
+				play(sink, "a", "Proxy-A-OID-"+strconv.Itoa(i))
+			}
+			n := 0
+			sink.Encoded(func(_ []byte, spans int) { n += spans })
+			if n < want-20 || n > want+20 || want == 0 && n > 0 {
+				t.Errorf("%d of 100 are sampled, want about %d", n, want)
+			}
+		})
+	}
+	t.Setenv("OTEL_TRACES_SAMPLER", "sometimes")
+	if _, err := NewSink(t.Context(), 10); err == nil {
+		t.Error("an unknown sampler is taken")
+	}
+}
+
 // TestRejectedTrace has a transparent proxy reject: of the connection there is an info with the echo, and the
 // decision. Its trace says who was kept from what, and why.
 func TestRejectedTrace(t *testing.T) {
 	const label = "tcp_10.20.0.1:40000+tcp_192.0.2.1:25"
-	epoch := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	for name, dryRun := range map[string]string{"reject": "", "dry-run reject": "feed"} {
 		t.Run(name, func(t *testing.T) {
-			client := &collected{spans: map[string]*tracepb.Span{}}
-			sink, err := NewSink(t.Context(), client, 10, slog.New(slog.DiscardHandler))
-			if err != nil {
-				t.Fatal(err)
-			}
+			sink := newSink(t)
 			tracker := track.New(track.DefaultOptions(), sink.Take)
 			want := map[string]string{
 				"smithproxy.access.verdict": "reject", "smithproxy.access.rule": "mail", "client.address": "10.20.0.1",
@@ -89,7 +154,7 @@ func TestRejectedTrace(t *testing.T) {
 			}
 			d := track.Decision{
 				Source: "a", ID: "d1", Label: label, Policy: -1, Verdict: event.Reject, Rule: "mail",
-				Received: epoch, Answered: epoch.Add(time.Millisecond),
+				Received: epoch, Mono: time.Minute, Answered: epoch.Add(time.Millisecond),
 			}
 			if dryRun != "" {
 				d.Verdict, d.Rule, d.DryRunRule = event.Accept, "default", dryRun
@@ -97,24 +162,21 @@ func TestRejectedTrace(t *testing.T) {
 				want["smithproxy.access.dry_run"], want["smithproxy.access.dry_run_rule"] = "true", "feed"
 				want["smithproxy.close.reason"] = "stop"
 			}
-			tracker.Decide(d)
+			tracker.Decide(d, nil)
 			if dryRun != "" {
-				tracker.Apply(event.Event{Action: event.ActionStart, Source: "a", ID: "Proxy-A-OID-1", Payload: event.Start{Session: label}}, epoch)
-				tracker.Apply(event.Event{Action: event.ActionStop, Source: "a", ID: "Proxy-A-OID-1", Payload: event.Stop{Session: label}}, epoch)
+				tracker.Apply(event.Event{Action: event.ActionStart, Source: "a", ID: "Proxy-A-OID-1", Payload: event.Start{Session: label}}, at(0), nil)
+				tracker.Apply(event.Event{Action: event.ActionStop, Source: "a", ID: "Proxy-A-OID-1", Payload: event.Stop{Session: label}}, at(0), nil)
 			}
 			tracker.Apply(event.Event{Action: event.ActionInfo, Source: "a", ID: "Proxy-A-OID-1", Payload: event.Info{
 				Echo: &event.Echo{Session: label, Verdict: d.Verdict, Rule: d.Rule, Decision: "d1"},
-			}}, epoch.Add(time.Second))
-			sink.Commit()
-			if err := sink.Close(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			}}, at(time.Second), nil)
+			spans, _ := made(t, sink)
 			for _, span := range []string{"tcp", nameAccess} {
-				if client.spans[span] == nil {
-					t.Fatalf("spans are %v", client.spans)
+				if spans[span] == nil {
+					t.Fatalf("spans are %v", spans)
 				}
 				got := map[string]string{}
-				for _, kv := range client.spans[span].GetAttributes() {
+				for _, kv := range spans[span].GetAttributes() {
 					switch v := kv.GetValue(); {
 					case v.GetStringValue() != "":
 						got[kv.GetKey()] = v.GetStringValue()
@@ -134,5 +196,32 @@ func TestRejectedTrace(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkConnection is what the spans of a connection cost, to their last byte.
+func BenchmarkConnection(b *testing.B) {
+	sink, err := NewSink(b.Context(), 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var finished *track.Connection
+	tracker := track.New(track.DefaultOptions(), func(f track.Fact) {
+		if f, ok := f.(track.Finished); ok {
+			finished = f.C
+		}
+	})
+	const label = "ssli_10.20.0.1:40000+ssli_192.0.2.1:443"
+	for _, payload := range []any{
+		event.Start{Session: label},
+		event.Stop{Session: label, TLS: true, SNI: "www.example.com", App: "http2", Details: []string{"https://www.example.com/"}, Signatures: []string{"www/http"}, JA4Client: "t13d3112h2_e8f1e7e78f70_b26ce05bbdd6"},
+		event.Info{Statistics: &event.Statistics{Session: label, Up: &event.Entropy{Bits: 5, Sampled: 9}, Down: &event.Entropy{Bits: 6, Sampled: 9}}},
+	} {
+		tracker.Apply(event.Event{Source: "a", ID: "Proxy-A-OID-1", Payload: payload}, at(0), nil)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		sink.Take(track.Finished{C: finished})
+		sink.Encoded(func([]byte, int) {})
 	}
 }

@@ -1,14 +1,12 @@
 package traces
 
 import (
-	"context"
 	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	"go.opentelemetry.io/otel/trace"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/traceid"
@@ -18,34 +16,40 @@ import (
 const (
 	// nameAccess is the span of an access-request.
 	nameAccess = "access-request"
-	// nameOpen is the span of a connection that lasts.
+	// nameOpen is the span of a connection that is still open.
 	nameOpen = "open"
 	// nameRequest is the span event of one request that the L7 engine saw.
 	nameRequest = "http.request"
 )
 
+// sampled and hasRemote are the flags of a span in a sampled trace, for which is known whether its parent is remote.
+const flags = 1 | uint32(tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK)
+
 // connection makes the trace of one connection: the root span, and below it its access-request.
 func (s *Sink) connection(c *track.Connection) {
-	id := traceid.Of(c.Source, c.ID)
-	start, estimated := c.Start()
-	tracer := s.tracer(c.Source)
-	ctx, root := tracer.Start(withID(context.Background(), id), spanName(c),
-		trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(start),
-		trace.WithAttributes(connectionAttributes(c)...))
-	if c.Reason == track.ReasonLost || c.Reason == track.ReasonRestart {
-		root.SetStatus(codes.Error, "the end of the connection is not known")
+	id := traceid.Of(c.Source, c.Name())
+	start, startEstimated := c.Start()
+	end, endEstimated := c.End()
+	a := connectionAttributes(c)
+	if startEstimated {
+		a.add(keyStartEstimated.Bool(true))
 	}
-	if estimated {
-		root.SetAttributes(keyEstimated.Bool(true))
+	if endEstimated {
+		a.add(keyEndEstimated.Bool(true))
 	}
-	addRequests(root, c)
+	root := s.span(id, nil, spanName(c), tracepb.Span_SPAN_KIND_SERVER, start, end, a)
+	switch c.Reason() {
+	case track.ReasonLost, track.ReasonRestart, track.ReasonEvicted:
+		root.Status = &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: "the end of the connection is not known"}
+	}
+	s.addRequests(root, c)
 	if c.Decision != nil {
 		// The proxy can act on an answer, and say so, before the time of the answer is taken.
 		d := *c.Decision
-		d.Received, d.Answered = earlier(d.Received, c.End()), earlier(d.Answered, c.End())
-		access(ctx, tracer, id.Child(nameAccess), &d)
+		d.Received, d.Answered = earlier(d.Received, end), earlier(d.Answered, end)
+		s.add(c.Source, s.access(id.Child(nameAccess), id.Span[:], &d))
 	}
-	root.End(trace.WithTimestamp(c.End()))
+	s.add(c.Source, root)
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -58,56 +62,61 @@ func earlier(a, b time.Time) time.Time {
 // unclaimed makes the trace of a decision whose connection never became known. Its span says all that is
 // known of the connection, for there is no other.
 func (s *Sink) unclaimed(d *track.Decision) {
-	access(context.Background(), s.tracer(d.Source), traceid.OfDecision(d.Source, d.Label, d.Received), d,
-		sessionAttributes(d.Session, "")...)
+	id := traceid.OfDecision(d.Source, d.Label, d.Received)
+	s.add(d.Source, s.access(id, nil, d, sessionAttributes(d.Session(), "")...))
 }
 
-// access makes the span of an access-request: a child where the context has a span, else a root.
-func access(ctx context.Context, tracer trace.Tracer, id traceid.ID, d *track.Decision, more ...attribute.KeyValue) {
+// access makes the span of an access-request: a child of the parent, or a root without one.
+func (s *Sink) access(id traceid.ID, parent []byte, d *track.Decision, more ...attribute.KeyValue) *tracepb.Span {
 	a := attributes(more)
 	a.add(keyVerdict.String(string(d.Verdict)), keyRule.String(d.Rule), keyDecision.String(d.ID),
 		keySession.String(d.Label))
 	a.dryRun(d)
 	if d.Policy != event.PolicyUnknown {
-		a.add(keyPolicy.Int(d.Policy))
+		a.policy(d.Policy)
 	}
-	_, span := tracer.Start(withID(ctx, id), nameAccess, trace.WithSpanKind(trace.SpanKindInternal),
-		trace.WithTimestamp(d.Received), trace.WithAttributes(a...))
-	span.End(trace.WithTimestamp(d.Answered))
+	return s.span(id, parent, nameAccess, tracepb.Span_SPAN_KIND_INTERNAL, d.Received, d.Answered, a)
 }
 
 // late makes a child span of what came after its connection's root span was made.
 func (s *Sink) late(l track.Late) {
 	// More than one can come; the time tells them apart.
 	name := string(l.Action)
-	s.child(l.C, name, name+"/"+strconv.FormatInt(l.At.UnixNano(), 10), l.At, l.At)
+	s.child(l.C, name, name+"/"+strconv.FormatInt(l.At.UnixNano(), 10), l.At, l.At, connectionAttributes(l.C))
 }
 
-// stillOpen makes a child span of what is known of a connection that lasts, for its root span can only be
-// made when it is over.
+// stillOpen makes a child span of what is known of an open connection, for its root span can only be made when it is
+// over.
 func (s *Sink) stillOpen(o track.StillOpen) {
 	start, estimated := o.C.Start()
-	var more []attribute.KeyValue
+	a := connectionAttributes(o.C)
 	if estimated {
-		more = append(more, keyEstimated.Bool(true))
+		a.add(keyStartEstimated.Bool(true))
 	}
-	s.child(o.C, nameOpen, nameOpen+"/"+strconv.FormatInt(o.At.UnixNano(), 10), earlier(start, o.At), o.At, more...)
+	s.child(o.C, nameOpen, nameOpen+"/"+strconv.FormatInt(o.At.UnixNano(), 10), earlier(start, o.At), o.At, a)
 }
 
 // child makes a span below a root span that was made before, or will be. unique tells it apart from all
 // others of its connection.
-func (s *Sink) child(c *track.Connection, name, unique string, start, end time.Time, more ...attribute.KeyValue) {
-	id := traceid.Of(c.Source, c.ID)
-	parent := trace.NewSpanContext(trace.SpanContextConfig{
-		TraceID: trace.TraceID(id.Trace), SpanID: trace.SpanID(id.Span), TraceFlags: trace.FlagsSampled,
-		Remote: true,
-	})
-	ctx := withID(trace.ContextWithRemoteSpanContext(context.Background(), parent), id.Child(unique))
-	_, span := s.tracer(c.Source).Start(ctx, name, trace.WithSpanKind(trace.SpanKindInternal),
-		trace.WithTimestamp(start), trace.WithAttributes(append(connectionAttributes(c), more...)...))
-	addRequests(span, c)
-	span.End(trace.WithTimestamp(end))
+func (s *Sink) child(c *track.Connection, name, unique string, start, end time.Time, a attributes) {
+	id := traceid.Of(c.Source, c.Name())
+	span := s.span(id.Child(unique), id.Span[:], name, tracepb.Span_SPAN_KIND_INTERNAL, start, end, a)
+	span.Flags |= uint32(tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK)
+	s.addRequests(span, c)
+	s.add(c.Source, span)
 }
+
+func (s *Sink) span(id traceid.ID, parent []byte, name string, kind tracepb.Span_SpanKind, start, end time.Time, a attributes) *tracepb.Span {
+	encoded := encodeAttributes(a, s.limits.AttributeCountLimit, s.limits.AttributeValueLengthLimit)
+	return &tracepb.Span{
+		TraceId: id.Trace[:], SpanId: id.Span[:], ParentSpanId: parent, Flags: flags, Name: name, Kind: kind,
+		StartTimeUnixNano: nanoseconds(start), EndTimeUnixNano: nanoseconds(end),
+		Attributes: encoded, DroppedAttributesCount: uint32(len(a) - len(encoded)),
+		Status: &tracepb.Status{},
+	}
+}
+
+func nanoseconds(at time.Time) uint64 { return uint64(max(0, at.UnixNano())) }
 
 // spanName is of low cardinality: the application, else what the connection ran over. Never anything
 // that a client chose.
@@ -123,7 +132,7 @@ func spanName(c *track.Connection) string {
 
 // transport is what the latest complete label says, else what the start said.
 func transport(c *track.Connection) event.Transport {
-	if t := c.Session.Transport(); t != event.TransportUnknown {
+	if t := c.Session().Transport(); t != event.TransportUnknown {
 		return t
 	}
 	if c.Stop != nil && c.Stop.TLS {
@@ -132,12 +141,22 @@ func transport(c *track.Connection) event.Transport {
 	return event.TransportUnknown
 }
 
-func addRequests(span trace.Span, c *track.Connection) {
+// addRequests adds an event for each request, the last ones if there are more than the limit.
+func (s *Sink) addRequests(span *tracepb.Span, c *track.Connection) {
 	if c.Stop == nil {
 		return
 	}
-	at := trace.WithTimestamp(c.StoppedAt)
-	for _, url := range c.Stop.Details {
-		span.AddEvent(nameRequest, at, trace.WithAttributes(semconv.URLFull(url)))
+	urls := c.Stop.Details
+	if most := s.limits.EventCountLimit; most >= 0 && len(urls) > most {
+		span.DroppedEventsCount = uint32(len(urls) - most)
+		urls = urls[len(urls)-most:]
+	}
+	at := nanoseconds(c.StoppedAt())
+	for _, url := range urls {
+		attributes := []attribute.KeyValue{semconv.URLFull(url)}
+		span.Events = append(span.Events, &tracepb.Span_Event{
+			TimeUnixNano: at, Name: nameRequest,
+			Attributes: encodeAttributes(attributes, s.limits.AttributePerEventCountLimit, s.limits.AttributeValueLengthLimit),
+		})
 	}
 }
