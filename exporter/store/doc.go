@@ -1,0 +1,34 @@
+// Package store keeps the exporter's state and its outgoing spans in one embedded database. It speaks of
+// records, tombstones and spans; what their bytes mean is up to the caller.
+//
+// # Files
+//
+//	<path>/store.lock            held with flock while a Store is open
+//	<path>/store/FORMAT          says that the directory is a store, and of which version
+//	<path>/store/                tables, manifest and options of the database
+//	<path>/store/wal/            write-ahead log
+//	<path>/store.damaged/        what Open set aside when it repaired a damaged store; may be deleted
+//
+// Directories have mode 0700 and files 0600, whatever the umask. Directories that older versions kept
+// beside the store ("lock", "state", "spans") are ignored and may be deleted.
+//
+// # Durability
+//
+// Commit writes a batch atomically. Without Options.Sync a committed batch survives the death of the process:
+// it has been handed to the kernel. A power cut can cost the batches of the last moments. With Options.Sync it
+// survives a power cut as well. Tables and the manifest are always synced.
+//
+// # Outages
+//
+// No call of Commit or Tombstones takes longer than Options.Timeout (1 s), whatever the disk does. When the
+// disk fails or hangs they return ErrBehind; spans and tombstones are kept in memory, bounded, and records must
+// be written again once Writable reports true:
+//
+//	if s.Writable() { s.BeginRewrite(); many small commits; s.EndRewrite() }
+//
+// # Memory
+//
+// Up to 16 MiB of memtables (4 of 4 MiB), 8 MiB of block cache, 64 open tables with about 0.1 MiB each, 1 MiB of
+// buffers: about 32 MiB. During an outage 32 MiB of spans and 200,000 tombstones come on top. A database that
+// failed while it switched logs cannot be closed; it leaks its memtables, at most once per outage.
+package store

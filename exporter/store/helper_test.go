@@ -1,0 +1,142 @@
+package store
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const childVariable, pathVariable = "STORE_TEST_CHILD", "STORE_TEST_PATH"
+
+// children are what this binary does as a child process.
+var children = map[string]func(path string) error{}
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(childVariable); name != "" {
+		if err := children[name](os.Getenv(pathVariable)); err != nil {
+			fmt.Println("error:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+type counts struct{ writes, reads, damaged, dropped atomic.Int64 }
+
+func (c *counts) WriteFailed()       { c.writes.Add(1) }
+func (c *counts) ReadFailed()        { c.reads.Add(1) }
+func (c *counts) Damaged(n int)      { c.damaged.Add(int64(n)) }
+func (c *counts) SpansDropped(n int) { c.dropped.Add(int64(n)) }
+
+func open(t testing.TB, path string, o Options) *Store {
+	t.Helper()
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
+	s, err := Open(path, o)
+	check(t, err)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func load(t testing.TB, s *Store) map[string]string {
+	t.Helper()
+	got := map[string]string{}
+	check(t, s.Load(func(k Kind, source, key string, record []byte) error {
+		got[fmt.Sprintf("%d/%s/%s", k, source, key)] = string(record)
+		return nil
+	}))
+	return got
+}
+
+func spans(t testing.TB, s *Store) (ids []uint64, text string) {
+	t.Helper()
+	var out []string
+	check(t, s.Spans(0, func(id uint64, n int, encoded []byte) bool {
+		ids = append(ids, id)
+		out = append(out, fmt.Sprintf("%d:%.20s", n, encoded))
+		return true
+	}))
+	return ids, strings.Join(out, " ")
+}
+
+func tomb(t testing.TB, s *Store, source, id string) string {
+	t.Helper()
+	found, err := s.Tombstones([]TombstoneKey{{source, id}}, nil)
+	check(t, err)
+	if found[0] == nil {
+		return ""
+	}
+	return string(found[0])
+}
+
+func equal[T comparable](t testing.TB, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// waitWritable polls, since the outage ends in the background.
+func waitWritable(t testing.TB, s *Store) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !s.Writable() {
+		if time.Now().After(deadline) {
+			t.Fatal("the outage does not end")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// faults fails or blocks file operations from the n-th on, until it is healed.
+type faults struct {
+	mu    sync.Mutex
+	count int
+	at    int // 0: never
+	once  bool
+	block chan struct{} // nil: fail
+	hit   bool
+}
+
+func (f *faults) op(string, string) error {
+	f.mu.Lock()
+	f.count++
+	hit := f.at > 0 && (f.count == f.at || !f.once && f.count > f.at)
+	f.hit = f.hit || hit
+	block := f.block
+	f.mu.Unlock()
+	switch {
+	case !hit:
+		return nil
+	case block != nil:
+		<-block
+		return nil
+	}
+	return errFault
+}
+
+func (f *faults) heal() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.at = 0
+	if f.block != nil {
+		close(f.block)
+		f.block = nil
+	}
+}
+
+var errFault = fmt.Errorf("injected fault")

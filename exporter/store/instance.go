@@ -1,0 +1,183 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// instance is one opened database. After a failed write pebble ends its goroutine through Logger.Fatalf and
+// cannot go on; the instance is then dead, fenced off from the disk, and replaced.
+type instance struct {
+	s   *Store
+	fs  *diskFS
+	db  *pebble.DB
+	ops chan *operation
+
+	dead     chan struct{}
+	deadOnce sync.Once
+	// refs counts readers outside the worker. Add under Store.mu while the instance is current.
+	refs sync.WaitGroup
+	// abandoned counts operations that a caller stopped waiting for. Guarded by Store.mu.
+	abandoned int
+	readOnly  bool
+}
+
+// operation is work for the worker of an instance.
+type operation struct {
+	run  func(*instance) error
+	done chan error // capacity 1
+	// Guarded by Store.mu.
+	finished, abandoned bool
+}
+
+var errDied = errors.New("database stopped")
+
+func (in *instance) options() *pebble.Options {
+	o := &pebble.Options{
+		FS:                          in.fs,
+		WALDir:                      pebble.MakeStoreRelativePath(in.fs, logDir),
+		ReadOnly:                    in.readOnly,
+		FormatMajorVersion:          pebble.FormatWALSyncChunks,
+		MemTableSize:                4 << 20,
+		MemTableStopWritesThreshold: 4,
+		CacheSize:                   8 << 20,
+		MaxOpenFiles:                64 + 10,
+		L0StopWritesThreshold:       64,
+		LBaseMaxBytes:               16 << 20,
+		MaxManifestFileSize:         1 << 20,
+		FlushDelayDeleteRange:       time.Second,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
+		Logger:                      pebbleLogger{in},
+		EventListener: &pebble.EventListener{
+			BackgroundError: in.backgroundError,
+			DataCorruption:  func(pebble.DataCorruptionInfo) {},
+		},
+	}
+	o.Experimental.FileCacheShards = 1
+	for i := range o.TargetFileSizes {
+		o.TargetFileSizes[i] = 4 << 20
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.Levels[i].BlockSize = 16 << 10
+	}
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
+	return o
+}
+
+// backgroundError is called by pebble when a flush or a compaction failed; it would try again at once and for
+// ever.
+func (in *instance) backgroundError(err error) {
+	if errors.Is(err, pebble.ErrCancelledCompaction) {
+		return
+	}
+	in.s.fail(in, err)
+	// Slows down the retries of an instance that cannot be closed.
+	time.Sleep(100 * time.Millisecond)
+}
+
+type pebbleLogger struct{ in *instance }
+
+func (l pebbleLogger) Infof(format string, args ...any) {}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.in.s.logger.Debug("Store database error", "err", fmt.Sprintf(format, args...))
+}
+
+// Fatalf is where pebble gives up. The goroutine ends: pebble expects the process to.
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	l.in.s.fail(l.in, fmt.Errorf(format, args...))
+	runtime.Goexit()
+}
+
+func (s *Store) newFS() *diskFS {
+	return &diskFS{FS: vfs.Default, syncLog: s.opt.Sync, faults: s.opt.Faults}
+}
+
+// openInstance opens the database in dir. An instance that does not open is dead.
+func (s *Store) openInstance(dir string, readOnly bool) (*instance, error) {
+	in := &instance{
+		s: s, fs: s.newFS(), readOnly: readOnly,
+		ops: make(chan *operation, 16), dead: make(chan struct{}),
+	}
+	opened := make(chan error, 1)
+	go func() {
+		err := errDied
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("open database: panic: %v", r)
+			}
+			opened <- err
+		}()
+		in.db, err = pebble.Open(dir, in.options())
+	}()
+	var err error
+	select {
+	case err = <-opened:
+	case <-in.dead:
+		err = errDied
+	}
+	if err == nil {
+		select {
+		case <-in.dead:
+			in.dispose()
+			return in, errDied
+		default:
+		}
+		go in.work()
+		return in, nil
+	}
+	in.die()
+	return in, err
+}
+
+// die fences the instance. It may be called any number of times, from any goroutine.
+func (in *instance) die() {
+	in.deadOnce.Do(func() {
+		in.fs.fenced.Store(true)
+		close(in.dead)
+	})
+}
+
+// dispose closes a dead database in the background, as far as that is still possible.
+func (in *instance) dispose() {
+	in.die()
+	go func() {
+		defer func() { recover() }()
+		in.refs.Wait()
+		in.db.Close()
+	}()
+}
+
+// work runs operations one after the other. It ends with the instance.
+func (in *instance) work() {
+	var op *operation
+	defer func() {
+		err := errDied
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic in database: %v", r)
+		}
+		if op != nil {
+			in.s.fail(in, err)
+			op.done <- err
+		}
+	}()
+	for {
+		select {
+		case <-in.dead:
+			return
+		case op = <-in.ops:
+		}
+		err := op.run(in)
+		in.s.finished(in, op)
+		op.done <- err
+		op = nil
+	}
+}

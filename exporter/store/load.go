@@ -1,0 +1,99 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Load visits every record: kinds in ascending order, then sources, then keys. record is valid during the call.
+// Call it once, before the first Commit. It may hang with the disk. During an outage it visits nothing and
+// returns ErrBehind.
+//
+// After a crash in the middle of a rewrite the newer of two records wins, and an old connection record with a
+// tombstone is skipped: its removal was lost in the outage.
+func (s *Store) Load(visit func(k Kind, source, key string, record []byte) error) (err error) {
+	s.mu.Lock()
+	in, lo, hi := s.inst, s.lo, s.hi
+	if !s.working {
+		s.mu.Unlock()
+		return ErrBehind
+	}
+	in.refs.Add(1)
+	s.mu.Unlock()
+	defer in.refs.Done()
+
+	iters := make([]*pebble.Iterator, 0, hi-lo+1)
+	defer func() {
+		for _, it := range iters {
+			if e := it.Close(); e != nil && err == nil {
+				s.readFailed(in, e)
+				err = fmt.Errorf("load records: %w", e)
+			}
+		}
+	}()
+	for epoch := hi; ; epoch-- {
+		it, err := in.db.NewIter(&pebble.IterOptions{
+			LowerBound: epochPrefix(epoch), UpperBound: epochPrefix(epoch + 1),
+		})
+		if err != nil {
+			s.readFailed(in, err)
+			return fmt.Errorf("load records: %w", err)
+		}
+		iters = append(iters, it)
+		it.First()
+		if epoch == lo {
+			break
+		}
+	}
+	for {
+		// The newest epoch comes first, and wins a tie.
+		least := -1
+		for i, it := range iters {
+			if it.Valid() && (least < 0 || bytes.Compare(suffix(it), suffix(iters[least])) < 0) {
+				least = i
+			}
+		}
+		if least < 0 {
+			return nil
+		}
+		if err := s.loadOne(in, iters[least], least > 0, visit); err != nil {
+			return err
+		}
+		key := bytes.Clone(suffix(iters[least]))
+		for _, it := range iters[least:] {
+			if it.Valid() && bytes.Equal(suffix(it), key) {
+				it.Next()
+			}
+		}
+	}
+}
+
+func suffix(it *pebble.Iterator) []byte { return it.Key()[1+epochSize:] }
+
+func (s *Store) loadOne(
+	in *instance, it *pebble.Iterator, old bool, visit func(Kind, string, string, []byte) error,
+) error {
+	kind, source, key, ok := parseRecord(suffix(it))
+	if !ok {
+		s.metrics.Damaged(1)
+		return nil
+	}
+	if old && kind == KindConnection {
+		data, _, err := in.tombstone(hashOf(source, key))
+		if err != nil {
+			s.readFailed(in, err)
+			return fmt.Errorf("load records: %w", err)
+		}
+		if data != nil {
+			return nil
+		}
+	}
+	value, err := it.ValueAndErr()
+	if err != nil {
+		s.metrics.Damaged(1)
+		return nil
+	}
+	return visit(kind, source, key, value)
+}

@@ -1,0 +1,225 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// MinMaxSize is the least Options.MaxSize: logs (5 of 4 MiB), and tables that exist twice while they are
+// merged, need about half of it.
+const MinMaxSize = 64 << 20
+
+// DefaultMaxSize is Options.MaxSize if it is 0.
+const DefaultMaxSize = 1 << 30
+
+// Metrics counts. Its methods are called from any goroutine and must not call the Store.
+type Metrics interface {
+	WriteFailed()       // an outage began, or an attempt to end it failed
+	ReadFailed()        // a read failed for another reason than damage
+	Damaged(n int)      // records, payloads, tombstones or pieces of log that could not be read
+	SpansDropped(n int) // spans dropped because there was no room for them
+}
+
+type noMetrics struct{}
+
+func (noMetrics) WriteFailed()     {}
+func (noMetrics) ReadFailed()      {}
+func (noMetrics) Damaged(int)      {}
+func (noMetrics) SpansDropped(int) {}
+
+// Options are the options of Open. The zero value is usable.
+type Options struct {
+	// Sync makes every Commit survive a power cut.
+	Sync bool
+	// MaxSize bounds the size of the directory in bytes; 0 is DefaultMaxSize, the least is MinMaxSize.
+	MaxSize int64
+	Logger  *slog.Logger
+	Metrics Metrics
+
+	// Timeout bounds Commit, Tombstones and RemoveSpans; 0 is 1 s.
+	Timeout time.Duration
+	// ReopenInterval is the pause between attempts to end an outage; 0 is 5 s.
+	ReopenInterval time.Duration
+	// MaxMemorySpans and MaxMemoryTombstones bound what is kept in memory during an outage, in bytes and as a
+	// number; 0 is 32 MiB and 200,000.
+	MaxMemorySpans      int64
+	MaxMemoryTombstones int
+	// Faults is for tests: it is called before every file operation, which fails with its error. It may block.
+	Faults func(op, path string) error
+}
+
+// Store is an open store. Its methods may be called from any goroutine, but Commit, BeginRewrite and EndRewrite
+// from one at a time.
+type Store struct {
+	path, dir string
+	opt       Options
+	logger    *slog.Logger
+	metrics   Metrics
+	lock      *os.File
+	added     chan struct{}
+	wake      chan struct{}
+	closing   chan struct{}
+	size      atomic.Int64
+	written   atomic.Int64 // bytes committed since the size was measured
+
+	mu       sync.Mutex
+	inst     *instance           // nil after a failure, until the database is open again
+	fences   []*diskFS           // of instances that were given up
+	working  bool                // inst answers, and nothing in memory waits to be written
+	outage   bool                // logged
+	closed   bool                //
+	lo, hi   uint32              // epochs of records on disk; Commit writes to hi
+	known    bool                // lo and hi have been read from disk
+	begun    uint32              // 0, or the epoch that BeginRewrite began
+	nextID   uint64              // of a payload
+	reopen   time.Time           // when to try next
+	pending  spanTotals          // all payloads that wait
+	oldest   oldestSpan          // on disk
+	handed   map[uint64]spanMeta // on disk, visited by Spans
+	removed  map[uint64]spanMeta // to be removed from disk
+	mem      []memorySpan        // ascending ids
+	memSize  int64
+	tombs    map[hash]memoryTombstone
+	tombSize int64  // estimate of the bytes of tombstones on disk
+	trimmed  uint64 // payloads below are covered by a range deletion
+	freed    int64  // bytes of payloads removed since
+	full     bool   // the bound was logged
+}
+
+// Open opens the store in the subdirectory "store" of path, and creates what is missing. ErrLocked,
+// ErrNewerFormat and ErrNotStore are permanent errors; nothing was touched then. Any other fault is an outage: Open
+// returns a Store that tries again in the background. Open repairs a damaged store. It may take as long as
+// reading all records and tombstones does, and longer on a slow disk.
+func Open(path string, o Options) (*Store, error) {
+	if o.MaxSize == 0 {
+		o.MaxSize = DefaultMaxSize
+	}
+	if o.MaxSize < MinMaxSize {
+		return nil, fmt.Errorf("store: maximum size %d is below %d bytes", o.MaxSize, int64(MinMaxSize))
+	}
+	if o.Timeout == 0 {
+		o.Timeout = time.Second
+	}
+	if o.ReopenInterval == 0 {
+		o.ReopenInterval = 5 * time.Second
+	}
+	if o.MaxMemorySpans == 0 {
+		o.MaxMemorySpans = 32 << 20
+	}
+	if o.MaxMemoryTombstones == 0 {
+		o.MaxMemoryTombstones = 200_000
+	}
+	path = filepath.Clean(path)
+	s := &Store{
+		path: path, dir: filepath.Join(path, storeDir), opt: o, logger: o.Logger, metrics: o.Metrics,
+		added: make(chan struct{}, 1), wake: make(chan struct{}, 1), closing: make(chan struct{}),
+		handed: map[uint64]spanMeta{}, removed: map[uint64]spanMeta{}, tombs: map[hash]memoryTombstone{},
+		nextID: 1,
+	}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if s.metrics == nil {
+		s.metrics = noMetrics{}
+	}
+	if err := s.start(); permanent(err) {
+		if s.lock != nil {
+			s.lock.Close()
+		}
+		return nil, err
+	} else if err != nil {
+		s.mu.Lock()
+		s.beginOutage(err)
+		s.reopen = time.Now().Add(o.ReopenInterval)
+		s.mu.Unlock()
+	}
+	go s.supervise()
+	return s, nil
+}
+
+func permanent(err error) bool {
+	return errors.Is(err, ErrLocked) || errors.Is(err, ErrNewerFormat) || errors.Is(err, ErrNotStore)
+}
+
+// start opens the database and makes it current.
+func (s *Store) start() error {
+	if s.lock == nil {
+		if err := makeDir(s.path); err != nil {
+			return err
+		}
+		f, err := lock(s.path)
+		if err != nil {
+			return err
+		}
+		s.lock = f
+	}
+	in, found, err := s.openOrRepair()
+	if err != nil {
+		return err
+	}
+	if err := s.adopt(in, found); err != nil {
+		in.dispose()
+		return err
+	}
+	return nil
+}
+
+// Size is the size of the store on disk in bytes, as last measured.
+func (s *Store) Size() int64 { return s.size.Load() }
+
+var errClosed = errors.New("store: closed")
+
+// Close closes the store. It returns within 2 s, with an error if the disk hangs. What has been committed stays.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed, s.working = true, false
+	in := s.inst
+	s.inst = nil
+	s.mu.Unlock()
+	close(s.closing)
+	defer func() {
+		if s.lock != nil {
+			s.lock.Close()
+		}
+	}()
+	if in == nil {
+		return nil
+	}
+	closed := make(chan error, 1)
+	go func() {
+		err := errDied
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("close store: %v", r)
+			}
+			closed <- err
+		}()
+		in.refs.Wait()
+		in.ops <- &operation{done: make(chan error, 1), run: func(in *instance) error { return nil }}
+		err = in.db.Close()
+	}()
+	select {
+	case err := <-closed:
+		in.die()
+		return err
+	case <-time.After(time.Second):
+	}
+	// A long compaction: without the disk it ends. Nothing that was committed depends on it.
+	in.die()
+	select {
+	case <-closed:
+		return nil
+	case <-time.After(time.Second):
+		return errors.New("close store: the disk does not answer")
+	}
+}

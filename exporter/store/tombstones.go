@@ -1,0 +1,163 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// TombstoneKey names a tombstone.
+type TombstoneKey struct{ Source, ID string }
+
+// tombOverhead is about what a tombstone takes on disk beside its data: two keys and a time.
+const tombOverhead = 64
+
+type memoryTombstone struct {
+	at   time.Duration
+	data []byte
+}
+
+func putTombstone(b *pebble.Batch, h hash, at time.Duration, data []byte) {
+	d := b.SetDeferred(1+hashSize, 8+len(data))
+	d.Key[0] = prefixTomb
+	copy(d.Key[1:], h[:])
+	binary.BigEndian.PutUint64(d.Value, uint64(at)^1<<63)
+	copy(d.Value[8:], data)
+	d.Finish()
+	d = b.SetDeferred(1+8+hashSize, 0)
+	d.Key[0] = prefixExpiry
+	binary.BigEndian.PutUint64(d.Key[1:], uint64(at)^1<<63)
+	copy(d.Key[9:], h[:])
+	d.Finish()
+}
+
+// tombstone is nil if there is none, and if it cannot be read.
+func (in *instance) tombstone(h hash) ([]byte, time.Duration, error) {
+	value, closer, err := in.db.Get(tombKey(h))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, 0, nil
+	}
+	if damaged(err) {
+		in.s.metrics.Damaged(1)
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	defer closer.Close()
+	if len(value) < 8 {
+		in.s.metrics.Damaged(1)
+		return nil, 0, nil
+	}
+	return append([]byte{}, value[8:]...), readAt(value), nil
+}
+
+// Tombstones looks up many tombstones at once. It appends one element per key to found[:0] and returns it; nil
+// means that there is none. It returns within Options.Timeout; with ErrBehind, only tombstones that were kept
+// in memory are found.
+func (s *Store) Tombstones(keys []TombstoneKey, found [][]byte) ([][]byte, error) {
+	found = found[:0]
+	if len(keys) == 0 {
+		return found, nil
+	}
+	hashes := make([]hash, len(keys))
+	s.mu.Lock()
+	for i, k := range keys {
+		hashes[i] = hashOf(k.Source, k.ID)
+		var data []byte
+		if t, ok := s.tombs[hashes[i]]; ok {
+			data = t.data
+		}
+		found = append(found, data)
+	}
+	in := s.inst
+	if !s.working {
+		in = nil
+	}
+	s.mu.Unlock()
+	if in == nil {
+		return found, ErrBehind
+	}
+	disk := make([][]byte, len(keys))
+	err := s.do(in, func(in *instance) (err error) {
+		for i, h := range hashes {
+			if disk[i], _, err = in.tombstone(h); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.metrics.ReadFailed()
+		return found, err
+	}
+	for i, data := range disk {
+		if found[i] == nil {
+			found[i] = data
+		}
+	}
+	return found, nil
+}
+
+// ExpireTombstones removes up to limit tombstones whose time is before the given one, oldest first. Call it
+// again and again with a small limit: it holds up Commit meanwhile.
+func (s *Store) ExpireTombstones(before time.Duration, limit int) error {
+	s.mu.Lock()
+	in := s.inst
+	if !s.working {
+		s.mu.Unlock()
+		return ErrBehind
+	}
+	s.mu.Unlock()
+	_, err := s.expire(in, appendAt([]byte{prefixExpiry}, before), limit)
+	return err
+}
+
+// expire removes up to limit tombstones from the start of the expiry index up to the key end.
+func (s *Store) expire(in *instance, end []byte, limit int) (n int, err error) {
+	var freed int64
+	count := 0
+	err = s.do(in, func(in *instance) error {
+		it, err := in.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixExpiry}, UpperBound: end})
+		if err != nil {
+			return err
+		}
+		b := in.db.NewBatch()
+		defer b.Close()
+		for ok := it.First(); ok && count < limit; ok = it.Next() {
+			count++
+			key := it.Key()
+			b.Delete(key, nil)
+			if len(key) != 9+hashSize {
+				continue
+			}
+			h := hash(key[9:])
+			data, at, err := in.tombstone(h)
+			if err != nil {
+				return errors.Join(err, it.Close())
+			}
+			// Written again since, with another time: that entry expires it.
+			if data == nil || at != readAt(key[1:]) {
+				continue
+			}
+			freed += tombOverhead + int64(len(data))
+			b.Delete(tombKey(h), nil)
+		}
+		if err := it.Close(); err != nil {
+			return err
+		}
+		if b.Empty() {
+			return nil
+		}
+		return in.db.Apply(b, pebble.Sync)
+	})
+	if err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	s.tombSize = max(0, s.tombSize-freed)
+	s.mu.Unlock()
+	return count, nil
+}
