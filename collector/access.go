@@ -92,12 +92,12 @@ func (m *accessOf) end(rules AccessRules, now time.Time) {
 func (m *accessOf) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {
 	case track.Decided:
-		m.duration.histogram.Observe(f.D.Answered.Sub(f.D.Received).Seconds())
+		if !f.Corrected {
+			m.duration.histogram.Observe(f.D.Answered.Sub(f.D.Received).Seconds())
+		}
 		if !f.Repeat {
 			m.count(f.D, now)
 		}
-	case track.Recounted:
-		m.count(f.D, now)
 	}
 }
 

@@ -64,12 +64,12 @@ func (m *applicationsOf) take(f track.Fact, now time.Time) {
 		if app := label(f.C.App()); app != "" && f.C.DetailsListed > 0 {
 			m.apps.of(app, now)[appRequests].value += float64(f.C.DetailsListed)
 		}
-	case track.Opened:
-		if f.C.Reason != "" {
+	case track.Started:
+		if f.C.Reason() != track.ReasonNone {
 			m.lasted(f.C, now)
 		}
-	case track.Closed:
-		if !f.C.StartedAt.IsZero() {
+	case track.Ended:
+		if f.C.Started() {
 			m.lasted(f.C, now)
 		}
 	}
@@ -78,6 +78,6 @@ func (m *applicationsOf) take(f track.Fact, now time.Time) {
 // lasted is called when the later one of start and end has come.
 func (m *applicationsOf) lasted(c *track.Connection, now time.Time) {
 	if d, known := c.Duration(); known {
-		m.apps.of(label(c.App()), now)[appDuration].histogram.trace(d.Seconds(), traceid.Of(c.Source, c.ID), now)
+		m.apps.of(label(c.App()), now)[appDuration].histogram.trace(d.Seconds(), traceid.Of(c.Source, c.Name()), now)
 	}
 }

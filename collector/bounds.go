@@ -38,8 +38,10 @@ func (b *bounds) take(f track.Fact) {
 		b.tracked.value++
 	case track.ProxyForgotten:
 		b.tracked.value--
-	case track.Untracked:
-		b.untracked[f.Action].value++
+	case track.Received:
+		if f.Outcome == track.Untracked {
+			b.untracked[f.Action].value++
+		}
 	}
 }
 

@@ -24,10 +24,8 @@ func Catalog() []Entry {
 			Name: m.name, Type: strings.ToLower(m.kind.String()), Unit: m.unit, Help: m.help, Labels: m.labels, Buckets: m.buckets,
 		})
 	}
-	NewExporter((*registrar)(&entries), nil, nil)
-	NewStorage((*registrar)(&entries), StorageState{})
+	NewExporter((*registrar)(&entries), ExporterOptions{})
 	NewAccessLists((*registrar)(&entries))
-	NewAccessDefaults((*registrar)(&entries), nil)
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return entries
 }

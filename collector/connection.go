@@ -18,16 +18,16 @@ var upLabel, downLabel = pair("direction", up), pair("direction", down)
 
 // connections counts connections, each once, and what they carried.
 type connections struct {
-	started, takenOver, closed, bytes *metric
-	bounds                            *bounds
-	limit                             *limit
+	started, adopted, closed, bytes *metric
+	bounds                          *bounds
+	limit                           *limit
 }
 
 func newConnections(d *definitions, b *bounds) *connections {
 	f := &connections{
 		started: d.counter("smithproxy_connections_started_total", "connections",
 			"Connections whose start was received.", "source", "transport"),
-		takenOver: d.counter("smithproxy_connections_taken_over_total", "connections",
+		adopted: d.counter("smithproxy_connections_adopted_total", "connections",
 			"Connections that a ping named as open, and of which nothing had been received.", "source"),
 		closed: d.counter("smithproxy_connections_closed_total", "connections",
 			"Connections that are over, by what ended them: stop, rejected, lost or restart.", "source", "policy", "app", "reason"),
@@ -52,7 +52,7 @@ const (
 
 // reasons has the one in front that every kind can have. Without a stop there is no application, so that
 // only connections of none end for the others.
-var reasons = []track.Reason{track.ReasonStop, track.ReasonRejected, track.ReasonLost, track.ReasonRestart}
+var reasons = track.Reasons
 
 func (k kind) reasons() []track.Reason {
 	if k.app == "" || k.app == other {
@@ -63,10 +63,10 @@ func (k kind) reasons() []track.Reason {
 
 type connectionsOf struct {
 	own
-	family    *connections
-	started   map[event.Transport]*series
-	takenOver *series
-	kinds     *capped[kind]
+	family  *connections
+	started map[event.Transport]*series
+	adopted *series
+	kinds   *capped[kind]
 }
 
 func (f *connections) of(p *proxy, now time.Time) member {
@@ -74,7 +74,7 @@ func (f *connections) of(p *proxy, now time.Time) member {
 	for _, t := range []event.Transport{event.TCP, event.TLS, event.UDP, event.Unix} {
 		m.startedBy(t, now)
 	}
-	m.takenOver = m.series(f.takenOver, now)
+	m.adopted = m.series(f.adopted, now)
 	m.kinds = capLabel(&m.own, f.bounds, f.limit, kind{other, other}, now, func(k kind, now time.Time) []*series {
 		policy, app := pair("policy", k.policy), pair("app", k.app)
 		list := []*series{
@@ -105,19 +105,19 @@ func kindOf(c *track.Connection) kind { return kind{event.PolicyText(c.Policy())
 
 func (m *connectionsOf) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {
-	case track.Opened:
+	case track.Started:
 		m.startedBy(f.C.Transport, now).value++
-	case track.TakenOver:
-		m.takenOver.value++
+	case track.Adopted:
+		m.adopted.value++
 	case track.Stopped:
 		list := m.kinds.of(kindOf(f.C), now)
 		list[bytesUp].value += float64(f.C.Stop.BytesUp)
 		list[bytesDown].value += float64(f.C.Stop.BytesDown)
-	case track.Closed:
+	case track.Ended:
 		k := kindOf(f.C)
-		if !slices.Contains(k.reasons(), f.C.Reason) {
+		if !slices.Contains(k.reasons(), f.C.Reason()) {
 			k.app = ""
 		}
-		m.kinds.of(k, now)[closedFor+slices.Index(reasons, f.C.Reason)].value++
+		m.kinds.of(k, now)[closedFor+slices.Index(reasons, f.C.Reason())].value++
 	}
 }

@@ -65,7 +65,10 @@ func (m *entropyOf) take(f track.Fact, now time.Time) {
 	}
 	c := profiled.C
 	st := c.Statistics
-	id := traceid.Of(c.Source, c.ID)
+	if !profiled.Statistics {
+		return
+	}
+	id := traceid.Of(c.Source, c.Name())
 	m.measured(&m.up, st.Up, id, now)
 	m.measured(&m.down, st.Down, id, now)
 	if st.Skew != nil {

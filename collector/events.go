@@ -50,8 +50,9 @@ func (m *eventsOf) take(f track.Fact, _ time.Time) {
 	switch f := f.(type) {
 	case track.Received:
 		m.received[f.Action].value++
-	case track.Duplicate:
-		m.duplicate[f.Action].value++
+		if f.Outcome == track.Repeated {
+			m.duplicate[f.Action].value++
+		}
 	case track.Late:
 		m.late[f.Action].value++
 	}

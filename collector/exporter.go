@@ -13,11 +13,18 @@ type Exporter struct {
 	dropped          *prometheus.CounterVec
 	reloadOK         prometheus.Gauge
 	reloadAt         prometheus.Gauge
+	fallbacks        *AccessDefaults
+	*storeMetrics
 }
 
-// NewExporter returns the exporter's own metrics, registered with r. refusals and drops are the
-// reasons that can come.
-func NewExporter(r prometheus.Registerer, refusals, drops []string) *Exporter {
+// ExporterOptions are the label values that can come, and how the store stands.
+type ExporterOptions struct {
+	Refusals, Fallbacks, DropReasons []string
+	Store                            StoreState
+}
+
+// NewExporter returns the exporter's own metrics, registered with r.
+func NewExporter(r prometheus.Registerer, o ExporterOptions) *Exporter {
 	const prefix = "smithproxy_exporter_"
 	e := &Exporter{
 		refused: counter(prefix+"events_rejected_total",
@@ -33,11 +40,12 @@ func NewExporter(r prometheus.Registerer, refusals, drops []string) *Exporter {
 		reloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "config_last_reload_success_timestamp_seconds",
 			Help: "Unix time of the last time the configuration was loaded."}),
 	}
+	e.fallbacks, e.storeMetrics = NewAccessDefaults(r, o.Fallbacks), newStoreMetrics(r, o.Store)
 	r.MustRegister(e.refused, e.exported, e.failed, e.dropped, e.reloadOK, e.reloadAt)
-	for _, reason := range refusals {
+	for _, reason := range o.Refusals {
 		e.refused.WithLabelValues(reason)
 	}
-	for _, reason := range drops {
+	for _, reason := range o.DropReasons {
 		e.dropped.WithLabelValues(reason)
 	}
 	return e
@@ -69,3 +77,6 @@ func counter(name, help string, labels ...string) *prometheus.CounterVec {
 
 // LoadFailed says that a configuration could not be loaded, and the one before stays in force.
 func (e *Exporter) LoadFailed() { e.reloadOK.Set(0) }
+
+// AccessFallback counts an access-request that was answered with the default verdict, for the reason.
+func (e *Exporter) AccessFallback(reason string) { e.fallbacks.Inc(reason) }

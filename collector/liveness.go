@@ -3,6 +3,7 @@ package collector
 import (
 	"time"
 
+	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/track"
 )
 
@@ -31,6 +32,7 @@ type livenessOf struct {
 	pings, restarts *series
 	// up and lastPing are nil until the proxy pinged or was missed, instance until it is known.
 	up, lastPing, instance *series
+	running                string // the boot id that instance shows
 }
 
 func (f *liveness) of(p *proxy, now time.Time) member {
@@ -42,49 +44,38 @@ func (f *liveness) of(p *proxy, now time.Time) member {
 
 func (m *livenessOf) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {
-	case track.Restored:
-		m.restore(f, now)
-	case track.Pinged:
-		m.pinged(1, f.At, now)
-		m.pings.value++
-	case track.ProxySilent:
-		m.show(0, now)
-	case track.InstanceChanged:
-		if f.Old != "" {
-			m.restarts.value++
+	case track.Received:
+		if f.Action == event.ActionPing {
+			m.pings.value++
 		}
-		m.runs(f.New, now)
+	case track.ProxyRestarted:
+		m.restarts.value++
+	case track.ProxyStatus:
+		m.status(f, now)
 	}
 }
 
-// restore shows a proxy as it was before the exporter was started anew.
-func (m *livenessOf) restore(r track.Restored, now time.Time) {
-	if r.Instance != "" {
-		m.runs(r.Instance, now)
+// status shows how the proxy stands.
+func (m *livenessOf) status(s track.ProxyStatus, now time.Time) {
+	if s.Instance != "" && s.Instance != m.running {
+		m.runs(s.Instance, now)
 	}
-	if r.PingedAt.IsZero() {
+	if !s.PingedAt.IsZero() {
+		if m.lastPing == nil {
+			m.lastPing = m.series(m.family.lastPing, now)
+		}
+		m.lastPing.value = unixSeconds(s.PingedAt)
+	}
+	if s.Unknown {
 		return
 	}
-	up := 1.0
-	if r.Silent {
-		up = 0
-	}
-	m.pinged(up, r.PingedAt, now)
-}
-
-func (m *livenessOf) show(up float64, now time.Time) {
 	if m.up == nil {
 		m.up = m.series(m.family.up, now)
 	}
-	m.up.value = up
-}
-
-func (m *livenessOf) pinged(up float64, at, now time.Time) {
-	m.show(up, now)
-	if m.lastPing == nil {
-		m.lastPing = m.series(m.family.lastPing, now)
+	m.up.value = 0
+	if s.Up {
+		m.up.value = 1
 	}
-	m.lastPing.value = unixSeconds(at)
 }
 
 // runs shows the boot id in force, and none beside it.
@@ -93,7 +84,7 @@ func (m *livenessOf) runs(instance string, now time.Time) {
 		m.instance.drop()
 	}
 	m.instance = m.family.instance.with(now, m.source, pair("instance", label(instance)))
-	m.instance.value = 1
+	m.instance.value, m.running = 1, instance
 }
 
 func (m *livenessOf) drop() {

@@ -32,10 +32,7 @@ func (f *standing) of(p *proxy, now time.Time) member {
 }
 
 func (m *standingOf) take(f track.Fact, _ time.Time) {
-	switch f := f.(type) {
-	case track.ConnectionsActive:
-		m.connections.value = float64(f.Count)
-	case track.NeighborsAlive:
-		m.neighbors.value = float64(f.Count)
+	if s, ok := f.(track.ProxyStatus); ok {
+		m.connections.value, m.neighbors.value = float64(s.Open), float64(s.Neighbors)
 	}
 }

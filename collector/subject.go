@@ -7,44 +7,35 @@ import "smithproxy_exporter/exporter/track"
 func subject(f track.Fact) (source string, spoke bool) {
 	switch f := f.(type) {
 	case track.Received:
-		return f.Source, true
-	case track.Duplicate:
+		if f.Outcome == track.Untracked {
+			return "", false
+		}
 		return f.Source, true
 	case track.ProxyAppeared:
 		return f.Source, true
-	case track.Restored:
-		return f.Source, true
-	case track.Pinged:
-		return f.Source, true
-	case track.InstanceChanged:
+	case track.ProxyRestarted:
 		return f.Source, true
 	case track.NeighborSeen:
-		return f.Source, true
+		return f.Source, !f.Restored
 	case track.ContentSeen:
 		return f.Source, true
-	case track.TakenOver:
+	case track.Adopted:
 		return f.C.Source, true
-	case track.Opened:
+	case track.Started:
 		return f.C.Source, true
 	case track.Stopped:
 		return f.C.Source, true
 	case track.Profiled:
 		return f.C.Source, true
-	case track.Closed:
+	case track.Ended:
 		return f.C.Source, true
 	case track.Late:
 		return f.C.Source, true
-	case track.Recounted:
-		return f.D.Source, true
 	case track.Decided:
 		return f.D.Source, true
 	case track.ProxyForgotten:
 		return f.Source, false
-	case track.ProxySilent:
-		return f.Source, false
-	case track.NeighborsAlive:
-		return f.Source, false
-	case track.ConnectionsActive:
+	case track.ProxyStatus:
 		return f.Source, false
 	}
 	return "", false

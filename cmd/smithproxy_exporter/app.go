@@ -79,7 +79,18 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		versioncollector.NewCollector("smithproxy_exporter"))
 	a.own = collector.NewExporter(registry, collector.ExporterOptions{
-		Refusals: webhook.Refusals, Fallbacks: webhook.Fallbacks, DropReasons: traces.DropReasons, State: a.storeState,
+		Refusals: webhook.Refusals, Fallbacks: webhook.Fallbacks, DropReasons: traces.DropReasons,
+		Store: collector.StoreState{
+			Bytes: func() int64 { return fromStore(a, (*store.Store).Size) },
+			Pending: func() (int, int64) {
+				s := a.store.Load()
+				if s == nil {
+					return 0, 0
+				}
+				return s.Pending()
+			},
+			Oldest: func() time.Time { return fromStore(a, (*store.Store).OldestSpan) },
+		},
 	})
 	options := cfg.CollectorOptions()
 	options.Now = c.now
@@ -205,6 +216,19 @@ func (a *app) webhookURL(secure bool, secret string) string {
 	return scheme + "://" + net.JoinHostPort(host, port) + "/webhook/" + secret
 }
 
+// fromStore asks the store, once it is open.
+func fromStore[T any](a *app, ask func(*store.Store) T) (answer T) {
+	if s := a.store.Load(); s != nil {
+		answer = ask(s)
+	}
+	return answer
+}
+
+// storeMetrics has the spans that the store drops counted with all others.
+type storeMetrics struct{ *collector.Exporter }
+
+func (m storeMetrics) SpansDropped(n int) { m.Exporter.SpansDropped(traces.DroppedFull, n) }
+
 // serve runs until ctx is done, a listener fails, or the exporter cannot start; then it stops in order. The webhook
 // is served first: access-requests are answered once the rules are loaded, events once the state is.
 func (a *app) serve(ctx context.Context) error {
@@ -225,7 +249,7 @@ func (a *app) serve(ctx context.Context) error {
 		a.reloader.Run(ctx, hangups)
 	}()
 	s, err := store.Open(a.flags.storagePath, store.Options{
-		Sync: a.config.Storage.Sync, MaxSize: int64(a.config.Storage.MaxSize), Logger: a.logger, Metrics: a.own, Faults: storeFaults,
+		Sync: a.config.Storage.Sync, MaxSize: int64(a.config.Storage.MaxSize), Logger: a.logger, Metrics: storeMetrics{a.own}, Faults: storeFaults,
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("storage.path: %w", err), a.webhook.Close(), a.web.Close())
@@ -234,7 +258,9 @@ func (a *app) serve(ctx context.Context) error {
 	var sender *traces.Sender
 	if a.spans != nil {
 		sender = traces.NewSender(a.client, s, a.own, a.logger)
-		sender.Start()
+		if err := sender.Start(); err != nil {
+			return errors.Join(fmt.Errorf("otlp: %w", err), a.webhook.Close(), a.web.Close(), s.Close())
+		}
 	}
 	piped := make(chan struct{})
 	go func() {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -25,7 +26,7 @@ import (
 	"smithproxy_exporter/exporter/traceid"
 )
 
-var crashRounds = flag.Int("crash.rounds", 3, "how often TestCrash kills the exporter")
+var crashRounds = flag.Int("crash.rounds", 1, "how often TestCrash kills the exporter")
 
 // TestCrash kills the binary at random moments under the simulator at full speed with all of its faults,
 // and expects a root span of each connection whose start and stop were acknowledged: one, or the very same
@@ -35,13 +36,15 @@ func TestCrash(t *testing.T) {
 		t.Skip("takes a minute")
 	}
 	binary := buildBinary(t)
-	t.Run("steady backend", func(t *testing.T) { crash(t, binary, newReceiver(t), nil) })
-	t.Run("failing backend", func(t *testing.T) {
-		backend := newReceiver(t)
-		fail := &failing{random: rand.New(rand.NewPCG(*simSeed, 1))}
-		backend.refuse = fail.refuse
-		crash(t, binary, backend, fail)
-	})
+	for _, generation := range fleet.Generations {
+		t.Run(fmt.Sprint("steady backend, ", generation), func(t *testing.T) { crash(t, binary, generation, newReceiver(t), nil) })
+		t.Run(fmt.Sprint("failing backend, ", generation), func(t *testing.T) {
+			backend := newReceiver(t)
+			fail := &failing{random: rand.New(rand.NewPCG(*simSeed, 1))}
+			backend.refuse = fail.refuse
+			crash(t, binary, generation, backend, fail)
+		})
+	}
 }
 
 // failing makes a backend answer errors at random, and sometimes nothing but errors for a while.
@@ -199,11 +202,11 @@ func playFleet(t *testing.T, cfg fleet.Config) (report func() *fleet.Report) {
 	}
 }
 
-func crash(t *testing.T, binary string, backend *receiver, fail *failing) {
+func crash(t *testing.T, binary string, generation fleet.Generation, backend *receiver, fail *failing) {
 	c := newCrashed(t, binary, backend)
 	c.start()
 	defer c.end()
-	cfg := crashFleet("http://" + c.webhook + "/webhook/" + secret)
+	cfg := crashFleet("http://"+c.webhook+"/webhook/"+secret, generation)
 	report := playFleet(t, cfg)
 	random := rand.New(rand.NewPCG(*simSeed, 0))
 	for range *crashRounds {
@@ -228,8 +231,8 @@ func (c *crashed) settled() bool {
 	return strings.Contains(closing, `"connections": []`) && strings.Contains(metrics, "\nsmithproxy_exporter_spans_pending 0\n")
 }
 
-func crashFleet(url string) fleet.Config {
-	cfg := fleetConfig()
+func crashFleet(url string, generation fleet.Generation) fleet.Config {
+	cfg := fleetOf(generation)
 	cfg.URL, cfg.Seed = url, *simSeed
 	cfg.MaxSpeed = true
 	cfg.Form = fleet.FormMixed

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/common/version"
@@ -35,7 +36,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	logger := promslog.New(&flags.log)
 	cfg, err := config.Load(flags.configFile)
 	if err != nil {
-		logger.Error("Configuration cannot be used", "err", err)
+		logger.Error("Invalid configuration", "err", err)
 		return 1
 	}
 	if flags.configCheck || command == commandAccess {
@@ -49,7 +50,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	app, err := open(ctx, flags, cfg, logger)
 	if err != nil {
-		logger.Error("Cannot start", "err", err)
+		logger.Error("Failed to start", "err", err)
 		return 1
 	}
 	if err := app.serve(ctx); err != nil {
@@ -65,7 +66,7 @@ func verify(f flags, command string, cfg config.Config, stdout, stderr io.Writer
 	switch {
 	case err != nil:
 	case command == commandAccess:
-		err = f.check.run(set, wallClock(), stdout)
+		err = f.check.run(set, time.Now(), stdout)
 	default:
 		fmt.Fprintln(stdout, "configuration is valid")
 	}

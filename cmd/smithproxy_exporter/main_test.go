@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"log/slog"
 	"math/big"
 	"net"
@@ -81,7 +80,7 @@ func TestGeneratedSecretIsLoggedOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(a.webhookListener.Close(), a.storage.close()); err != nil {
+		if err := a.webhookListener.Close(); err != nil {
 			t.Fatal(err)
 		}
 		kept, err := os.ReadFile(filepath.Join(storage, "webhook-secret"))

@@ -269,17 +269,20 @@ func (o *outage) metric(name string, labels ...string) int {
 	return int(parseMetrics(o.t, exposition).sum(name, labels...))
 }
 
-// rss is the resident memory of the binary in bytes (VmRSS of proc_pid_status(5)).
-func (o *outage) rss() int {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", o.command.Process.Pid))
+func (o *outage) rss() int { return resident(o.t, o.command.Process) }
+
+// resident is the resident memory of a process in bytes (VmRSS of proc_pid_status(5)).
+func resident(t *testing.T, p *os.Process) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid))
 	if err != nil {
-		o.t.Error(err)
+		t.Error(err)
 		return 0
 	}
 	_, after, _ := strings.Cut(string(status), "VmRSS:")
 	kib, err := strconv.Atoi(strings.Fields(after)[0])
 	if err != nil {
-		o.t.Error(err)
+		t.Error(err)
 	}
 	return kib << 10
 }

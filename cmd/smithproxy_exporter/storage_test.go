@@ -82,12 +82,15 @@ func TestRestartKeepsConnections(t *testing.T) {
 func TestSecondExporterOnOneStorage(t *testing.T) {
 	storage := t.TempDir()
 	startExporter(t, []string{"--storage.path=" + storage}, nil)
-	f, _, err := parse([]string{"--webhook.listen-address=127.0.0.1:0", "--storage.path=" + storage})
+	f, _, err := parse([]string{"--webhook.listen-address=127.0.0.1:0", "--web.listen-address=127.0.0.1:0", "--storage.path=" + storage})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = openAt(t.Context(), f, config.Default(), slog.New(slog.DiscardHandler), realClock)
-	if err == nil || !strings.Contains(err.Error(), storage) || !errors.Is(err, store.ErrLocked) {
+	second, err := openAt(t.Context(), f, config.Default(), slog.New(slog.DiscardHandler), realClock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.serve(t.Context()); !errors.Is(err, store.ErrLocked) || !strings.Contains(err.Error(), storage) {
 		t.Errorf("a second exporter on %s: %v", storage, err)
 	}
 }

@@ -21,7 +21,7 @@ func newPipeline(m *metrics, sinks ...track.Sink) *pipeline.Pipeline {
 
 func openStore(t *testing.T, path string, faults func(op, path string) error) *store.Store {
 	t.Helper()
-	s, err := store.Open(path, store.Options{MaxSize: store.MinSize, Logger: slog.New(slog.DiscardHandler), Faults: faults})
+	s, err := store.Open(path, store.Options{MaxSize: store.MinMaxSize, Logger: slog.New(slog.DiscardHandler), Faults: faults})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ type metrics struct {
 func (m *metrics) Unsaved(events int) { m.mu.Lock(); m.unsaved += events; m.mu.Unlock() }
 func (m *metrics) Behind(b bool)      { m.mu.Lock(); m.behind = b; m.mu.Unlock() }
 
-func (m *metrics) Loaded(records int, _ time.Duration) {
+func (m *metrics) Restored(records int, _ time.Duration) {
 	m.mu.Lock()
 	m.records = records
 	m.mu.Unlock()

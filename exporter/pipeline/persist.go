@@ -120,7 +120,7 @@ func (p *Pipeline) load() {
 	if errors.Is(err, store.ErrBehind) {
 		p.fallBehind()
 	}
-	p.Metrics.Loaded(records, time.Since(began))
+	p.Metrics.Restored(records, time.Since(began))
 	p.clock.base++ // above all that was stored
 	p.tracker.Resume(p.clock.instant(now))
 	p.tracker.Publish()
@@ -148,7 +148,7 @@ func (p *Pipeline) commit(events int) {
 		p.Spans.Encoded(func(encoded []byte, spans int) { s.batch.AddSpans(encoded, spans) })
 	}
 	at := p.clock.instant(p.Now())
-	if s.clockAt < 0 || !s.batch.Empty() || at.Mono-s.clockAt >= clockEvery {
+	if s.clockAt < 0 || s.batch.Len() > 0 || at.Mono-s.clockAt >= clockEvery {
 		s.batch.Put(store.Kind(track.KindTracker), "", "", p.tracker.EncodeClock(at))
 		s.clockAt = at.Mono
 	}
@@ -158,7 +158,7 @@ func (p *Pipeline) commit(events int) {
 // write commits the batch, if there is anything in it.
 func (p *Pipeline) write(events int) {
 	s := &p.saved
-	if s.batch.Empty() {
+	if s.batch.Len() == 0 {
 		return
 	}
 	if err := p.store.Commit(&s.batch); err != nil {

@@ -47,8 +47,8 @@ type Metrics interface {
 	Unsaved(events int)
 	// Behind is whether the store misses changes.
 	Behind(bool)
-	// Loaded records brought the state back at the start.
-	Loaded(records int, took time.Duration)
+	// Restored records brought the state back at the start.
+	Restored(records int, took time.Duration)
 }
 
 // Config is what a pipeline is made of.
