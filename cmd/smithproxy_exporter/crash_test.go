@@ -23,7 +23,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"smithproxy_exporter/cmd/internal/fleet"
-	"smithproxy_exporter/exporter/traceid"
 )
 
 var crashRounds = flag.Int("crash.rounds", 1, "how often TestCrash kills the exporter")

@@ -89,7 +89,7 @@ func (t *Tracker) wake(p *proxy, c *Connection, now Instant) {
 			p.missedInfos, p.dirty = p.missedInfos+1, true
 			t.mark(p)
 		}
-		if p.shutdown.silent() && p.shutdown.covers(c) {
+		if p.shutdown.silent(p.open) && p.shutdown.covers(c) {
 			t.move(p, c, inShutdown, now)
 		}
 		t.move(p, c, inGraceOver, now)

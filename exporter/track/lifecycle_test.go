@@ -232,6 +232,18 @@ func TestShutdown(t *testing.T) {
 			begin(w, 5)
 			infos(w, 5)
 		}, map[Reason]int{ReasonRestart: 5}},
+		"infos of both, and silence": {func(w *world) {
+			begin(w, 2)
+			infos(w, 2)
+		}, map[Reason]int{ReasonRestart: 2}},
+		"infos of two of five, and silence": {func(w *world) {
+			begin(w, 5)
+			infos(w, 2)
+		}, map[Reason]int{ReasonLost: 2}},
+		"the info of the only one, and silence": {func(w *world) {
+			begin(w, 1)
+			infos(w, 1)
+		}, map[Reason]int{ReasonLost: 1}},
 		"another boot, and then infos": {func(w *world) {
 			begin(w, 5)
 			w.ping("Proxy-B2")

@@ -14,7 +14,7 @@ type shutdown struct {
 }
 
 const (
-	// shutdownInfos is how many infos without stops are "many".
+	// shutdownInfos is how many infos without stops are "many"; two are, when nothing is open any more.
 	shutdownInfos = 3
 	// shutdownGap is the longest pause within a row, and by how much stragglers of other events can follow
 	// it. Measured: infos within a second, and events that are overtaken by up to 37 ms.
@@ -40,8 +40,12 @@ func (s *shutdown) alive(at time.Duration) (contradicts bool) {
 	return before
 }
 
-// silent reports whether many infos came without stops, and nothing else since.
-func (s *shutdown) silent() bool { return s.infos >= shutdownInfos && s.other <= s.last+shutdownGap }
+// silent reports whether many infos came without stops, and nothing else since. open is how many connections of the
+// proxy are.
+func (s *shutdown) silent(open int) bool {
+	many := s.infos >= shutdownInfos || s.infos > 1 && open == 0
+	return many && s.other <= s.last+shutdownGap
+}
 
 // beforeRestart reports, once another boot id is seen, whether the boot before it was shut down: many infos came
 // without stops, or infos without stops were the last that it sent.
