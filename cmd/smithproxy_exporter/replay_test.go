@@ -91,7 +91,7 @@ func golden(t *testing.T, name, got string) {
 }
 
 // untold are the metrics that depend on the build, the disk and how fast the machine is.
-var untold = regexp.MustCompile(`^smithproxy_exporter_(build_info|journal_|outbox_|replay_|spans_pending|spans_oldest_|spans_exported_)`)
+var untold = regexp.MustCompile(`^smithproxy_exporter_(build_info|store_|spans_pending|spans_oldest_|spans_exported_)`)
 
 // told is what an exposition says about smithproxy: without the series that are still at 0, and without
 // what is untold.
@@ -198,6 +198,9 @@ func checkTraces(t *testing.T, spans []received) {
 		id, ok := values(s.GetAttributes())["smithproxy.connection.id"].(string)
 		if !ok {
 			continue
+		}
+		if n, ok := values(s.GetAttributes())["smithproxy.connection.ordinal"].(int64); ok {
+			id = fmt.Sprintf("%s#%d", id, n)
 		}
 		want := traceid.Of(s.resource["service.instance.id"].(string), id)
 		if s.traceID() != want.TraceString() || s.spanID() != want.SpanString() {

@@ -13,6 +13,7 @@ import (
 // What the semantic conventions have no stable name for.
 const (
 	keyConnection     attribute.Key = "smithproxy.connection.id"
+	keyOrdinal        attribute.Key = "smithproxy.connection.ordinal"
 	keyInstance       attribute.Key = "smithproxy.instance.id"
 	keySession        attribute.Key = "smithproxy.session"
 	keyPolicy         attribute.Key = "smithproxy.policy"
@@ -56,6 +57,9 @@ func (a *attributes) text(key attribute.Key, value string) {
 func connectionAttributes(c *track.Connection) attributes {
 	a := make(attributes, 0, 32)
 	a.add(keyConnection.String(c.ID))
+	if c.N > 1 {
+		a.add(keyOrdinal.Int(int(c.N)))
+	}
 	a.text(keyInstance, c.Instance())
 	a.text(keySession, c.Label)
 	a.text(keyReason, string(c.Reason()))

@@ -15,7 +15,7 @@ func (t *Tracker) Decide(d Decision, past *Past) {
 		t.emit(Received{Source: d.Source, Action: event.ActionAccess, Outcome: Untracked})
 		return
 	}
-	p.dirty = p.shutdown.alive(at.Mono) || p.dirty
+	p.dirty = p.shutdown.alive() || p.dirty
 	d.Label = event.Cut(d.Label, t.opts.Limits.TextBytes)
 	d.Requests = 1
 	outcome := Applied

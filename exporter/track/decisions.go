@@ -3,6 +3,8 @@ package track
 import (
 	"slices"
 	"time"
+
+	"smithproxy_exporter/exporter/event"
 )
 
 // decisions are the access decisions of one proxy, and join each with its connection:
@@ -15,6 +17,7 @@ import (
 //     say. A connection that had another decision by its label gives that back.
 //   - Repeats. A second request with the same label is a repeat, and counts once: a 2025 proxy asks twice
 //     over SOCKS, and any proxy may ask again when the answer did not arrive.
+//     QUIC streams have the label of their QUIC connection, and each asks for itself.
 //   - Doubt. In transparent mode a second request can also be of a client that takes the same port again
 //     at once: it counts as a repeat, and stays to be matched. When a connection turns out to have it, by
 //     its start or by its echo, it is counted after all (Decided with Corrected).
@@ -94,8 +97,12 @@ func (ds *decisions) record(d *Decision) (r repeated, of *Connection) {
 
 func (ds *decisions) has(d *Decision) bool { _, ok := ds.pending[d]; return ok }
 
-// earlier returns the decision that d only repeats.
+// earlier returns the decision that d only repeats. The streams of a QUIC connection share its label, and each asks
+// once.
 func (ds *decisions) earlier(d *Decision) (*Decision, *Connection) {
+	if d.Session().Transport() == event.QUIC {
+		return nil, nil
+	}
 	if o := ds.find(d.Label); o != nil && !o.Doubtful {
 		return o, nil
 	}

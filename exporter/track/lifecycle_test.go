@@ -249,6 +249,12 @@ func TestShutdown(t *testing.T) {
 			w.ping("Proxy-B2")
 			infos(w, 5)
 		}, map[Reason]int{ReasonRestart: 5}},
+		"infos of some, then an event, and another boot": {func(w *world) {
+			begin(w, 5)
+			infos(w, 3)
+			w.startAs(id(7), as(7))
+			w.ping("Proxy-B2")
+		}, map[Reason]int{ReasonLost: 3, ReasonRestart: 3}},
 		"infos of some, and another boot": {func(w *world) {
 			begin(w, 5)
 			infos(w, 3)
@@ -300,7 +306,7 @@ func TestShutdown(t *testing.T) {
 				got := map[Reason]int{}
 				for _, c := range w.finished {
 					got[c.Reason()]++
-					if end, estimated := c.End(); c.Reason() == ReasonRestart && (!estimated || c.alive.IsZero() && !end.Equal(epoch)) {
+					if end, estimated := c.End(); c.Reason() == ReasonRestart && (!estimated || c.alive.IsZero() && !end.Equal(c.started.Time())) {
 						t.Errorf("%s ends at %v (estimated %v), want when it was last known to be alive", c.ID, end, estimated)
 					}
 				}

@@ -105,14 +105,15 @@ func (t *Tracker) seeInstance(p *proxy, instance string) {
 	p.resync.want()
 	// Its policies can be others now.
 	p.sendsInfo, p.missedInfos = false, 0
-	t.later(&restartTask{p: p, shutdown: p.shutdown})
+	t.later(&restartTask{p: p, planned: p.shutdown.beforeRestart(p.open), shutdown: p.shutdown})
 	p.shutdown = shutdown{}
 }
 
 // restartTask closes the connections of boot ids that are no longer in force.
 type restartTask struct {
 	p        *proxy
-	shutdown shutdown // how the boot before ended
+	planned  bool     // the boot before was shut down
+	shutdown shutdown // as it was then
 	serial   uint64
 }
 
@@ -122,7 +123,7 @@ func (r *restartTask) step(t *Tracker, at Instant) (more bool) {
 		case !r.p.isRetired(c.Instance()):
 		case c.State == StateOpen:
 			t.move(r.p, c, inRestart, at)
-		case r.shutdown.beforeRestart() && r.shutdown.covers(c):
+		case r.planned && r.shutdown.covers(c):
 			t.move(r.p, c, inShutdown, at)
 		}
 	})

@@ -3,21 +3,18 @@ package track
 import "time"
 
 // shutdown recognises that a proxy was shut down in an orderly way. A 2025 proxy that gets SIGTERM sends
-// connection-info for all its connections, about 10 s later, and no stops. A single info without its stop is
-// a stop that got lost; many in a row, after which the proxy says nothing else or comes back with another boot
-// id, are a shutdown.
+// connection-info for all its connections, about 10 s later, and no stops. A single info without its stop is a stop
+// that got lost; a row of them, after which the proxy says nothing else or comes back with another boot id, is a
+// shutdown. Any other event ends the row: the proxy runs.
 type shutdown struct {
 	infos       int           // in a row, without their stops
 	first, last time.Duration // when the first and the latest of them came
-	// other is when the latest event came that a proxy that is shut down does not send.
-	other time.Duration
 }
 
 const (
-	// shutdownInfos is how many infos without stops are "many"; two are, when nothing is open any more.
+	// shutdownInfos is how many infos without stops are "many"; fewer are, when nothing is open any more.
 	shutdownInfos = 3
-	// shutdownGap is the longest pause within a row, and by how much stragglers of other events can follow
-	// it. Measured: infos within a second, and events that are overtaken by up to 37 ms.
+	// shutdownGap is the longest pause within a row. Measured: all infos within a second.
 	shutdownGap = 5 * time.Second
 )
 
@@ -33,24 +30,21 @@ func (s *shutdown) info(at time.Duration) {
 // matched notes that the stop came after all.
 func (s *shutdown) matched() { s.infos = max(0, s.infos-1) }
 
-// alive notes an event of a proxy that runs, and reports whether that contradicts a shutdown.
-func (s *shutdown) alive(at time.Duration) (contradicts bool) {
-	before := s.infos > 0 && s.other <= s.last
-	s.other = max(s.other, at)
-	return before
+// alive notes an event of a proxy that runs, and reports whether that ended a row.
+func (s *shutdown) alive() (ended bool) {
+	ended = s.infos > 0
+	s.infos = 0
+	return ended
 }
 
-// silent reports whether many infos came without stops, and nothing else since. open is how many connections of the
-// proxy are.
-func (s *shutdown) silent(open int) bool {
-	many := s.infos >= shutdownInfos || s.infos > 1 && open == 0
-	return many && s.other <= s.last+shutdownGap
-}
+// silent reports, once nothing else came for the grace period, whether many infos came without stops. open is how many
+// connections of the proxy are.
+func (s *shutdown) silent(open int) bool { return s.infos >= shutdownInfos || s.infos > 1 && open == 0 }
 
-// beforeRestart reports, once another boot id is seen, whether the boot before it was shut down: many infos came
-// without stops, or infos without stops were the last that it sent.
-func (s *shutdown) beforeRestart() bool {
-	return s.infos >= shutdownInfos || s.infos > 0 && s.other < s.first
+// beforeRestart reports, once another boot id is seen, whether infos without stops were the last that the boot before it
+// sent, and many.
+func (s *shutdown) beforeRestart(open int) bool {
+	return s.infos >= shutdownInfos || s.infos > 0 && open == 0
 }
 
 // covers reports whether the connection waits for its stop since the row of infos.

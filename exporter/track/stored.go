@@ -46,7 +46,7 @@ type proxyState struct {
 	DownAt      time.Duration    `cbor:"9,keyasint,omitempty"`
 	SendsInfo   bool             `cbor:"10,keyasint,omitempty"`
 	MissedInfos int              `cbor:"11,keyasint,omitempty"`
-	Shutdown    [4]time.Duration `cbor:"12,keyasint"`
+	Shutdown    [3]time.Duration `cbor:"12,keyasint"`
 }
 
 type neighborState struct {
@@ -76,7 +76,7 @@ func (p *proxy) state() proxyState {
 		Instance: p.instance, Retired: p.retired, AppearedAt: p.appearedAt, HeardAt: p.heardAt,
 		Pinged: pair(p.ping.last), PingsSince: p.ping.since, Down: p.ping.down, Known: p.ping.known, DownAt: p.ping.downAt,
 		SendsInfo: p.sendsInfo, MissedInfos: p.missedInfos,
-		Shutdown: [4]time.Duration{time.Duration(p.shutdown.infos), p.shutdown.first, p.shutdown.last, p.shutdown.other},
+		Shutdown: [3]time.Duration{time.Duration(p.shutdown.infos), p.shutdown.first, p.shutdown.last},
 	}
 }
 
@@ -133,7 +133,7 @@ func (t *Tracker) restoreProxy(source string, record []byte) error {
 	p.instance, p.retired, p.appearedAt, p.heardAt = s.Instance, s.Retired, s.AppearedAt, s.HeardAt
 	p.ping = pings{last: instant(s.Pinged), since: s.PingsSince, down: s.Down, known: s.Known, downAt: s.DownAt}
 	p.sendsInfo, p.missedInfos = s.SendsInfo, s.MissedInfos
-	p.shutdown = shutdown{infos: int(s.Shutdown[0]), first: s.Shutdown[1], last: s.Shutdown[2], other: s.Shutdown[3]}
+	p.shutdown = shutdown{infos: int(s.Shutdown[0]), first: s.Shutdown[1], last: s.Shutdown[2]}
 	if !p.ping.last.IsZero() {
 		t.neverPinged--
 	}

@@ -75,7 +75,7 @@ func (t *Tracker) Apply(ev event.Event, at Instant, past *Past) (ask bool) {
 	case event.Ping:
 		t.ping(p, m, at)
 	case event.Neighbor:
-		p.dirty = p.shutdown.alive(at.Mono) || p.dirty
+		p.dirty = p.shutdown.alive() || p.dirty
 		t.neighbor(p, m, at)
 	case event.Content:
 		t.emit(ContentSeen{Source: ev.Source, Side: m.Side, Bytes: m.Bytes})
@@ -100,7 +100,7 @@ func (t *Tracker) mark(p *proxy) {
 // ping notes a sign of life, and what it lists.
 func (t *Tracker) ping(p *proxy, m event.Ping, at Instant) {
 	t.seeInstance(p, m.Instance)
-	p.dirty = p.shutdown.alive(at.Mono) || p.dirty
+	p.dirty = p.shutdown.alive() || p.dirty
 	if p.ping.last.IsZero() {
 		t.neverPinged--
 	}
@@ -144,7 +144,7 @@ func (t *Tracker) connection(p *proxy, ev event.Event, at Instant, past *Past) (
 	_, isInfo := ev.Payload.(event.Info)
 	switch {
 	case !isInfo:
-		p.dirty = p.shutdown.alive(at.Mono) || p.dirty
+		p.dirty = p.shutdown.alive() || p.dirty
 	case !p.sendsInfo:
 		p.sendsInfo, p.dirty = true, true
 	}
