@@ -26,7 +26,7 @@ func TestAccessRules(t *testing.T) {
 	sink.Take(track.Decided{D: trial, Repeat: true})
 	sink.UseAccessRules(AccessRules{Answers: []AccessAnswer{{"reject", "new"}, {"accept", "default"}}, DryRuns: []string{"other"}})
 	sink.Take(track.ProxyAppeared{Source: "b"})
-	sink.Take(track.Recounted{D: trial})
+	sink.Take(track.Decided{D: trial, Corrected: true})
 	sink.Take(track.Decided{D: old}) // it was answered before the reload
 	want := `
 # HELP smithproxy_access_dry_run_rejects_total Connections that would have been rejected if the rule was not on trial.

@@ -18,11 +18,11 @@ func BenchmarkScrape(b *testing.B) {
 	for i := range 50 {
 		for j := range 110 {
 			c := &track.Connection{
-				Source: fmt.Sprintf("edge-%d", i), ID: fmt.Sprint(j), StartedAt: epoch, StoppedAt: epoch, Reason: track.ReasonStop,
+				Source: fmt.Sprintf("edge-%d", i), ID: fmt.Sprint(j), State: track.StateClosing, Cause: track.CauseStop,
 				Stop: &event.Stop{Policy: &j, SNI: fmt.Sprintf("host-%d.example.com", j), App: fmt.Sprint("app-", j), Signatures: []string{fmt.Sprint("signature-", j)}},
 			}
 			sink.Take(track.Stopped{C: c})
-			sink.Take(track.Closed{C: c})
+			sink.Take(track.Ended{C: c})
 			sink.Take(track.NeighborSeen{Source: c.Source, Address: fmt.Sprintf("10.0.0.%d", j)})
 		}
 	}

@@ -238,7 +238,7 @@ func TestSourcesOfOneLabel(t *testing.T) {
 	w := newWorld(t, 2)
 	for _, source := range []string{"a\x00", "a\x01", "a\x00"} {
 		w.sink.Take(track.ProxyAppeared{Source: source})
-		w.sink.Take(track.Pinged{Source: source, At: w.now})
+		w.sink.Take(track.Received{Source: source, Action: event.ActionPing})
 	}
 	w.shows("smithproxy_pings_total", `{source="a`+"\ufffd"+`"} 3`)
 	w.sink.Take(track.ProxyForgotten{Source: "a\x00"})

@@ -84,10 +84,10 @@ func unitOf(name string) string {
 			return unit
 		}
 	}
-	if strings.HasSuffix(name, "_successful") {
+	if strings.HasSuffix(name, "_successful") || strings.HasSuffix(name, "_behind") {
 		return "0 or 1"
 	}
-	for _, counted := range []string{"events", "spans", "faults", "entries", "requests"} {
+	for _, counted := range []string{"events", "spans", "errors", "records", "requests", "damaged"} {
 		if slices.Contains(strings.Split(name, "_"), counted) {
 			return counted
 		}

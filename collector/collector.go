@@ -48,9 +48,10 @@ func DefaultOptions() Options {
 // sweepEvery is how often what is over goes when nobody scrapes.
 const sweepEvery = 10 * time.Second
 
-// Sink feeds facts to the families, and is a prometheus.Gatherer of what comes of them. Take is called
-// from one goroutine, Gather from any. One lock is around both, so that a scrape sees all that came of a
-// fact or nothing, and a series cannot go while it moves.
+// Sink feeds facts to the families, and is a prometheus.Gatherer of what comes of them. Take is called from one
+// goroutine, Gather from any. One lock is around both, and a scrape takes it for a step at a time: Take waits for half a
+// millisecond at most. Each series is consistent in itself, histograms included; two series may be of moments that
+// are some milliseconds apart.
 type Sink struct {
 	now    func() time.Time
 	expiry time.Duration
@@ -67,6 +68,8 @@ type Sink struct {
 	// byLabel has the same proxies by label; sources that differ in what no label can hold share one.
 	byLabel map[string]*proxy
 	sweptAt time.Time
+	// sweeping are the proxies that have not been swept since.
+	sweeping []*proxy
 }
 
 // family is a group of metrics that the same facts move.
@@ -105,6 +108,7 @@ func New(o Options) *Sink {
 		newServerNames(d, s.bounds, o.RegisteredDomain),
 		newSignatures(d, s.bounds),
 		newEntropy(d, o.Expiry),
+		newSinkhole(d),
 		s.access,
 		newContent(d),
 	}
@@ -145,8 +149,10 @@ func (s *Sink) Take(f track.Fact) {
 	for _, m := range p.passing {
 		m.take(f, now)
 	}
-	if now.Sub(s.sweptAt) >= sweepEvery {
-		s.sweep(now)
+	if len(s.sweeping) > 0 {
+		s.sweepOne(now)
+	} else if now.Sub(s.sweptAt) >= sweepEvery {
+		s.beginSweep(now)
 	}
 }
 
@@ -188,35 +194,61 @@ func drop(members []member) {
 	}
 }
 
-// sweep lets go what is over.
-func (s *Sink) sweep(now time.Time) {
+// beginSweep has what is over let go, a proxy at a time.
+func (s *Sink) beginSweep(now time.Time) {
 	s.sweptAt = now
+	s.sweeping = s.sweeping[:0]
 	for _, p := range s.byLabel {
-		if p.passing != nil && now.Sub(p.movedAt) >= s.expiry {
-			drop(p.passing)
-			p.passing = nil
-		}
-		for _, m := range p.passing {
-			m.sweep(now)
-		}
+		s.sweeping = append(s.sweeping, p)
 	}
-	for _, m := range s.metrics {
-		m.settle()
+}
+
+// sweepOne lets go what is over of the next proxy.
+func (s *Sink) sweepOne(now time.Time) {
+	last := len(s.sweeping) - 1
+	p := s.sweeping[last]
+	s.sweeping[last] = nil
+	s.sweeping = s.sweeping[:last]
+	if s.byLabel[p.label] != p {
+		return
+	}
+	if p.passing != nil && now.Sub(p.movedAt) >= s.expiry {
+		drop(p.passing)
+		p.passing = nil
+	}
+	for _, m := range p.passing {
+		m.sweep(now)
 	}
 }
 
 // Gather returns the metrics as they stand, in order, each as a value of its own. It does not fail.
 func (s *Sink) Gather() ([]*dto.MetricFamily, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sweep(s.now())
+	s.locked(func(now time.Time) bool { s.beginSweep(now); return false })
+	s.locked(func(now time.Time) bool {
+		if len(s.sweeping) > 0 {
+			s.sweepOne(now)
+		}
+		return len(s.sweeping) > 0
+	})
 	families := make([]*dto.MetricFamily, 0, len(s.metrics))
 	for _, m := range s.metrics {
-		if f := m.family(); f != nil {
-			families = append(families, f)
+		var g *gathered
+		s.locked(func(time.Time) bool { g = m.gather(); return false })
+		if g != nil {
+			s.locked(func(time.Time) bool { return g.step() })
+			families = append(families, g.family())
 		}
 	}
 	return families, nil
+}
+
+// locked calls a step with the lock until it returns false, and lets others have the lock in between.
+func (s *Sink) locked(step func(now time.Time) (more bool)) {
+	for more := true; more; {
+		s.mu.Lock()
+		more = step(s.now())
+		s.mu.Unlock()
+	}
 }
 
 // Gatherers are gatherers of different metrics. prometheus.Gatherers would look whether they are

@@ -2,8 +2,11 @@ package collector
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,8 +51,17 @@ func newWorldOf(t *testing.T, change func(*Options)) *world {
 // wait lets time pass.
 func (w *world) wait(d time.Duration) {
 	w.now = w.now.Add(d)
-	w.tracker.Advance(w.now)
+	w.advance()
 }
+
+func (w *world) advance() {
+	for w.tracker.Advance(instant(w.now)) {
+	}
+	w.tracker.Flush()
+}
+
+// instant is a time by the clock of the tests; the exporter has been running for an hour at epoch.
+func instant(at time.Time) track.Instant { return track.At(at, time.Hour+at.Sub(epoch)) }
 
 // Gather does with the sink what a registry does with its collectors: it finds what is inconsistent.
 func (w *world) Gather() ([]*dto.MetricFamily, error) {
@@ -71,7 +83,8 @@ func (w *world) shows(metric string, want ...string) {
 }
 
 func (w *world) send(action event.Action, id string, payload any) {
-	w.tracker.Apply(event.Event{Action: action, Source: "edge-1", ID: id, Payload: payload}, w.now)
+	w.tracker.Apply(event.Event{Action: action, Source: "edge-1", ID: id, Payload: payload}, instant(w.now), nil)
+	w.tracker.Flush()
 }
 
 // connection starts, stops and profiles one.
@@ -139,8 +152,9 @@ func TestExposition(t *testing.T) {
 	w.send(event.ActionContent, "Proxy-A1-OID-2", event.Content{Side: "R", Bytes: 42})
 	w.tracker.Decide(track.Decision{
 		Source: "edge-1", Label: "tcp_10.0.0.1:7+tcp_10.0.0.2:8", Policy: -1, Verdict: event.Accept, Rule: "default",
-		Received: w.now, Answered: w.now.Add(80 * time.Microsecond),
-	})
+		Received: w.now, Mono: instant(w.now).Mono, Answered: w.now.Add(80 * time.Microsecond),
+	}, nil)
+	w.tracker.Flush()
 	w.golden("exposition")
 	problems, err := testutil.GatherAndLint(w)
 	if err != nil {
@@ -158,7 +172,7 @@ func TestForgottenProxyLeavesNothing(t *testing.T) {
 	w := newWorld(t, 10)
 	w.send(event.ActionPing, "", event.Ping{Instance: "Proxy-A1"})
 	w.connection("Proxy-A1-OID-1", event.Stop{TLS: true, SNI: "example.com"})
-	w.tracker.Advance(w.now.Add(track.DefaultOptions().ForgetAfter + time.Hour))
+	w.wait(track.DefaultOptions().ForgetAge + time.Hour)
 	if text := w.exposition(); strings.Contains(text, "edge-1") {
 		t.Errorf("series of a forgotten proxy are left:\n%s", text)
 	}
@@ -217,52 +231,54 @@ func TestLabel(t *testing.T) {
 	}
 }
 
-func BenchmarkConnection(b *testing.B) {
-	sink := New(DefaultOptions())
+// factsOf are those of a whole connection.
+func factsOf() (facts []track.Fact) {
+	tracker := track.New(track.DefaultOptions(), func(f track.Fact) { facts = append(facts, f) })
 	skew, policy := 0.5, 2
-	c := &track.Connection{
-		Source: "edge-1", ID: "Proxy-A1-OID-FEE9B109FF3D", StartedAt: epoch, StoppedAt: epoch.Add(time.Second),
-		Transport: event.TLS, Reason: track.ReasonStop,
-		Stop: &event.Stop{
-			Policy: &policy, BytesUp: 1, BytesDown: 2, TLS: true, SNI: "www.example.com", App: "http2",
+	const id, session = "Proxy-A1-OID-FEE9B109FF3D", "ssli_10.0.0.1:40000+ssli_10.0.0.2:443"
+	for i, payload := range []any{
+		event.Start{Session: session},
+		event.Stop{
+			Session: session, Policy: &policy, BytesUp: 1, BytesDown: 2, TLS: true, SNI: "www.example.com", App: "http2",
 			Signatures: []string{"www/http2/start"},
 		},
-		Statistics: &event.Statistics{Up: &event.Entropy{Bits: 5}, Down: &event.Entropy{Bits: 6}, Skew: &skew},
+		event.Info{Statistics: &event.Statistics{Up: &event.Entropy{Bits: 5}, Down: &event.Entropy{Bits: 6}, Skew: &skew}},
+	} {
+		action := []event.Action{event.ActionStart, event.ActionStop, event.ActionInfo}[i]
+		tracker.Apply(event.Event{Action: action, Source: "edge-1", ID: id, Payload: payload}, instant(epoch.Add(time.Duration(i)*time.Second)), nil)
+		tracker.Flush()
 	}
-	source := c.Source
+	return facts
+}
+
+func BenchmarkConnection(b *testing.B) {
+	sink := New(DefaultOptions())
+	facts := factsOf()
 	b.ReportAllocs()
 	for b.Loop() {
-		// Made anew, as the tracker does it: some of the allocations are these.
-		for _, f := range []track.Fact{
-			track.Received{Source: source, Action: event.ActionStart}, track.ConnectionsActive{Source: source, Count: 1}, track.Opened{C: c},
-			track.Received{Source: source, Action: event.ActionStop}, track.Stopped{C: c}, track.ConnectionsActive{Source: source}, track.Closed{C: c},
-			track.Received{Source: source, Action: event.ActionInfo}, track.Profiled{C: c}, track.Finished{C: c},
-		} {
+		for _, f := range facts {
 			sink.Take(f)
 		}
 	}
 }
 
-// TestScrapesMeanwhile scrapes while facts come, for the race detector, and looks for scrapes that see half
-// of a fact.
+// TestScrapesMeanwhile scrapes while facts come, for the race detector, and expects that counters only grow and end up
+// exact.
 func TestScrapesMeanwhile(t *testing.T) {
 	sink := New(DefaultOptions())
-	c := &track.Connection{Source: "edge-1", Stop: &event.Stop{SNI: "example.com", BytesUp: 1, BytesDown: 2}}
-	sink.Take(track.Stopped{C: c})
+	facts := factsOf()
+	const connections = 5000
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for i := range 20_000 {
-			c.Stop.SNI = []string{"example.com", "example.org", "192.0.2.1"}[i%3]
-			sink.Take(track.Stopped{C: c})
+		for range connections {
+			for _, f := range facts {
+				sink.Take(f)
+			}
 		}
 	}()
-	for running := true; running; {
-		select {
-		case <-done:
-			running = false
-		default:
-		}
+	last := map[string]float64{}
+	scrape := func() map[string]float64 {
 		families, err := prometheus.Gatherers{sink}.Gather()
 		if err != nil {
 			t.Fatal(err)
@@ -270,11 +286,83 @@ func TestScrapesMeanwhile(t *testing.T) {
 		sums := map[string]float64{}
 		for _, f := range families {
 			for _, m := range f.GetMetric() {
-				sums[f.GetName()] += m.GetCounter().GetValue()
+				sums[f.GetName()] += m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+				buckets := m.GetHistogram().GetBucket()
+				if n := len(buckets); n > 0 && buckets[n-1].GetCumulativeCount() > m.GetHistogram().GetSampleCount() {
+					t.Fatalf("%s: a bucket has more than the histogram", f.GetName())
+				}
 			}
 		}
-		if n := sums["smithproxy_sni_connections_total"]; sums["smithproxy_sni_bytes_total"] != 3*n || sums["smithproxy_connection_bytes_total"] != 3*n {
-			t.Fatalf("sums at one scrape: %v", sums)
+		return sums
+	}
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
 		}
+		sums := scrape()
+		for name, sum := range last {
+			if sums[name] < sum {
+				t.Fatalf("%s went from %v to %v", name, sum, sums[name])
+			}
+		}
+		last = sums
+	}
+	for name, each := range map[string]float64{
+		"smithproxy_sni_connections_total": 1, "smithproxy_sni_bytes_total": 3, "smithproxy_connection_bytes_total": 3,
+		"smithproxy_connections_started_total": 1, "smithproxy_connection_duration_seconds": 1, "smithproxy_payload_entropy_bits": 2,
+	} {
+		if last[name] != each*connections {
+			t.Errorf("%s is %v in the end, want %v", name, last[name], each*connections)
+		}
+	}
+}
+
+// TestFactsDoNotWaitForScrapes scrapes 100,000 series in a loop, and measures how long a fact waits at the most: events
+// wait as long.
+func TestFactsDoNotWaitForScrapes(t *testing.T) {
+	o := DefaultOptions()
+	o.MaxValues = 1000
+	sink := New(o)
+	for source := range 40 {
+		for address := range 1000 {
+			sink.Take(track.NeighborSeen{Source: fmt.Sprint("edge-", source), Address: fmt.Sprint(address), At: epoch})
+			stop := &track.Connection{Source: fmt.Sprint("edge-", source), Stop: &event.Stop{SNI: fmt.Sprintf("host-%d.example.com", address)}}
+			sink.Take(track.Stopped{C: stop})
+		}
+	}
+	facts := factsOf()
+	stop := make(chan struct{})
+	scraped := make(chan int)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				scraped <- n
+				return
+			default:
+			}
+			if _, err := sink.Gather(); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	var waits []time.Duration
+	for range 2000 {
+		for _, f := range facts {
+			begin := time.Now()
+			sink.Take(f)
+			waits = append(waits, time.Since(begin))
+		}
+		runtime.Gosched()
+	}
+	close(stop)
+	n := <-scraped
+	slices.Sort(waits)
+	t.Logf("%d scrapes; a fact took %v at most, %v for 99.9 %%", n, waits[len(waits)-1], waits[len(waits)*999/1000])
+	// The rest is the scheduler's, and whatever else runs here.
+	if most := waits[len(waits)*999/1000]; most > 20*time.Millisecond {
+		t.Errorf("a fact in a thousand takes %v", most)
 	}
 }

@@ -35,7 +35,7 @@ func TestCatalogLabels(t *testing.T) {
 	w.send(event.ActionPing, "", event.Ping{Instance: "Proxy-A1"})
 	w.send(event.ActionNeighbor, "", event.Neighbor{State: event.NeighborNew, Addresses: []string{"10.0.0.1"}})
 	w.connection("Proxy-A1-OID-1", event.Stop{TLS: true, SNI: "example.com", App: "http2", Signatures: []string{"www/http2/start"}})
-	w.sink.Take(track.ProxySilent{Source: "edge-1"})
+	w.sink.Take(track.ProxyStatus{Source: "edge-1"})
 	families, err := w.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -63,11 +63,11 @@ func dropAll(list []*series) {
 	}
 }
 
-// settle puts the series in order.
+// settle puts the series in order. It makes another slice of them, for scrapes may hold the one there is.
 func (m *metric) settle() {
 	isGone := func(s *series) bool { return s.gone }
 	if m.stale {
-		m.series = slices.DeleteFunc(m.series, isGone)
+		m.series = slices.DeleteFunc(slices.Clone(m.series), isGone)
 		m.stale = false
 	}
 	if len(m.added) == 0 {
@@ -96,41 +96,74 @@ func byLabels(a, b *series) int {
 	return 0
 }
 
-// family is the metric as it stands, in values that do not change any more; nil without series. They are
-// made in one piece for all series, which is what makes scrapes cheap.
-func (m *metric) family() *dto.MetricFamily {
+// gathered is the family of a metric that is made in steps, in values that do not change any more. They are made in
+// one piece for all series, which is what makes scrapes cheap.
+type gathered struct {
+	of       *metric
+	series   []*series // a slice that settle does not change
+	done     int
+	metrics  []dto.Metric
+	list     []*dto.Metric
+	values   []float64
+	counters []dto.Counter
+	gauges   []dto.Gauge
+}
+
+const (
+	// stepSeries and stepHistograms are how many series a step of a scrape copies: about half a millisecond's work,
+	// for which facts wait.
+	stepSeries     = 4096
+	stepHistograms = 64
+)
+
+// gather begins to make the family of the metric; nil without series.
+func (m *metric) gather() *gathered {
 	m.settle()
 	n := len(m.series)
 	if n == 0 {
 		return nil
 	}
-	metrics, list, values := make([]dto.Metric, n), make([]*dto.Metric, n), make([]float64, n)
-	for i, s := range m.series {
-		list[i] = &metrics[i]
-		values[i] = s.value
-	}
+	g := &gathered{of: m, series: m.series, metrics: make([]dto.Metric, n), list: make([]*dto.Metric, n)}
 	switch m.kind {
 	case dto.MetricType_COUNTER:
-		counters := make([]dto.Counter, n)
-		for i, s := range m.series {
-			counters[i].Value, counters[i].CreatedTimestamp = &values[i], s.created
-			metrics[i].Counter = &counters[i]
-		}
+		g.values, g.counters = make([]float64, n), make([]dto.Counter, n)
 	case dto.MetricType_GAUGE:
-		gauges := make([]dto.Gauge, n)
-		for i := range m.series {
-			gauges[i].Value = &values[i]
-			metrics[i].Gauge = &gauges[i]
-		}
-	case dto.MetricType_HISTOGRAM:
-		for i, s := range m.series {
-			s.histogram.write(&metrics[i])
-		}
+		g.values, g.gauges = make([]float64, n), make([]dto.Gauge, n)
 	}
-	for i, s := range m.series {
-		metrics[i].Label = s.labels
+	return g
+}
+
+// step copies some more series, and reports whether there are more.
+func (g *gathered) step() (more bool) {
+	most := stepSeries
+	if g.of.kind == dto.MetricType_HISTOGRAM {
+		most = stepHistograms
 	}
-	f := &dto.MetricFamily{Name: &m.name, Help: &m.help, Type: m.kind.Enum(), Metric: list}
+	end := min(len(g.series), g.done+most)
+	for i := g.done; i < end; i++ {
+		s, to := g.series[i], &g.metrics[i]
+		g.list[i] = to
+		switch g.of.kind {
+		case dto.MetricType_COUNTER:
+			g.values[i] = s.value
+			g.counters[i].Value, g.counters[i].CreatedTimestamp = &g.values[i], s.created
+			to.Counter = &g.counters[i]
+		case dto.MetricType_GAUGE:
+			g.values[i] = s.value
+			g.gauges[i].Value = &g.values[i]
+			to.Gauge = &g.gauges[i]
+		case dto.MetricType_HISTOGRAM:
+			s.histogram.write(to)
+		}
+		to.Label = s.labels
+	}
+	g.done = end
+	return end < len(g.series)
+}
+
+func (g *gathered) family() *dto.MetricFamily {
+	m := g.of
+	f := &dto.MetricFamily{Name: &m.name, Help: &m.help, Type: m.kind.Enum(), Metric: g.list}
 	// OpenMetrics has a unit be a part of the name; of others only docs/metrics.md tells.
 	if strings.HasSuffix(strings.TrimSuffix(m.name, "_total"), "_"+m.unit) {
 		f.Unit = &m.unit

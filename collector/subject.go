@@ -29,6 +29,8 @@ func subject(f track.Fact) (source string, spoke bool) {
 		return f.C.Source, true
 	case track.Ended:
 		return f.C.Source, true
+	case track.Finished:
+		return f.C.Source, true
 	case track.Late:
 		return f.C.Source, true
 	case track.Decided:
