@@ -114,7 +114,8 @@ func checkRoot(t *testing.T, c *fleet.Connection, root received, children int) {
 	got := values(root.GetAttributes())
 	want := map[string]any{"smithproxy.connection.id": c.ID}
 	reasons := []string{c.Expected}
-	if silent(c) || c.Expected == fleet.ExpectedBlocked || c.PlannedStop {
+	over := c.Expected == fleet.ExpectedLost || c.Expected == fleet.ExpectedRestart
+	if silent(c) || c.Expected == fleet.ExpectedBlocked || c.PlannedStop && over {
 		reasons = []string{fleet.ExpectedLost, fleet.ExpectedRestart}
 	}
 	if reason := fmt.Sprint(got["smithproxy.close.reason"]); !slices.Contains(reasons, reason) {
