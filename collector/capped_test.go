@@ -130,7 +130,7 @@ func TestSilentProxy(t *testing.T) {
 	w.send(event.ActionPing, "", event.Ping{Instance: "Proxy-A1"})
 	w.shows("smithproxy_pings_total", `{source="edge-1"} 2`)
 	w.shows("smithproxy_restarts_total", `{source="edge-1"} 0`)
-	w.shows("smithproxy_connections_taken_over_total", `{source="edge-1"} 0`)
+	w.shows("smithproxy_connections_adopted_total", `{source="edge-1"} 0`)
 }
 
 // TestSumsAreExact plays a changing stream and looks on as a scraper: each series only grows, and all that

@@ -6,6 +6,7 @@
 package collector
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -248,6 +249,7 @@ func (s *Sink) locked(step func(now time.Time) (more bool)) {
 		s.mu.Lock()
 		more = step(s.now())
 		s.mu.Unlock()
+		runtime.Gosched() // to whoever waits for the lock
 	}
 }
 

@@ -38,6 +38,9 @@ type series struct {
 	gone      bool
 }
 
+// maxAdded is how many series are added before they are put in order: all at once would take long.
+const maxAdded = 512
+
 // with adds a series, at 0. There must be none with the same labels, unless it is gone.
 func (m *metric) with(now time.Time, labels ...*dto.LabelPair) *series {
 	slices.SortFunc(labels, func(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) })
@@ -49,6 +52,9 @@ func (m *metric) with(now time.Time, labels ...*dto.LabelPair) *series {
 		s.histogram = newHistogram(m)
 	}
 	m.added = append(m.added, s)
+	if len(m.added) >= maxAdded {
+		m.settle()
+	}
 	return s
 }
 
