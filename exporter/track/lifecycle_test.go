@@ -244,6 +244,9 @@ func TestShutdown(t *testing.T) {
 			begin(w, 1)
 			infos(w, 1)
 		}, map[Reason]int{ReasonLost: 1}},
+		"infos of connections that nothing is known of": {func(w *world) {
+			infos(w, 5)
+		}, map[Reason]int{ReasonLost: 5}},
 		"another boot, and then infos": {func(w *world) {
 			begin(w, 5)
 			w.ping("Proxy-B2")

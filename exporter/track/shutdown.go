@@ -18,7 +18,7 @@ const (
 	shutdownGap = 5 * time.Second
 )
 
-// info notes an info whose connection has no stop.
+// info notes an info of a connection that was open, and has no stop.
 func (s *shutdown) info(at time.Duration) {
 	if s.infos == 0 || at-s.last > shutdownGap {
 		s.infos, s.first = 0, at

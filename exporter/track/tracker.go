@@ -170,6 +170,7 @@ func (t *Tracker) connection(p *proxy, ev event.Event, at Instant, past *Past) (
 			p.conns.past[ev.ID] = past
 		}
 	}
+	wasOpen := c.State == StateOpen
 	var added parts
 	p.conns.relabel(c, func() { added = c.merge(ev.Payload, at, t.opts.Limits) })
 	t.touch(c)
@@ -178,7 +179,7 @@ func (t *Tracker) connection(p *proxy, ev event.Event, at Instant, past *Past) (
 		t.move(p, c, inRestart, at) // first heard of after its proxy was gone
 	}
 	t.announce(c, added)
-	if added&gotInfo != 0 && c.Cause == CauseInfo {
+	if added&gotInfo != 0 && wasOpen && c.Cause == CauseInfo {
 		p.shutdown.info(at.Mono)
 		p.dirty = true
 	}
