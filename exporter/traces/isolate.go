@@ -183,6 +183,12 @@ func (s *Sender) hold(messages []message) {
 	}
 }
 
+// heldDue reports whether a message that is held is to be sent again.
+func (s *Sender) heldDue() bool {
+	next, ok := s.nextHeld()
+	return ok && !time.Now().Before(next)
+}
+
 // nextHeld is when the first of the messages that are held is due.
 func (s *Sender) nextHeld() (at time.Time, ok bool) {
 	for _, h := range s.held {

@@ -47,6 +47,8 @@ const (
 	maxRequestBytes = 3 << 20
 	// maxRequestSpans lets a backend that takes 100 ms for each request take 20,000 spans/s.
 	maxRequestSpans = 2048
+	// gatherTime is how long spans wait for others to be sent with: a request costs as much as some twenty spans.
+	gatherTime = 200 * time.Millisecond
 	// The pauses after failures double from the first to the second; a backend that is back is noticed soon.
 	minPause = time.Second
 	maxPause = 5 * time.Second
@@ -141,8 +143,11 @@ type message struct {
 
 func (s *Sender) run() {
 	defer close(s.done)
-	after := uint64(0)
+	after := uint64(0) // what has been read; only what is held comes again
 	for {
+		if s.heldDue() {
+			after = 0
+		}
 		batch, err := s.read(after)
 		switch {
 		case err != nil:
@@ -153,14 +158,6 @@ func (s *Sender) run() {
 		case len(batch) > 0:
 			after = batch[len(batch)-1].id
 			if !s.deliver(batch) {
-				return
-			}
-			if s.state != sending {
-				after = 0
-			}
-		case after > 0:
-			after = 0 // from the oldest again, for those that are held
-			if !s.idle() {
 				return
 			}
 		default:
@@ -327,8 +324,8 @@ func (s *Sender) wait(d time.Duration) bool {
 	}
 }
 
-// idle waits for more spans, or for the time of those that are held. It returns false when the sender is stopped and
-// nothing came.
+// idle waits for more spans, and a moment more for others to come with them, or for the time of those that are held. It
+// returns false when the sender is stopped and nothing came.
 func (s *Sender) idle() bool {
 	var due <-chan time.Time
 	if next, ok := s.nextHeld(); ok {
@@ -338,15 +335,16 @@ func (s *Sender) idle() bool {
 	}
 	select {
 	case <-s.queue.SpansAdded():
-		return true
-	default:
-	}
-	select {
-	case <-s.queue.SpansAdded():
+		s.wait(gatherTime)
 		return true
 	case <-due:
 		return true
 	case <-s.stop:
+	}
+	select {
+	case <-s.queue.SpansAdded():
+		return true
+	default:
 		return false
 	}
 }
