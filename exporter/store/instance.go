@@ -27,6 +27,8 @@ type instance struct {
 	// abandoned counts operations that a caller stopped waiting for. Guarded by Store.mu.
 	abandoned int
 	readOnly  bool
+	// err is why the instance died. Set before dead is closed.
+	err error
 }
 
 // operation is work for the worker of an instance.
@@ -107,6 +109,7 @@ func (s *Store) openInstance(dir string, readOnly bool) (*instance, error) {
 		s: s, fs: s.newFS(), readOnly: readOnly,
 		ops: make(chan *operation, 16), dead: make(chan struct{}),
 	}
+	in.fs.failed = func(err error) { s.fail(in, err) }
 	opened := make(chan error, 1)
 	go func() {
 		err := errDied
@@ -118,29 +121,25 @@ func (s *Store) openInstance(dir string, readOnly bool) (*instance, error) {
 		}()
 		in.db, err = pebble.Open(dir, in.options())
 	}()
-	var err error
+	err := <-opened // also of a fenced instance, for which every change succeeds at once
 	select {
-	case err = <-opened:
 	case <-in.dead:
-		err = errDied
+		err = in.err
+	default:
 	}
-	if err == nil {
-		select {
-		case <-in.dead:
-			in.dispose()
-			return in, errDied
-		default:
-		}
-		go in.work()
-		return in, nil
+	if err != nil {
+		in.die(err)
+		in.dispose()
+		return in, err
 	}
-	in.die()
-	return in, err
+	go in.work()
+	return in, nil
 }
 
 // die fences the instance. It may be called any number of times, from any goroutine.
-func (in *instance) die() {
+func (in *instance) die(err error) {
 	in.deadOnce.Do(func() {
+		in.err = err
 		in.fs.fenced.Store(true)
 		close(in.dead)
 	})
@@ -148,10 +147,13 @@ func (in *instance) die() {
 
 // dispose closes a dead database in the background, as far as that is still possible.
 func (in *instance) dispose() {
-	in.die()
+	in.die(errDied)
 	go func() {
 		defer func() { recover() }()
 		in.refs.Wait()
+		if in.db == nil {
+			return
+		}
 		in.db.Close()
 	}()
 }

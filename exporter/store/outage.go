@@ -35,7 +35,7 @@ func (s *Store) beginOutage(err error) {
 
 // fail gives an instance up. Pebble may call it with its own locks held.
 func (s *Store) fail(in *instance, err error) {
-	in.die()
+	in.die(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.inst != in {

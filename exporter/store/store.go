@@ -210,12 +210,12 @@ func (s *Store) Close() error {
 	}()
 	select {
 	case err := <-closed:
-		in.die()
+		in.die(errClosed)
 		return err
 	case <-time.After(time.Second):
 	}
 	// A long compaction: without the disk it ends. Nothing that was committed depends on it.
-	in.die()
+	in.die(errClosed)
 	select {
 	case <-closed:
 		return nil
