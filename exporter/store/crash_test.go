@@ -95,12 +95,11 @@ func killed(t *testing.T, path string, dieAt int, after time.Duration) int {
 }
 
 // verifyBatches checks that batches 1 to n are there wholly, n being at least last, and nothing else.
-func verifyBatches(t *testing.T, path string, last int) {
+func verifyBatches(t *testing.T, path string, last int) (n int) {
 	t.Helper()
 	var c counts
 	s := open(t, path, Options{Metrics: &c})
 	defer s.Close()
-	n := 0
 	for key := range load(t, s) {
 		if n != 0 {
 			t.Error("more than one record")
@@ -128,14 +127,14 @@ func verifyBatches(t *testing.T, path string, last int) {
 	}
 	equal(t, "tombstone", tomb(t, s, "p", fmt.Sprintf("%09d", n+1)), "")
 	equal(t, "damage", c.damaged.Load(), 0)
+	return n
 }
 
 func TestKill(t *testing.T) {
 	path := t.TempDir()
 	last := 0
 	for round := range 6 {
-		last = max(last, killed(t, path, 0, 50*time.Millisecond+rand.N(400*time.Millisecond)))
-		verifyBatches(t, path, last)
+		last = verifyBatches(t, path, max(last, killed(t, path, 0, 50*time.Millisecond+rand.N(400*time.Millisecond))))
 		if t.Failed() {
 			t.Fatalf("round %d", round)
 		}
@@ -148,10 +147,11 @@ func TestKill(t *testing.T) {
 // The process dies at the n-th file operation, opening a store that exists or not.
 func TestKillAtOperation(t *testing.T) {
 	path := t.TempDir()
+	last := 0
 	for n := 1; n < 150; n += 3 {
 		fresh := t.TempDir()
 		verifyBatches(t, fresh, killed(t, fresh, n, 0))
-		verifyBatches(t, path, killed(t, path, n, 0))
+		last = verifyBatches(t, path, max(last, killed(t, path, n, 0)))
 		if t.Failed() {
 			t.Fatalf("at operation %d", n)
 		}

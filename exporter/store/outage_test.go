@@ -39,8 +39,10 @@ func scenario(t *testing.T, s *Store, healed func()) {
 			in := s.inst
 			s.mu.Unlock()
 			if in != nil && s.acquire(in) {
-				in.db.AsyncFlush()
-				in.refs.Done()
+				go func() {
+					defer in.refs.Done()
+					in.db.AsyncFlush()
+				}()
 			}
 		}
 	}
