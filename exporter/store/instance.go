@@ -39,6 +39,12 @@ type operation struct {
 	finished, abandoned bool
 }
 
+const (
+	memtableSize = 4 << 20
+	memtables    = 4
+	blockCache   = 8 << 20
+)
+
 var errDied = errors.New("database stopped")
 
 func (in *instance) options() *pebble.Options {
@@ -47,9 +53,9 @@ func (in *instance) options() *pebble.Options {
 		WALDir:                      pebble.MakeStoreRelativePath(in.fs, logDir),
 		ReadOnly:                    in.readOnly,
 		FormatMajorVersion:          pebble.FormatWALSyncChunks,
-		MemTableSize:                4 << 20,
-		MemTableStopWritesThreshold: 4,
-		CacheSize:                   8 << 20,
+		MemTableSize:                memtableSize,
+		MemTableStopWritesThreshold: memtables,
+		CacheSize:                   memtables*memtableSize + blockCache, // memtables are taken out of it
 		MaxOpenFiles:                64 + 10,
 		L0StopWritesThreshold:       64,
 		LBaseMaxBytes:               16 << 20,
@@ -64,7 +70,7 @@ func (in *instance) options() *pebble.Options {
 	}
 	o.Experimental.FileCacheShards = 1
 	for i := range o.TargetFileSizes {
-		o.TargetFileSizes[i] = 4 << 20
+		o.TargetFileSizes[i] = 2 << 20
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
