@@ -14,7 +14,7 @@ const (
 	dropAbove = 0.60 // of MaxSize
 	dropTo    = 0.50
 	tombShare = 0.25
-	// Above this share, spans are dropped even if dropped ones still take room.
+	// What is above this share is dropped even if dropped spans still take room.
 	ignoreGarbage = 0.85
 	reclaimTime   = 10 * time.Second
 	// episode is how long nothing must have been dropped before it is logged again.
@@ -47,14 +47,14 @@ func (s *Store) enforceBound(in *instance) {
 	now := time.Now()
 	// What was dropped takes room until the database has merged its tables.
 	s.garbage = max(0, s.garbage-max(0, s.lastSize-size))
-	if now.Sub(s.lastDrop) > reclaimTime || float64(size) > limit*ignoreGarbage {
+	if now.Sub(s.lastDrop) > reclaimTime {
 		s.garbage = 0
 	}
 	if now.Sub(s.lastDrop) > episode {
 		s.full = false
 	}
 	s.lastSize = size
-	excess := size - s.garbage - int64(limit*dropTo)
+	excess := max(size-s.garbage-int64(limit*dropTo), size-int64(limit*ignoreGarbage))
 	s.mu.Unlock()
 	if float64(size) > limit*dropAbove && excess > 0 {
 		if waiting > 0 {
