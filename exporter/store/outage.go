@@ -42,6 +42,7 @@ func (s *Store) fail(in *instance, err error) {
 		return
 	}
 	s.inst = nil
+	s.corrupt = s.corrupt || damaged(err)
 	s.fences = append(s.fences, in.fs)
 	s.reopen = time.Now().Add(s.opt.ReopenInterval)
 	s.beginOutage(err)

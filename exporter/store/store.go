@@ -72,6 +72,7 @@ type Store struct {
 	inst              *instance           // nil after a failure, until the database is open again
 	fences            []*diskFS           // of instances that were given up
 	working           bool                // inst answers, and nothing in memory waits to be written
+	corrupt           bool                // salvage the database when it is opened next
 	outage            bool                // logged
 	closed            bool                //
 	lo, hi            uint32              // epochs of records on disk; Commit writes to hi
