@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -96,6 +97,51 @@ func (l *logFile) read(data []byte) {
 		skipped = true
 		start = max(position/logBlock+1, start/logBlock+1) * logBlock
 	}
+}
+
+// checkManifests finds damage that pebble takes for the end of a manifest; it would forget, and remove, the tables
+// of what follows. A manifest that ends in the middle of a record is not damaged: the process died.
+func checkManifests(fs *diskFS, dir string) error {
+	names, err := fs.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, "MANIFEST-") {
+			continue
+		}
+		f, err := fs.Open(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		data, err := io.ReadAll(f)
+		f.Close()
+		if err != nil {
+			return err
+		}
+		r := newLogReader(record.NewReader, bytes.NewReader(data), 0)
+		position := 0
+		for {
+			rest, err := r.Next()
+			if err == nil {
+				_, err = io.Copy(io.Discard, rest)
+			}
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				// A chunk: checksum, length, kind, payload.
+				const header, length = 7, 4
+				if at := data[position:]; len(at) >= header &&
+					header+int(binary.LittleEndian.Uint16(at[length:])) <= len(at) {
+					return fmt.Errorf("%s: damaged at offset %d", name, position)
+				}
+				break
+			}
+			position = int(max(0, r.Offset()))
+		}
+	}
+	return nil
 }
 
 // repairLogs writes damaged logs again with what can be read of them. A power cut damages them if they are not

@@ -45,6 +45,9 @@ func (s *Store) fail(in *instance, err error) {
 	s.corrupt = s.corrupt || damaged(err)
 	s.fences = append(s.fences, in.fs)
 	s.reopen = time.Now().Add(s.opt.ReopenInterval)
+	if damaged(err) {
+		s.reopen = time.Now()
+	}
 	s.beginOutage(err)
 	in.dispose()
 }

@@ -31,20 +31,27 @@ func (s *Store) openOrRepair() (*instance, survey, error) {
 	corrupt := s.corrupt
 	s.mu.Unlock()
 	if !corrupt {
-		in, found, cause := s.openSurveyed()
-		if cause == nil || !in.foundDamage(cause) {
-			return in, found, cause
+		cause := checkManifests(fs, s.dir)
+		if fs.troubled.Load() {
+			return nil, survey{}, cause
+		}
+		if cause == nil {
+			in, found, err := s.openSurveyed()
+			if err == nil || !in.foundDamage(err) {
+				return in, found, err
+			}
+			cause = err
 		}
 		s.logger.Warn("Store is damaged, repairing it", "err", cause.Error())
 		bad, err := s.repairLogs()
 		if err != nil {
 			return nil, survey{}, err
 		}
-		if bad > 0 {
+		if bad > 0 && checkManifests(fs, s.dir) == nil {
 			s.metrics.Damaged(bad)
-			in, found, cause = s.openSurveyed()
-			if cause == nil || !in.foundDamage(cause) {
-				return in, found, cause
+			in, found, err := s.openSurveyed()
+			if err == nil || !in.foundDamage(err) {
+				return in, found, err
 			}
 		}
 	}

@@ -243,20 +243,7 @@ func (t *tableSource) next() (v version, ok bool) {
 	found := kv()
 	if found == nil && t.it.Error() != nil {
 		t.m.bad++
-		// SeekGE fails for keys up to the last of the damaged block: bisect.
-		low := new(big.Int).SetBytes(append(bytes.Clone(t.lastKey), make([]byte, resumeKeySize)...)[:resumeKeySize])
-		high := new(big.Int).SetBytes(bytes.Repeat([]byte{0xff}, resumeKeySize))
-		buf := make([]byte, resumeKeySize)
-		for new(big.Int).Sub(high, low).Cmp(big.NewInt(1)) > 0 {
-			mid := new(big.Int).Add(low, high)
-			mid.Rsh(mid, 1)
-			if t.it.SeekGE(mid.FillBytes(buf), 0); t.it.Error() != nil {
-				low = mid
-			} else {
-				high = mid
-			}
-		}
-		found = t.it.SeekGE(high.FillBytes(buf), 0)
+		found = t.it.SeekGE(t.resume(), 0)
 	}
 	if found == nil {
 		t.done = true
@@ -272,6 +259,37 @@ func (t *tableSource) next() (v version, ok bool) {
 		bytes.Clone(found.K.UserKey), bytes.Clone(value), uint64(found.SeqNum()),
 		err == nil && (kind == pebble.InternalKeyKindSet || kind == pebble.InternalKeyKindSetWithDelete),
 	}, true
+}
+
+// resume finds a key to seek to behind a damaged block: SeekGE fails for keys from the last one read to the last of
+// the block. The distance to the block's end is unknown; it is doubled until SeekGE succeeds, then bisected.
+func (t *tableSource) resume() []byte {
+	last := new(big.Int).SetBytes(append(bytes.Clone(t.lastKey), make([]byte, resumeKeySize)...)[:resumeKeySize])
+	end := new(big.Int).SetBytes(bytes.Repeat([]byte{0xff}, resumeKeySize))
+	buf := make([]byte, resumeKeySize)
+	fails := func(at *big.Int) bool {
+		t.it.SeekGE(at.FillBytes(buf), 0)
+		return t.it.Error() != nil
+	}
+	low, step := last, big.NewInt(1)
+	high := new(big.Int).Add(last, step)
+	for high.Cmp(end) < 0 && fails(high) {
+		low = high
+		step = new(big.Int).Lsh(step, 1)
+		high = new(big.Int).Add(last, step)
+	}
+	if high.Cmp(end) > 0 {
+		high = end
+	}
+	for one := big.NewInt(1); new(big.Int).Sub(high, low).Cmp(one) > 0; {
+		mid := new(big.Int).Add(low, high)
+		if mid.Rsh(mid, 1); fails(mid) {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return high.FillBytes(buf)
 }
 
 // covered tells whether a range deletion deletes a version.
