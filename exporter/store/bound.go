@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"math"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -13,6 +14,11 @@ const (
 	dropAbove = 0.60 // of MaxSize
 	dropTo    = 0.50
 	tombShare = 0.25
+	// What is above this share is dropped even if dropped spans still take room.
+	ignoreGarbage = 0.85
+	reclaimTime   = 10 * time.Second
+	// episode is how long nothing must have been dropped before it is logged again.
+	episode = time.Minute
 )
 
 // enforceBound measures the size and frees space. It runs on the supervisor.
@@ -37,16 +43,25 @@ func (s *Store) enforceBound(in *instance) {
 		}
 		s.trim(in, end)
 	}
-	if float64(size) > limit*dropAbove {
-		if excess := size - int64(limit*dropTo); waiting > 0 {
+	s.mu.Lock()
+	now := time.Now()
+	// What was dropped takes room until the database has merged its tables.
+	s.garbage = max(0, s.garbage-max(0, s.lastSize-size))
+	if now.Sub(s.lastDrop) > reclaimTime {
+		s.garbage = 0
+	}
+	if now.Sub(s.lastDrop) > episode {
+		s.full = false
+	}
+	s.lastSize = size
+	excess := max(size-s.garbage-int64(limit*dropTo), size-int64(limit*ignoreGarbage))
+	s.mu.Unlock()
+	if float64(size) > limit*dropAbove && excess > 0 {
+		if waiting > 0 {
 			s.dropSpans(in, min(excess, waiting))
 		} else if tombs > 0 {
 			s.dropTombstones(in, excess)
 		}
-	} else if float64(size) < limit*dropTo {
-		s.mu.Lock()
-		s.full = false
-		s.mu.Unlock()
 	}
 	if float64(tombs) > limit*tombShare {
 		s.dropTombstones(in, tombs-int64(limit*tombShare))
@@ -145,7 +160,8 @@ func (s *Store) dropSpans(in *instance, bytes int64) {
 	s.pending.spans -= total.spans
 	s.pending.bytes -= total.bytes
 	first := !s.full
-	s.full = true
+	s.full, s.lastDrop = true, time.Now()
+	s.garbage += total.bytes
 	s.mu.Unlock()
 	s.metrics.SpansDropped(int(total.spans))
 	if first {

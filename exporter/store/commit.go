@@ -53,7 +53,12 @@ func (s *Store) do(in *instance, run func(*instance) error) error {
 		s.fail(in, err)
 		return fmt.Errorf("%w: %w", ErrBehind, err)
 	}
-	return nil
+	select {
+	case <-in.dead: // the database does not see that a write failed, see diskFS
+		return fmt.Errorf("%w: %w", ErrBehind, in.err)
+	default:
+		return nil
+	}
 }
 
 var errSlow = errors.New("the disk does not answer in time")

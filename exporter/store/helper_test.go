@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -54,12 +55,19 @@ func open(t testing.TB, path string, o Options) *Store {
 
 func load(t testing.TB, s *Store) map[string]string {
 	t.Helper()
-	got := map[string]string{}
-	check(t, s.Load(func(k Kind, source, key string, record []byte) error {
-		got[fmt.Sprintf("%d/%s/%s", k, source, key)] = string(record)
-		return nil
-	}))
-	return got
+	for {
+		got := map[string]string{}
+		err := s.Load(func(k Kind, source, key string, record []byte) error {
+			got[fmt.Sprintf("%d/%s/%s", k, source, key)] = string(record)
+			return nil
+		})
+		// A fault of the background that was injected before may become known only now.
+		if !errors.Is(err, ErrBehind) {
+			check(t, err)
+			return got
+		}
+		waitWritable(t, s)
+	}
 }
 
 func spans(t testing.TB, s *Store) (ids []uint64, text string) {

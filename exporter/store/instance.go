@@ -27,6 +27,8 @@ type instance struct {
 	// abandoned counts operations that a caller stopped waiting for. Guarded by Store.mu.
 	abandoned int
 	readOnly  bool
+	// err is why the instance died. Set before dead is closed.
+	err error
 }
 
 // operation is work for the worker of an instance.
@@ -37,6 +39,12 @@ type operation struct {
 	finished, abandoned bool
 }
 
+const (
+	memtableSize = 4 << 20
+	memtables    = 4
+	blockCache   = 8 << 20
+)
+
 var errDied = errors.New("database stopped")
 
 func (in *instance) options() *pebble.Options {
@@ -45,9 +53,9 @@ func (in *instance) options() *pebble.Options {
 		WALDir:                      pebble.MakeStoreRelativePath(in.fs, logDir),
 		ReadOnly:                    in.readOnly,
 		FormatMajorVersion:          pebble.FormatWALSyncChunks,
-		MemTableSize:                4 << 20,
-		MemTableStopWritesThreshold: 4,
-		CacheSize:                   8 << 20,
+		MemTableSize:                memtableSize,
+		MemTableStopWritesThreshold: memtables,
+		CacheSize:                   memtables*memtableSize + blockCache, // memtables are taken out of it
 		MaxOpenFiles:                64 + 10,
 		L0StopWritesThreshold:       64,
 		LBaseMaxBytes:               16 << 20,
@@ -62,7 +70,7 @@ func (in *instance) options() *pebble.Options {
 	}
 	o.Experimental.FileCacheShards = 1
 	for i := range o.TargetFileSizes {
-		o.TargetFileSizes[i] = 4 << 20
+		o.TargetFileSizes[i] = 2 << 20
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -107,6 +115,7 @@ func (s *Store) openInstance(dir string, readOnly bool) (*instance, error) {
 		s: s, fs: s.newFS(), readOnly: readOnly,
 		ops: make(chan *operation, 16), dead: make(chan struct{}),
 	}
+	in.fs.failed = func(err error) { s.fail(in, err) }
 	opened := make(chan error, 1)
 	go func() {
 		err := errDied
@@ -118,29 +127,25 @@ func (s *Store) openInstance(dir string, readOnly bool) (*instance, error) {
 		}()
 		in.db, err = pebble.Open(dir, in.options())
 	}()
-	var err error
+	err := <-opened // also of a fenced instance, for which every change succeeds at once
 	select {
-	case err = <-opened:
 	case <-in.dead:
-		err = errDied
+		err = in.err
+	default:
 	}
-	if err == nil {
-		select {
-		case <-in.dead:
-			in.dispose()
-			return in, errDied
-		default:
-		}
-		go in.work()
-		return in, nil
+	if err != nil {
+		in.die(err)
+		in.dispose()
+		return in, err
 	}
-	in.die()
-	return in, err
+	go in.work()
+	return in, nil
 }
 
 // die fences the instance. It may be called any number of times, from any goroutine.
-func (in *instance) die() {
+func (in *instance) die(err error) {
 	in.deadOnce.Do(func() {
+		in.err = err
 		in.fs.fenced.Store(true)
 		close(in.dead)
 	})
@@ -148,10 +153,13 @@ func (in *instance) die() {
 
 // dispose closes a dead database in the background, as far as that is still possible.
 func (in *instance) dispose() {
-	in.die()
+	in.die(errDied)
 	go func() {
 		defer func() { recover() }()
 		in.refs.Wait()
+		if in.db == nil {
+			return
+		}
 		in.db.Close()
 	}()
 }

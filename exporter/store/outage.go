@@ -35,15 +35,19 @@ func (s *Store) beginOutage(err error) {
 
 // fail gives an instance up. Pebble may call it with its own locks held.
 func (s *Store) fail(in *instance, err error) {
-	in.die()
+	in.die(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.inst != in {
 		return
 	}
 	s.inst = nil
+	s.corrupt = s.corrupt || damaged(err)
 	s.fences = append(s.fences, in.fs)
 	s.reopen = time.Now().Add(s.opt.ReopenInterval)
+	if damaged(err) {
+		s.reopen = time.Now()
+	}
 	s.beginOutage(err)
 	in.dispose()
 }

@@ -68,28 +68,31 @@ type Store struct {
 	size      atomic.Int64
 	written   atomic.Int64 // bytes committed since the size was measured
 
-	mu       sync.Mutex
-	inst     *instance           // nil after a failure, until the database is open again
-	fences   []*diskFS           // of instances that were given up
-	working  bool                // inst answers, and nothing in memory waits to be written
-	outage   bool                // logged
-	closed   bool                //
-	lo, hi   uint32              // epochs of records on disk; Commit writes to hi
-	known    bool                // lo and hi have been read from disk
-	begun    uint32              // 0, or the epoch that BeginRewrite began
-	nextID   uint64              // of a payload
-	reopen   time.Time           // when to try next
-	pending  spanTotals          // all payloads that wait
-	oldest   oldestSpan          // on disk
-	handed   map[uint64]spanMeta // on disk, visited by Spans
-	removed  map[uint64]spanMeta // to be removed from disk
-	mem      []memorySpan        // ascending ids
-	memSize  int64
-	tombs    map[hash]memoryTombstone
-	tombSize int64  // estimate of the bytes of tombstones on disk
-	trimmed  uint64 // payloads below are covered by a range deletion
-	freed    int64  // bytes of payloads removed since
-	full     bool   // the bound was logged
+	mu                sync.Mutex
+	inst              *instance           // nil after a failure, until the database is open again
+	fences            []*diskFS           // of instances that were given up
+	working           bool                // inst answers, and nothing in memory waits to be written
+	corrupt           bool                // salvage the database when it is opened next
+	outage            bool                // logged
+	closed            bool                //
+	lo, hi            uint32              // epochs of records on disk; Commit writes to hi
+	known             bool                // lo and hi have been read from disk
+	begun             uint32              // 0, or the epoch that BeginRewrite began
+	nextID            uint64              // of a payload
+	reopen            time.Time           // when to try next
+	pending           spanTotals          // all payloads that wait
+	oldest            oldestSpan          // on disk
+	handed            map[uint64]spanMeta // on disk, visited by Spans
+	removed           map[uint64]spanMeta // to be removed from disk
+	mem               []memorySpan        // ascending ids
+	memSize           int64
+	tombs             map[hash]memoryTombstone
+	tombSize          int64  // estimate of the bytes of tombstones on disk
+	trimmed           uint64 // payloads below are covered by a range deletion
+	freed             int64  // bytes of payloads removed since
+	full              bool   // the bound was logged
+	garbage, lastSize int64  // see enforceBound
+	lastDrop          time.Time
 }
 
 // Open opens the store in the subdirectory "store" of path, and creates what is missing. ErrLocked,
@@ -210,12 +213,12 @@ func (s *Store) Close() error {
 	}()
 	select {
 	case err := <-closed:
-		in.die()
+		in.die(errClosed)
 		return err
 	case <-time.After(time.Second):
 	}
 	// A long compaction: without the disk it ends. Nothing that was committed depends on it.
-	in.die()
+	in.die(errClosed)
 	select {
 	case <-closed:
 		return nil

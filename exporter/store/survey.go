@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -18,6 +19,11 @@ type survey struct {
 
 // survey reads everything but payloads, so that damage is found now.
 func (in *instance) survey() (f survey, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("survey: panic: %v", r)
+		}
+	}()
 	if f.lo, f.hi, err = in.epochs(); err != nil {
 		return f, err
 	}

@@ -8,6 +8,35 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
+// tombstones looks up many. An iterator asks the bloom filters of the last level, too, which Get does not: a
+// look-up that misses costs 1 µs instead of 20.
+func (in *instance) tombstones(hashes []hash, found [][]byte) ([][]byte, error) {
+	it, err := in.db.NewIter(&pebble.IterOptions{
+		LowerBound: []byte{prefixTomb}, UpperBound: []byte{prefixTomb + 1}, UseL6Filters: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	key := tombKey(hash{})
+	for i, h := range hashes {
+		copy(key[1:], h[:])
+		ok := it.SeekPrefixGE(key)
+		if err := it.Error(); damaged(err) {
+			in.s.metrics.Damaged(1)
+			continue
+		} else if err != nil {
+			return nil, errors.Join(err, it.Close())
+		}
+		if value := it.Value(); ok && len(value) >= 8 {
+			found[i] = append([]byte{}, value[8:]...)
+		}
+	}
+	if err := it.Close(); err != nil && !damaged(err) {
+		return nil, err
+	}
+	return found, nil
+}
+
 // TombstoneKey names a tombstone.
 type TombstoneKey struct{ Source, ID string }
 
@@ -82,12 +111,8 @@ func (s *Store) Tombstones(keys []TombstoneKey, found [][]byte) ([][]byte, error
 	}
 	disk := make([][]byte, len(keys))
 	err := s.do(in, func(in *instance) (err error) {
-		for i, h := range hashes {
-			if disk[i], _, err = in.tombstone(h); err != nil {
-				return err
-			}
-		}
-		return nil
+		disk, err = in.tombstones(hashes, disk)
+		return err
 	})
 	if err != nil {
 		s.metrics.ReadFailed()
