@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"runtime"
 	"time"
 
 	"smithproxy_exporter/exporter/event"
@@ -45,6 +46,8 @@ func (p *Pipeline) Run(s *store.Store, ready func()) {
 // will be no more.
 func (p *Pipeline) work(first item) (more bool) {
 	p.batch, more = append(p.batch[:0], first), true
+	// Requests that are about to arrive come along: a batch costs more than most of its events.
+	runtime.Gosched()
 	for more && len(p.batch) < batchLength {
 		select {
 		case it, ok := <-p.intake:
