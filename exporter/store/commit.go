@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -13,15 +12,17 @@ import (
 // ErrBehind says that the disk does not take writes, or does not answer in time.
 var ErrBehind = errors.New("store is behind")
 
-var timers = sync.Pool{New: func() any { return time.NewTimer(time.Hour) }}
-
 // do runs an operation on the worker of in and waits for it, for Options.Timeout at most. An error of the
 // operation fails the instance.
 func (s *Store) do(in *instance, run func(*instance) error) error {
 	op := &operation{run: run, done: make(chan error, 1)}
-	timer := timers.Get().(*time.Timer)
-	timer.Reset(s.opt.Timeout)
-	defer func() { timer.Stop(); timers.Put(timer) }()
+	timer, ok := s.timers.Get().(*time.Timer)
+	if ok {
+		timer.Reset(s.opt.Timeout)
+	} else {
+		timer = time.NewTimer(s.opt.Timeout)
+	}
+	defer func() { timer.Stop(); s.timers.Put(timer) }()
 	select {
 	case in.ops <- op:
 	case <-in.dead:

@@ -67,6 +67,7 @@ type Store struct {
 	closing   chan struct{}
 	size      atomic.Int64
 	written   atomic.Int64 // bytes committed since the size was measured
+	timers    sync.Pool    // of *time.Timer; a store's own, because a timer belongs to one clock (testing/synctest)
 
 	mu                sync.Mutex
 	inst              *instance           // nil after a failure, until the database is open again
