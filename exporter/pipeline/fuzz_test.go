@@ -2,10 +2,9 @@ package pipeline_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -24,34 +23,38 @@ import (
 	"smithproxy_exporter/exporter/capture"
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/pipeline"
+	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/traces"
 	"smithproxy_exporter/exporter/track"
 	"smithproxy_exporter/exporter/webhook"
 )
 
-// collected is an OTLP client that keeps the spans it is given.
-type collected struct{ spans []*tracepb.Span }
+// collected keeps the spans that are made, beside the store.
+type collected struct {
+	*traces.Sink
+	spans []*tracepb.Span
+	err   error
+}
 
-func (*collected) Start(context.Context) error { return nil }
-func (*collected) Stop(context.Context) error  { return nil }
-
-func (c *collected) UploadTraces(_ context.Context, batches []*tracepb.ResourceSpans) error {
-	for _, rs := range batches {
+func (c *collected) Encoded(visit func([]byte, int)) {
+	c.Sink.Encoded(func(encoded []byte, n int) {
+		var rs tracepb.ResourceSpans
+		c.err = errors.Join(c.err, proto.Unmarshal(encoded, &rs))
 		for _, ss := range rs.GetScopeSpans() {
 			c.spans = append(c.spans, ss.GetSpans()...)
 		}
-	}
-	return nil
+		visit(encoded, n)
+	})
 }
 
-// exporter is all that an event goes through, from the handler to the metrics and the spans. It is
-// made anew for each input, so that one that fails does so on its own as well.
+// exporter is all that an event goes through, from the handler to the metrics and the spans. There is one
+// for each input, so that one that fails does so on its own as well.
 type exporter struct {
 	handler  http.Handler
 	gatherer prometheus.Gatherer
 	pipeline *pipeline.Pipeline
-	traces   *traces.Sink
 	spans    *collected
+	store    *store.Store
 	ran      chan struct{}
 }
 
@@ -65,55 +68,41 @@ const fuzzBody = 16 << 10
 func startExporter(t *testing.T) *exporter {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	x := &exporter{spans: &collected{}, ran: make(chan struct{})}
 	options := track.DefaultOptions()
-	sink, err := traces.NewSink(t.Context(), x.spans, options.Limits.ListItems, slog.New(slog.DiscardHandler))
+	sink, err := traces.NewSink(t.Context(), options.Limits.ListItems)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x.traces = sink
-	rules := collector.AccessRules{Answers: []collector.AccessAnswer{{Verdict: string(event.Accept), Rule: access.RuleDefault}}}
+	x := &exporter{spans: &collected{Sink: sink}, store: openStore(t, t.TempDir(), nil), ran: make(chan struct{})}
 	metricOptions := collector.DefaultOptions()
-	metricOptions.AccessRules = rules
-	metrics := collector.New(metricOptions)
-	meter := collector.NewExporter(registry, webhook.Refusals, traces.DropReasons)
-	x.gatherer = prometheus.Gatherers{registry, metrics}
+	metricOptions.AccessRules = collector.AccessRules{
+		Answers: []collector.AccessAnswer{{Verdict: string(event.Accept), Rule: access.RuleDefault}},
+	}
+	families := collector.New(metricOptions)
+	own := collector.NewExporter(registry, collector.ExporterOptions{
+		Refusals: webhook.Refusals, Fallbacks: webhook.Fallbacks, DropReasons: traces.DropReasons,
+		Store: collector.StoreState{
+			Bytes: x.store.Size, Pending: x.store.Pending, Oldest: x.store.OldestSpan,
+		},
+	})
+	x.gatherer = prometheus.Gatherers{registry, families}
 	x.pipeline = pipeline.New(pipeline.Config{
-		Track: options, Now: time.Now, Tick: grain, Journal: noJournal{}, Keeper: sink,
-		Sinks: []track.Sink{metrics}, Meter: noMeter{}, Logger: slog.New(slog.DiscardHandler),
+		Track: options, Now: time.Now, Tick: grain, Spans: x.spans, Sinks: []track.Sink{families},
+		Metrics: &metrics{}, Logger: slog.New(slog.DiscardHandler),
 	})
 	set, err := new(access.Loader).Load(access.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &webhook.Handler{
-		Secrets: webhook.NewSecrets("S3CRET"), Decider: access.New(set), Intake: withoutBody{x.pipeline},
-		Refused: meter.Refused, Fallback: func(string) {}, Now: time.Now, MaxBody: fuzzBody, Logger: slog.New(slog.DiscardHandler),
+	rules := access.New()
+	rules.Use(set)
+	x.handler = &webhook.Handler{
+		Secrets: webhook.NewSecrets("S3CRET"), Decider: rules, Intake: x.pipeline, Refused: own.Refused,
+		Fallback: own.AccessFallback, Now: time.Now, MaxBody: fuzzBody, Logger: slog.New(slog.DiscardHandler),
 	}
-	x.handler = h
-	go func() { defer close(x.ran); x.pipeline.Run(func() {}) }()
+	go func() { defer close(x.ran); x.pipeline.Run(x.store, func() {}) }()
 	return x
 }
-
-// withoutBody takes events without their bodies, which nothing here keeps.
-type withoutBody struct{ *pipeline.Pipeline }
-
-func (p withoutBody) Event(ev event.Event, at time.Time) (bool, error) {
-	return p.Pipeline.Event(ev, at, nil)
-}
-
-// noJournal keeps nothing.
-type noJournal struct{}
-
-func (noJournal) Replay(func([]byte) error) error { return nil }
-func (noJournal) Append([][]byte) error           { return nil }
-func (noJournal) Rewrite(iter.Seq[[]byte]) error  { return nil }
-func (noJournal) Size() int64                     { return 0 }
-
-type noMeter struct{}
-
-func (noMeter) Unjournaled(int)             {}
-func (noMeter) Replayed(int, time.Duration) {}
 
 // post returns once the event has gone through.
 func (x *exporter) post(body []byte) int {
@@ -127,7 +116,7 @@ func (x *exporter) stop(t *testing.T) {
 	t.Helper()
 	x.pipeline.Stop()
 	<-x.ran
-	if err := x.traces.Close(t.Context()); err != nil {
+	if err := errors.Join(x.store.Close(), x.spans.err); err != nil {
 		t.Error(err)
 	}
 }
@@ -184,7 +173,7 @@ func FuzzWholeWay(f *testing.F) {
 
 func wholeWay(t *testing.T, body []byte) {
 	x := startExporter(t)
-	over := track.DefaultOptions().Linger + grain
+	over := track.DefaultOptions().Grace + grain
 	stop, ok := matchingStop(body)
 	deliveries := [][]byte{body, body}
 	if ok {
