@@ -87,6 +87,7 @@ func TestLatency(t *testing.T) {
 	baseline := exec.Command(self)
 	baseline.Env = append(os.Environ(), baselineVariable+"="+constant)
 	process(t, constant, baseline)
+	awaitReady(t, web)
 	if stored != nil {
 		// After process, so that it comes before what ends the exporter: it may be waiting for the disk.
 		t.Cleanup(func() { _ = stored.server.Kill() })
@@ -122,6 +123,23 @@ func TestLatency(t *testing.T) {
 	}
 	if more := ours.quantile(.99) - theirs.quantile(.99); *latency && more > latencyBudget {
 		t.Errorf("the p99 is %v above that of a constant answer, want %v at the most", more, latencyBudget)
+	}
+}
+
+// awaitReady waits until the exporter has loaded its rules and its state.
+func awaitReady(t *testing.T, web string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		response, err := http.Get("http://" + web + "/-/ready")
+		if err == nil {
+			response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the exporter does not become ready")
+		}
 	}
 }
 
