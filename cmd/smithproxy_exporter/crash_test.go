@@ -227,7 +227,7 @@ func crash(t *testing.T, binary string, generation fleet.Generation, backend *re
 func (c *crashed) settled() bool {
 	_, closing := c.get("/api/v1/connections?state=closing")
 	_, metrics := c.get("/metrics")
-	return strings.Contains(closing, `"connections": []`) && strings.Contains(metrics, "\nsmithproxy_exporter_spans_pending 0\n")
+	return strings.Contains(closing, `"connections": []`) && !strings.Contains(closing, "next_cursor") && strings.Contains(metrics, "\nsmithproxy_exporter_spans_pending 0\n")
 }
 
 func crashFleet(url string, generation fleet.Generation) fleet.Config {

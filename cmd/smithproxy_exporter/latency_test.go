@@ -101,7 +101,7 @@ func TestLatency(t *testing.T) {
 	var sent, lost atomic.Int64
 	load.Go(func() { sendOthers(ctx, webhook, bodies, &sent, &lost) })
 	reloads := 0
-	load.Go(func() { reloads = reloadAllTheTime(ctx, t, web, feed, versions) })
+	load.Go(func() { reloads = reloadEvery(ctx, t, 0, web, feed, versions) })
 	var ours, theirs probes
 	probing.Go(func() { ours.run(ctx, webhook) })
 	probing.Go(func() { theirs.run(ctx, constant) })
@@ -235,9 +235,14 @@ func makeBodies(t *testing.T, bodies chan<- []byte) {
 	}
 }
 
-// reloadAllTheTime has the list replaced and loaded, over and over, and returns how often.
-func reloadAllTheTime(ctx context.Context, t *testing.T, web, feed string, versions []string) int {
+// reloadEvery has the list replaced and loaded, over and over with a pause, and returns how often.
+func reloadEvery(ctx context.Context, t *testing.T, pause time.Duration, web, feed string, versions []string) int {
 	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return n
+		case <-time.After(pause):
+		}
 		link := feed + ".link"
 		if err := os.Symlink(versions[n%len(versions)], link); err != nil {
 			t.Error(err)

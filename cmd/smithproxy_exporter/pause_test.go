@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,12 +16,16 @@ import (
 	"time"
 )
 
+var pauseDuration = flag.Duration("latency.duration", 5*time.Minute, "how long TestPause measures with -latency")
+
 const (
 	// pauseOpen connections stay open on pauseProxies proxies, which list them all in each ping.
 	pauseOpen, pauseProxies = 200_000, 4
 	pauseScrape             = 5 * time.Second
 	pausePing               = 10 * time.Second
-	pauseRead               = 100 * time.Millisecond // by each of 8 clients
+	pauseRead               = time.Second     // by each of 8 clients
+	pauseReload             = 5 * time.Second // of the list
+	pauseSamples            = 300             // events a second for the empty handler, whose times need no more
 	// By how much events and access-requests may be slower than an empty handler.
 	pauseQuantile, pauseSlowest = 20 * time.Millisecond, 60 * time.Millisecond
 )
@@ -32,7 +37,7 @@ const (
 func TestPause(t *testing.T) {
 	duration, open := 5*time.Second, pauseOpen/20
 	if *latency {
-		duration, open = 5*time.Minute, pauseOpen
+		duration, open = *pauseDuration, pauseOpen
 	} else if testing.Short() {
 		t.Skip("takes seconds")
 	}
@@ -66,17 +71,17 @@ func TestPause(t *testing.T) {
 	used := cpuTime(t, exporter)
 	ctx, cancel := context.WithTimeout(t.Context(), duration)
 	defer cancel()
-	bodies, same := make(chan []byte, otherEvents), make(chan []byte, otherEvents)
+	bodies, same := make(chan []byte, otherEvents), make(chan []byte, pauseSamples)
 	go makeBodies(t, bodies)
 	go makeBodies(t, same)
 	var all sync.WaitGroup
 	var ours, theirs, asked, constant probes
 	all.Go(func() { ours.send(ctx, webhook, bodies, otherEvents) })
-	all.Go(func() { theirs.send(ctx, empty, same, otherEvents) })
+	all.Go(func() { theirs.send(ctx, empty, same, pauseSamples) })
 	all.Go(func() { asked.run(ctx, webhook) })
 	all.Go(func() { constant.run(ctx, empty) })
 	reloads, scrapes, reads := 0, 0, [8]int{}
-	all.Go(func() { reloads = reloadAllTheTime(ctx, t, web, feed, versions) })
+	all.Go(func() { reloads = reloadEvery(ctx, t, pauseReload, web, feed, versions) })
 	all.Go(func() { scrapes = fetchEvery(ctx, t, pauseScrape, "http://"+web+"/metrics") })
 	for i := range reads {
 		all.Go(func() {

@@ -26,9 +26,16 @@
 //
 //	if s.Writable() { s.BeginRewrite(); many small commits; s.EndRewrite() }
 //
+// # Damage
+//
+// Open finds damage in records, tombstones and the index of spans, and repairs it: damaged logs are written again
+// with what can be read of them; if that is not enough, all that can be read of tables and logs goes to a new store.
+// That needs as much room again and may take a minute for 1 GiB. A payload that cannot be read is found when
+// it is to be sent. All is counted, see Metrics.
+//
 // # Memory
 //
-// Up to 16 MiB of memtables (4 of 4 MiB), 8 MiB of block cache, 64 open tables with about 0.1 MiB each, 1 MiB of
-// buffers: about 32 MiB. During an outage 32 MiB of spans and 200,000 tombstones come on top. A database that
-// failed while it switched logs cannot be closed; it leaks its memtables, at most once per outage.
+// Up to 16 MiB of memtables (4 of 4 MiB), 8 MiB of block cache, 64 open tables with about 0.1 MiB each: about 32
+// MiB. During an outage 32 MiB of spans and 200,000 tombstones come on top, and, while a database that failed is being
+// closed, its memtables.
 package store

@@ -171,7 +171,6 @@ func (s *Store) adopt(in *instance, found survey) error {
 	s.oldest = found.oldest
 	s.trimmed = 0
 	s.pending = found.spans
-	clear(s.handed)
 	for _, m := range s.mem {
 		if _, onDisk := found.ids[m.id]; !onDisk {
 			s.pending.add(m.meta, 1)

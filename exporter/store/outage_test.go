@@ -185,3 +185,38 @@ func TestMemoryBound(t *testing.T) {
 	equal(t, "spans", len(ids), 3)
 	equal(t, "dropped", c.dropped.Load(), 2)
 }
+
+// What the sender removes during and after an outage is removed from disk, and counted once.
+func TestRemoveAcrossOutage(t *testing.T) {
+	f := &faults{}
+	path := t.TempDir()
+	s := open(t, path, Options{Faults: f.op, ReopenInterval: 10 * time.Millisecond})
+	var b Batch
+	for i := range 4 {
+		b.AddSpans(fmt.Appendf(nil, "%d", i), 1)
+	}
+	check(t, s.Commit(&b))
+	ids, _ := spans(t, s)
+	f.mu.Lock()
+	f.at = 1
+	f.mu.Unlock()
+	b.Reset()
+	b.Put(KindProxy, "p", "", nil)
+	if err := s.Commit(&b); !errors.Is(err, ErrBehind) {
+		t.Fatal(err)
+	}
+	if err := s.RemoveSpans(ids[:1]); !errors.Is(err, ErrBehind) {
+		t.Fatal(err)
+	}
+	f.heal()
+	waitWritable(t, s)
+	check(t, s.RemoveSpans(ids[1:2]))
+	for range 2 {
+		n, _ := s.Pending()
+		equal(t, "pending", n, 2)
+		_, text := spans(t, s)
+		equal(t, "spans", text, "1:2 1:3")
+		check(t, s.Close())
+		s = open(t, path, Options{})
+	}
+}

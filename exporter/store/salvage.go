@@ -220,11 +220,16 @@ type tableSource struct {
 	it      sstable.Iterator
 	begun   bool
 	done    bool
+	bad     int
 	lastKey []byte
 }
 
-// resumeKeySize is the size of the keys by which a source looks for the block after a damaged one.
-const resumeKeySize = 32
+const (
+	minResumeKey = 9
+	maxResumeKey = 64
+	// maxBadBlocks is after how many damaged blocks the rest of a table is given up.
+	maxBadBlocks = 50
+)
 
 func (t *tableSource) next() (v version, ok bool) {
 	defer func() {
@@ -241,8 +246,9 @@ func (t *tableSource) next() (v version, ok bool) {
 		kv, t.begun = t.it.First, true
 	}
 	found := kv()
-	if found == nil && t.it.Error() != nil {
+	if found == nil && t.it.Error() != nil && t.bad < maxBadBlocks {
 		t.m.bad++
+		t.bad++
 		found = t.it.SeekGE(t.resume(), 0)
 	}
 	if found == nil {
@@ -262,11 +268,13 @@ func (t *tableSource) next() (v version, ok bool) {
 }
 
 // resume finds a key to seek to behind a damaged block: SeekGE fails for keys from the last one read to the last of
-// the block. The distance to the block's end is unknown; it is doubled until SeekGE succeeds, then bisected.
+// the block. The distance to that is unknown; it is multiplied by 8 until SeekGE succeeds, then bisected to
+// a fraction of it, since each failure costs some 50 ms: pebble looks for a flipped bit.
 func (t *tableSource) resume() []byte {
-	last := new(big.Int).SetBytes(append(bytes.Clone(t.lastKey), make([]byte, resumeKeySize)...)[:resumeKeySize])
-	end := new(big.Int).SetBytes(bytes.Repeat([]byte{0xff}, resumeKeySize))
-	buf := make([]byte, resumeKeySize)
+	size := min(max(len(t.lastKey)+1, minResumeKey), maxResumeKey)
+	last := new(big.Int).SetBytes(append(bytes.Clone(t.lastKey), make([]byte, size)...)[:size])
+	end := new(big.Int).SetBytes(bytes.Repeat([]byte{0xff}, size))
+	buf := make([]byte, size)
 	fails := func(at *big.Int) bool {
 		t.it.SeekGE(at.FillBytes(buf), 0)
 		return t.it.Error() != nil
@@ -275,13 +283,13 @@ func (t *tableSource) resume() []byte {
 	high := new(big.Int).Add(last, step)
 	for high.Cmp(end) < 0 && fails(high) {
 		low = high
-		step = new(big.Int).Lsh(step, 1)
+		step = new(big.Int).Lsh(step, 3)
 		high = new(big.Int).Add(last, step)
 	}
 	if high.Cmp(end) > 0 {
 		high = end
 	}
-	for one := big.NewInt(1); new(big.Int).Sub(high, low).Cmp(one) > 0; {
+	for range 16 {
 		mid := new(big.Int).Add(low, high)
 		if mid.Rsh(mid, 1); fails(mid) {
 			low = mid
