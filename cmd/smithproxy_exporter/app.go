@@ -232,6 +232,10 @@ func (m storeMetrics) SpansDropped(n int) { m.Exporter.SpansDropped(traces.Dropp
 // serve runs until ctx is done, a listener fails, or the exporter cannot start; then it stops in order. The webhook
 // is served first: access-requests are answered once the rules are loaded, events once the state is.
 func (a *app) serve(ctx context.Context) error {
+	// Before anything that takes time: without it SIGHUP ends the process.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	failed := make(chan error, 3)
 	go func() { failed <- a.serveWebhook() }()
 	go func() { failed <- a.serveWeb() }()
@@ -243,9 +247,6 @@ func (a *app) serve(ctx context.Context) error {
 			return
 		}
 		close(loaded)
-		hangups := make(chan os.Signal, 1)
-		signal.Notify(hangups, syscall.SIGHUP)
-		defer signal.Stop(hangups)
 		a.reloader.Run(ctx, hangups)
 	}()
 	s, err := store.Open(a.flags.storagePath, store.Options{

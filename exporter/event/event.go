@@ -156,7 +156,7 @@ const (
 	Reject Verdict = "reject"
 )
 
-// Access asks whether a connection may exchange data. The proxy stands still until it is answered.
+// Access asks whether a connection may exchange data. The proxy blocks until it gets the answer.
 type Access struct {
 	Session string
 	// Policy is PolicyUnknown in transparent mode, the matched rule over SOCKS.

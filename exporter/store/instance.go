@@ -35,6 +35,7 @@ type instance struct {
 type operation struct {
 	run  func(*instance) error
 	done chan error // capacity 1
+	last bool       // the worker ends after it
 	// Guarded by Store.mu.
 	finished, abandoned bool
 }
@@ -185,7 +186,11 @@ func (in *instance) work() {
 		}
 		err := op.run(in)
 		in.s.finished(in, op)
+		last := op.last
 		op.done <- err
 		op = nil
+		if last {
+			return
+		}
 	}
 }

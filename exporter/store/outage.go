@@ -98,6 +98,7 @@ func (s *Store) keep(c *content) {
 const superviseInterval = time.Second
 
 func (s *Store) supervise() {
+	defer close(s.supervised)
 	tick := time.NewTicker(min(superviseInterval, s.opt.ReopenInterval))
 	defer tick.Stop()
 	for {
@@ -113,6 +114,10 @@ func (s *Store) supervise() {
 
 func (s *Store) step() {
 	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
 	in, working := s.inst, s.working
 	stuck := in != nil && in.abandoned > 0
 	due := !time.Now().Before(s.reopen)

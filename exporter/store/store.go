@@ -65,9 +65,11 @@ type Store struct {
 	added     chan struct{}
 	wake      chan struct{}
 	closing   chan struct{}
-	size      atomic.Int64
-	written   atomic.Int64 // bytes committed since the size was measured
-	timers    sync.Pool    // of *time.Timer; a store's own, because a timer belongs to one clock (testing/synctest)
+	// supervised is closed when supervise has returned.
+	supervised chan struct{}
+	size       atomic.Int64
+	written    atomic.Int64 // bytes committed since the size was measured
+	timers     sync.Pool    // of *time.Timer; a store's own, because a timer belongs to one clock (testing/synctest)
 
 	mu                sync.Mutex
 	inst              *instance           // nil after a failure, until the database is open again
@@ -122,7 +124,7 @@ func Open(path string, o Options) (*Store, error) {
 	path = filepath.Clean(path)
 	s := &Store{
 		path: path, dir: filepath.Join(path, storeDir), opt: o, logger: o.Logger, metrics: o.Metrics,
-		added: make(chan struct{}, 1), wake: make(chan struct{}, 1), closing: make(chan struct{}),
+		added: make(chan struct{}, 1), wake: make(chan struct{}, 1), closing: make(chan struct{}), supervised: make(chan struct{}),
 		handed: map[uint64]spanMeta{}, removed: map[uint64]spanMeta{}, tombs: map[hash]memoryTombstone{},
 		nextID: 1,
 	}
@@ -197,6 +199,10 @@ func (s *Store) Close() error {
 		}
 	}()
 	if in == nil {
+		select {
+		case <-s.supervised: // it may be opening the database
+		case <-time.After(time.Second):
+		}
 		return nil
 	}
 	closed := make(chan error, 1)
@@ -208,8 +214,15 @@ func (s *Store) Close() error {
 			}
 			closed <- err
 		}()
+		<-s.supervised
 		in.refs.Wait()
-		in.ops <- &operation{done: make(chan error, 1), run: func(in *instance) error { return nil }}
+		// Nothing may use the database while it is closed.
+		last := &operation{done: make(chan error, 1), last: true, run: func(*instance) error { return nil }}
+		in.ops <- last
+		select {
+		case <-last.done:
+		case <-in.dead:
+		}
 		err = in.db.Close()
 	}()
 	select {

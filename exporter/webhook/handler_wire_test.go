@@ -82,7 +82,7 @@ func serveTLS(t *testing.T, h *webhook.Handler) *httptest.Server {
 	return s
 }
 
-// A proxy stands still until its access-request is answered, whatever the rest of the exporter does.
+// An access-request is answered whatever the rest of the exporter does.
 func TestAccessRequestIsAnsweredWhileIntakeBlocks(t *testing.T) {
 	servers := map[string]func(*testing.T, *webhook.Handler) *httptest.Server{"HTTP/1.1": serve, "HTTP/2.0": serveTLS}
 	for proto, start := range servers {
