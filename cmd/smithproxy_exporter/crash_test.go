@@ -181,7 +181,7 @@ func (c *crashed) await(what string, done func() bool) {
 
 const crashConfig = `
 webhook: {secrets: [{secret: ` + secret + `}]}
-connections: {grace_period: 8s}
+connections: {grace_period: 4s}
 `
 
 // playFleet plays proxies until their report is asked for, or the test is over.
@@ -235,12 +235,12 @@ func crashFleet(url string, generation fleet.Generation) fleet.Config {
 	cfg.URL, cfg.Seed = url, *simSeed
 	cfg.MaxSpeed = true
 	cfg.Form = fleet.FormMixed
-	cfg.DurationMax, cfg.InfoDelayMax = 3*time.Second, 2*time.Second
-	cfg.PingInterval, cfg.FirstPing, cfg.LastPingGap = time.Second, 500*time.Millisecond, 6*time.Second
+	cfg.DurationMax, cfg.InfoDelayMax = 2*time.Second, time.Second
+	cfg.PingInterval, cfg.FirstPing, cfg.LastPingGap = time.Second, 500*time.Millisecond, 3*time.Second
 	cfg.RestartEvery = 10 * time.Second
 	cfg.SOCKSShare = 0.2
 	cfg.Faults = cfg.Faults.WithMix()
-	cfg.Faults.LateStartDelay = 2 * time.Second
+	cfg.Faults.LateStartDelay = time.Second
 	cfg.Faults.GarbageSize = 5 << 20
 	return cfg
 }

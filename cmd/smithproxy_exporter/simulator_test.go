@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	simDuration = flag.Duration("sim.duration", 25*time.Second, "how long TestSimulator lets proxies run")
+	simDuration = flag.Duration("sim.duration", 15*time.Second, "how long TestSimulator lets proxies run")
 	simSeed     = flag.Uint64("sim.seed", 1, "seed of TestSimulator")
 )
 
@@ -48,10 +48,10 @@ func runSimulator(t *testing.T, generation fleet.Generation, verdict event.Verdi
 	cfg.Duration = *simDuration
 	cfg.Rate = 60
 	cfg.Form = fleet.FormMixed
-	cfg.DurationMax = 10 * time.Second
-	cfg.PingInterval, cfg.FirstPing = 5*time.Second, time.Second
-	cfg.LastPingGap = 11 * time.Second
-	cfg.RestartEvery = 12 * time.Second
+	cfg.DurationMax = 5 * time.Second
+	cfg.PingInterval, cfg.FirstPing = 3*time.Second, time.Second
+	cfg.LastPingGap = 7 * time.Second
+	cfg.RestartEvery = 7 * time.Second
 	cfg.ContentShare = 0.05
 	cfg.SOCKSShare = 0.2
 	cfg.LeaveOpen = 3
