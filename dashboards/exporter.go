@@ -12,10 +12,10 @@ func exporter() *board {
 		},
 		rows: []row{
 			{panels: exporterNumbers()},
-			{title: "Events", panels: []panel{eventsByAction(), eventsRejected(), eventsDuplicate(), eventsLate(), eventsUntracked(), takenOver()}},
+			{title: "Events", panels: []panel{eventsByAction(), eventsRejected(), eventsDuplicate(), eventsLate(), eventsUntracked(), adopted()}},
 			{title: "Traces", panels: []panel{spansSent(), spansPending(), spansOldest()}},
 			{title: "Storage", panels: []panel{
-				storageSize(), storageFaults(), eventsUnjournaled(), replayDuration(), replayEntries(),
+				storageSize(), storageErrors(), storeBehind(), eventsUnsaved(), accessFallbacks(),
 			}},
 			{title: "Series and scrapes", panels: []panel{seriesLimited(), seriesByMetric(), distinctValues(), proxiesRemembered(), scrapeDuration(), scrapeSamples()}},
 			{title: "Process", panels: []panel{cpu(), memory(), goroutines(), collections(), files(), contentShown()}},
@@ -33,8 +33,8 @@ func exporterNumbers() []panel {
 			now(`min(smithproxy_exporter_config_last_reload_successful{`+thisExporter+`})`, "loaded")).Mappings(loadedOrNot),
 		number(about{"Events", "Events accepted, a second.", "eps", 3, 4}, always(neutral),
 			over(orZero(`sum(rate(smithproxy_events_total{`+thisExporter+`, source=~"$source"}[$__rate_interval]))`), "events")),
-		number(about{"Unjournaled", "Events that were answered without having been written down, in the time range: the disk did not take them, and a crash would have lost them.", "short", 3, 4}, zeroIsGood(bad),
-			now(orZero(`round(sum(increase(smithproxy_exporter_events_unjournaled_total{`+thisExporter+`}[$__range])))`), "unjournaled")),
+		number(about{"Unsaved", "Events acknowledged without being persisted, in the time range: the disk failed, and a crash would have lost them.", "short", 3, 4}, zeroIsGood(bad),
+			now(orZero(`round(sum(increase(smithproxy_exporter_events_unsaved_total{`+thisExporter+`}[$__range])))`), "unsaved")),
 		number(about{"Spans pending", "Spans that wait to be accepted by the tracing backend.", "short", 3, 4}, always(neutral),
 			over(orZero(`sum(smithproxy_exporter_spans_pending{`+thisExporter+`})`), "pending")),
 		number(about{"Oldest span", "How long the oldest of the spans that wait has waited. An alert fires above ten minutes.", "s", 3, 4}, steps{{0, good}, {60, warn}, {600, bad}},
@@ -71,9 +71,9 @@ func eventsUntracked() panel {
 		over(`sum by (action) (rate(smithproxy_exporter_events_untracked_total{`+thisExporter+`}[$__rate_interval]))`, "{{action}}")).AxisSoftMax(1)
 }
 
-func takenOver() panel {
-	return lines(about{"Connections taken over", "Connections a second that a ping named as open, and of which nothing had been received: they began while the exporter was away.", connectionsPerSecond, 12, 8},
-		over(`sum by (source) (rate(smithproxy_connections_taken_over_total{`+thisExporter+`, source=~"$source"}[$__rate_interval]))`, "{{source}}")).AxisSoftMax(1)
+func adopted() panel {
+	return lines(about{"Connections adopted", "Connections a second that a ping lists as open and of which nothing was received: they began while the exporter was away.", connectionsPerSecond, 12, 8},
+		over(`sum by (source) (rate(smithproxy_connections_adopted_total{`+thisExporter+`, source=~"$source"}[$__rate_interval]))`, "{{source}}")).AxisSoftMax(1)
 }
 
 func spansSent() panel {
@@ -96,29 +96,31 @@ func spansOldest() panel {
 }
 
 func storageSize() panel {
-	return lines(about{"Size on disk", "The journal, from which the state comes back after a crash, and the outbox, where spans wait. When both together reach storage.max_size, the oldest spans go.", "bytes", 12, 8},
-		over(`sum by (instance) (smithproxy_exporter_journal_bytes{`+thisExporter+`})`, "{{instance}} journal"),
-		over(`sum by (instance) (smithproxy_exporter_outbox_bytes{`+thisExporter+`})`, "{{instance}} outbox"))
+	return lines(about{"Size on disk", "Size of the store, and of the spans in it. At storage.max_size the oldest spans are dropped.", "bytes", 12, 8},
+		over(`sum by (instance) (smithproxy_exporter_store_bytes{`+thisExporter+`})`, "{{instance}} store"),
+		over(`sum by (instance) (smithproxy_exporter_spans_pending_bytes{`+thisExporter+`})`, "{{instance}} spans"))
 }
 
-func storageFaults() panel {
-	return lines(about{"Storage faults", "Failures a second to write (it stays in memory) or to read (it is tried again), and places that are damaged (they are passed over). What a start finds was there before the first scrape, and is not in it.", "cps", 12, 8},
-		over(`sum by (part, fault) (rate(smithproxy_exporter_storage_faults_total{`+thisExporter+`}[$__rate_interval]))`, "{{part}} {{fault}}")).AxisSoftMax(1)
+func storageErrors() panel {
+	return lines(about{"Store errors", "Failed operations of the store a second, and damaged items. Damage that a start finds is older than the first scrape and is not shown.", "cps", 12, 8},
+		over(`sum by (operation) (rate(smithproxy_exporter_store_errors_total{`+thisExporter+`}[$__rate_interval]))`, "{{operation}}"),
+		over(`sum(rate(smithproxy_exporter_store_damaged_total{`+thisExporter+`}[$__rate_interval]))`, "damaged")).AxisSoftMax(1)
 }
 
-func eventsUnjournaled() panel {
-	return lines(about{"Events unjournaled", "Events and decisions a second that were answered without having been written down, for the disk did not take them. A crash before it does would lose them.", "eps", 8, 8},
-		over(`sum by (instance) (rate(smithproxy_exporter_events_unjournaled_total{`+thisExporter+`}[$__rate_interval]))`, "{{instance}}")).AxisSoftMax(1)
+func storeBehind() panel {
+	return lines(about{"Store behind", "Whether events are acknowledged from memory because the disk fails (1).", "none", 8, 8},
+		over(`max by (instance) (smithproxy_exporter_store_behind{`+thisExporter+`})`, "{{instance}}")).AxisSoftMax(1)
 }
 
-func replayDuration() panel {
-	return lines(about{"Replay duration", "How long the last start took to read the journal. Until then /-/ready is false, and events wait.", "s", 8, 8},
-		over(`max by (instance) (smithproxy_exporter_replay_duration_seconds{`+thisExporter+`})`, "{{instance}}"))
+func eventsUnsaved() panel {
+	return lines(about{"Events unsaved", "Events a second that were acknowledged without being persisted, because the disk failed. A crash before it works again loses them.", "eps", 8, 8},
+		over(`sum by (instance) (rate(smithproxy_exporter_events_unsaved_total{`+thisExporter+`}[$__rate_interval]))`, "{{instance}}")).AxisSoftMax(1)
 }
 
-func replayEntries() panel {
-	return lines(about{"Replayed entries", "Entries of the journal that the last start read.", "short", 8, 8},
-		over(`max by (instance) (smithproxy_exporter_replay_entries{`+thisExporter+`})`, "{{instance}}"))
+func accessFallbacks() panel {
+	return lines(about{"Default answers", "Access-requests a second that were answered with the default verdict because the rules could not be asked, and connections whose proxy reports no valid answer.", "suffix: /s", 8, 8},
+		over(`sum by (reason) (rate(smithproxy_exporter_access_requests_defaulted_total{`+thisExporter+`}[$__rate_interval]))`, "{{reason}}"),
+		over(`sum(rate(smithproxy_access_unanswered_total{`+thisExporter+`}[$__rate_interval]))`, "unanswered")).AxisSoftMax(1)
 }
 
 func seriesLimited() panel {

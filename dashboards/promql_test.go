@@ -74,8 +74,8 @@ func TestMetrics(t *testing.T) {
 var notShown = []string{
 	"smithproxy_instance_info",
 	"smithproxy_exporter_config_last_reload_success_timestamp_seconds",
-	"smithproxy_exporter_replay_duration_seconds",
-	"smithproxy_exporter_replay_entries",
+	"smithproxy_exporter_store_load_duration_seconds",
+	"smithproxy_exporter_store_loaded_records",
 }
 
 // macros are what Grafana puts in before it asks Prometheus.

@@ -24,7 +24,7 @@ func traffic() *board {
 					"smithproxy_sni_connections_total", ""),
 			}},
 			{title: "Durations", panels: []panel{durations(), durationQuantiles()}},
-			{title: "Content", panels: []panel{topSignatures(), requestsByApp(), byTransport()}},
+			{title: "Content", panels: []panel{topSignatures(), requestsByApp(), byTransport(), sunken()}},
 		},
 	}
 }
@@ -132,4 +132,9 @@ func requestsByApp() panel {
 func byTransport() panel {
 	return stacks(about{"Connections by transport", "New connections a second. tls is inspected TLS over TCP.", connectionsPerSecond, 8, 10},
 		over(`sum by (transport) (rate(smithproxy_connections_started_total{source=~"$source"}[$__rate_interval]))`, "{{transport}}"))
+}
+
+func sunken() panel {
+	return lines(about{"Sinkholes", "Payload a second that sink features of policies swallowed, by direction.", "Bps", 24, 8},
+		over(`sum by (direction) (rate(smithproxy_sinkhole_bytes_total{source=~"$source", direction=~"$direction"}[$__rate_interval]))`, "{{direction}}")).AxisSoftMax(1)
 }

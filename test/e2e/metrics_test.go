@@ -47,7 +47,7 @@ scrape_configs:
 		"--web.listen-address="+s.prometheus, "--enable-feature=exemplar-storage,native-histograms", "--log.level=warn")
 	configuration = write(t, "exporter.yml", `
 webhook: {secrets: [{secret: `+secret+`}]}
-connections: {linger: 5s}
+connections: {grace_period: 5s}
 metrics: {max_values: 5}
 `)
 	s.start(t, "exporter", s.programs.exporter, nil,

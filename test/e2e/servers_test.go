@@ -98,7 +98,7 @@ access:
   default: reject
   rules:
     - {name: on-trial, client_file: [`+list+`], verdict: reject, dry_run: true}
-connections: {linger: 5s, ping_grace: 1s}
+connections: {grace_period: 5s}
 `)
 	s.start(t, "exporter", s.programs.exporter, nil,
 		"--config.file="+configuration, "--webhook.listen-address="+s.webhook, "--web.listen-address="+s.exporter,

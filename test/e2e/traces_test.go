@@ -58,7 +58,7 @@ func (s *servers) finished(t *testing.T, what string, match func(connection) boo
 		var list struct {
 			Connections []connection `json:"connections"`
 		}
-		if err := get("http://"+s.exporter+"/api/v1/connections?state=finished", &list); err != nil {
+		if err := get("http://"+s.exporter+"/api/v1/connections?state=finished&limit=1000", &list); err != nil {
 			return err
 		}
 		for _, c := range list.Connections {
