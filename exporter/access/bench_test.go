@@ -106,13 +106,13 @@ func withList(i int, lists []string) Rule {
 	return Rule{Source: []Glob{"edge-*"}, ServerFile: lists[i%len(lists) : i%len(lists)+1]}
 }
 
-// allButLast: each rule has every field but lists of clients, and all but the schedule, which comes last, match.
+// allButLast: each rule has every field but lists of clients, and all match but the list, which is tried last.
 func allButLast(i int, lists []string) Rule {
 	any4, any6 := Network(netip.MustParsePrefix("0.0.0.0/0")), Network(netip.MustParsePrefix("::/0"))
 	return Rule{
 		Source: []Glob{"edge-*"}, Client: []Network{any4, any6}, Server: []Network{any4, any6},
 		Port: []Ports{{1, 65535}}, Transport: []event.Transport{event.TCP, event.TLS}, Policy: []Policy{-1},
-		Schedule: &Schedule{Days: []Day{Day(time.Monday)}},
+		Schedule: &Schedule{Days: []Day{Day(time.Sunday)}}, ServerFile: lists[i%len(lists) : i%len(lists)+1],
 	}
 }
 

@@ -35,12 +35,7 @@ func (s *Set) Explain(q Request) Explanation {
 	subject := subjectOf(q)
 	for i := range s.rules {
 		r := &s.rules[i]
-		p := Passed{Rule: r.name, Verdict: r.verdict}
-		for _, c := range r.conditions {
-			if !c.matches(&subject) {
-				p.Mismatches = append(p.Mismatches, Mismatch{c.field(), c.why(&subject)})
-			}
-		}
+		p := Passed{Rule: r.name, Verdict: r.verdict, Mismatches: r.mismatches(&subject)}
 		if p.Mismatches == nil && !r.dryRun {
 			break
 		}

@@ -10,11 +10,9 @@ import (
 // The fields of a rule, but for the schedule: timetable.
 
 type sourceField struct {
-	names
 	written []Glob
+	names
 }
-
-func (*sourceField) field() string { return "source" }
 
 func (f *sourceField) matches(s *subject) bool { return f.match(s.source) }
 
@@ -23,13 +21,10 @@ func (f *sourceField) why(s *subject) string {
 }
 
 type networkField struct {
-	name string
-	side side
-	networks
 	written []Network
+	networks
+	side side
 }
-
-func (f *networkField) field() string { return f.name }
 
 func (f *networkField) matches(s *subject) bool { return f.contains(s.addresses[f.side]) }
 
@@ -41,12 +36,9 @@ func (f *networkField) why(s *subject) string {
 }
 
 type listField struct {
-	name  string
-	side  side
 	lists []*List
+	side  side
 }
-
-func (f *listField) field() string { return f.name }
 
 func (f *listField) matches(s *subject) bool {
 	addr := s.addresses[f.side]
@@ -54,7 +46,7 @@ func (f *listField) matches(s *subject) bool {
 		return false
 	}
 	for _, l := range f.lists {
-		if l.networks.Contains(addr) {
+		if s.isOn(f.side, l) {
 			return true
 		}
 	}
@@ -70,8 +62,6 @@ func (f *listField) why(s *subject) string {
 
 type portField []Ports
 
-func (portField) field() string { return "port" }
-
 // Port 0, which is not known, is in no range.
 func (f portField) matches(s *subject) bool {
 	return slices.ContainsFunc(f, func(p Ports) bool { return p.contains(s.port) })
@@ -86,8 +76,6 @@ func (f portField) why(s *subject) string {
 
 type transportField []event.Transport
 
-func (transportField) field() string { return "transport" }
-
 func (f transportField) matches(s *subject) bool { return slices.Contains(f, s.transport) }
 
 func (f transportField) why(s *subject) string {
@@ -98,8 +86,6 @@ func (f transportField) why(s *subject) string {
 }
 
 type policyField []Policy
-
-func (policyField) field() string { return "policy" }
 
 func (f policyField) matches(s *subject) bool { return slices.Contains(f, Policy(s.policy)) }
 

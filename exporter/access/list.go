@@ -21,6 +21,8 @@ type List struct {
 	// Modified is when the file was last written.
 	Modified time.Time
 	networks *bart.Lite
+	// index is its place among the lists of its Set.
+	index int
 	// sum is of the file's content.
 	sum checksum
 }

@@ -171,8 +171,7 @@ func TestLoad(t *testing.T) {
 	if lists := first.Lists(); len(lists) != 2 || lists[0].Path != a || lists[0].Len() != 1 || !lists[0].Modified.Equal(written) {
 		t.Errorf("lists are %v", lists)
 	}
-	listsOf := func(s *Set, rule int) []*List { return s.rules[rule].conditions[0].(*listField).lists }
-	if listsOf(first, 0)[0] != listsOf(first, 1)[0] {
+	if first.rules[0].clientLists.lists[0] != first.rules[1].serverLists.lists[0] {
 		t.Error("a list was read twice")
 	}
 	write(b, "fd00::/16\n") // of the same length, maybe within the grain of the file system's clock

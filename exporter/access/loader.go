@@ -58,6 +58,7 @@ func (r *reading) lists(field string, paths []string) ([]*List, error) {
 			if list, err = readList(path, r.kept[path], r.pacer); err != nil {
 				return nil, &FieldError{fmt.Sprintf("%s[%d]", field, i), err}
 			}
+			list.index = len(r.order)
 			r.read[path] = list
 			r.order = append(r.order, list)
 		}

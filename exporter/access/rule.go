@@ -9,51 +9,79 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// rule is a compiled Rule. It matches a subject that all its conditions match.
+// rule is a compiled Rule. A field that was not written matches everything.
 type rule struct {
-	name       string
-	verdict    event.Verdict
-	dryRun     bool
-	conditions []condition
+	name    string
+	verdict event.Verdict
+	dryRun  bool
+
+	source                   sourceField
+	client, server           networkField
+	clientLists, serverLists listField
+	port                     portField
+	transport                transportField
+	policy                   policyField
+	schedule                 *timetable
 }
 
-// condition is a field of a rule that the operator wrote.
-type condition interface {
-	// field is its name in the configuration.
-	field() string
+// newRule compiles a valid rule with its lists.
+func newRule(r *Rule, clientLists, serverLists []*List, zones zones) rule {
+	c := rule{
+		name: r.Name, verdict: r.Verdict, dryRun: r.DryRun,
+		source: sourceField{r.Source, newNames(r.Source)},
+		client: networkField{r.Client, newNetworks(r.Client), client}, clientLists: listField{clientLists, client},
+		server: networkField{r.Server, newNetworks(r.Server), server}, serverLists: listField{serverLists, server},
+		port: r.Port, transport: r.Transport, policy: r.Policy,
+	}
+	if r.Schedule != nil {
+		c.schedule = r.Schedule.compile(zones)
+	}
+	return c
+}
+
+// matches reports whether all fields match. Those that are fast to try come first.
+func (r *rule) matches(s *subject) bool {
+	return (r.policy == nil || r.policy.matches(s)) &&
+		(r.port == nil || r.port.matches(s)) &&
+		(r.transport == nil || r.transport.matches(s)) &&
+		(r.schedule == nil || r.schedule.matches(s)) &&
+		(r.source.written == nil || r.source.matches(s)) &&
+		(r.client.written == nil || r.client.matches(s)) &&
+		(r.server.written == nil || r.server.matches(s)) &&
+		(r.clientLists.lists == nil || r.clientLists.matches(s)) &&
+		(r.serverLists.lists == nil || r.serverLists.matches(s))
+}
+
+// field is a field of a rule.
+type field interface {
 	matches(s *subject) bool
 	// why says why the subject does not match.
 	why(s *subject) string
 }
 
-func (r *rule) matches(s *subject) bool {
-	for _, c := range r.conditions {
-		if !c.matches(s) {
-			return false
+// mismatches returns the fields that do not match, in the order of the documentation.
+func (r *rule) mismatches(s *subject) []Mismatch {
+	var all []Mismatch
+	for _, f := range []struct {
+		name    string
+		written bool
+		field   field
+	}{
+		{"source", r.source.written != nil, &r.source},
+		{"client", r.client.written != nil, &r.client},
+		{"client_file", r.clientLists.lists != nil, &r.clientLists},
+		{"server", r.server.written != nil, &r.server},
+		{"server_file", r.serverLists.lists != nil, &r.serverLists},
+		{"port", r.port != nil, r.port},
+		{"transport", r.transport != nil, r.transport},
+		{"policy", r.policy != nil, r.policy},
+		{"schedule", r.schedule != nil, r.schedule},
+	} {
+		if f.written && !f.field.matches(s) {
+			all = append(all, Mismatch{f.name, f.field.why(s)})
 		}
 	}
-	return true
-}
-
-// newRule compiles a valid rule with its lists. The conditions are in the order of the documentation,
-// which is that of an explanation.
-func newRule(r *Rule, clientLists, serverLists []*List, zones zones) rule {
-	c := rule{name: r.Name, verdict: r.Verdict, dryRun: r.DryRun}
-	add := func(written bool, field func() condition) {
-		if written {
-			c.conditions = append(c.conditions, field())
-		}
-	}
-	add(r.Source != nil, func() condition { return &sourceField{newNames(r.Source), r.Source} })
-	add(r.Client != nil, func() condition { return &networkField{"client", client, newNetworks(r.Client), r.Client} })
-	add(clientLists != nil, func() condition { return &listField{"client_file", client, clientLists} })
-	add(r.Server != nil, func() condition { return &networkField{"server", server, newNetworks(r.Server), r.Server} })
-	add(serverLists != nil, func() condition { return &listField{"server_file", server, serverLists} })
-	add(r.Port != nil, func() condition { return portField(r.Port) })
-	add(r.Transport != nil, func() condition { return transportField(r.Transport) })
-	add(r.Policy != nil, func() condition { return policyField(r.Policy) })
-	add(r.Schedule != nil, func() condition { return r.Schedule.compile(zones) })
-	return c
+	return all
 }
 
 // subject is a request in the terms of the rules.
@@ -68,6 +96,24 @@ type subject struct {
 	// zone is the time zone of the schedule that was tried last, and wall the time of the request there.
 	zone *time.Location
 	wall wallMinute
+
+	// looked tells by side which of the first lists of the Set have been looked up, a bit each, and on which of
+	// them the address is. Rules often share lists.
+	looked, on [2]uint64
+}
+
+// isOn reports whether the address of a side is on a list.
+func (s *subject) isOn(side side, l *List) bool {
+	bit := uint64(1) << l.index // 0 from 64 on
+	if s.looked[side]&bit == 0 {
+		s.looked[side] |= bit
+		if !l.networks.Contains(s.addresses[side]) {
+			return false
+		}
+		s.on[side] |= bit
+		return true
+	}
+	return s.on[side]&bit != 0
 }
 
 // side is a side of a connection.

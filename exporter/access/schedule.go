@@ -103,7 +103,7 @@ func wallMinuteOf(at time.Time, zone *time.Location) wallMinute {
 	return wallMinute{at.Weekday(), TimeOfDay(at.Hour()*60 + at.Minute())}
 }
 
-// timetable is a compiled Schedule: the condition of the field schedule.
+// timetable is a compiled Schedule: the field schedule.
 type timetable struct {
 	Schedule
 	window
@@ -126,8 +126,6 @@ func (s *Schedule) compile(z zones) *timetable {
 	}
 	return &timetable{Schedule: *s, window: s.window(), zone: zone}
 }
-
-func (*timetable) field() string { return "schedule" }
 
 func (t *timetable) matches(s *subject) bool {
 	if s.zone != t.zone {

@@ -79,7 +79,7 @@ func checkExplanation(t *testing.T, c reference, q Request, e Explanation) {
 func writeRandomLists(t *testing.T, dir string) map[string][]netip.Prefix {
 	r := random{rand.New(rand.NewPCG(7, 7))}
 	lists := map[string][]netip.Prefix{}
-	for i := range 14 {
+	for i := range 70 { // more than are looked up once only
 		var b strings.Builder
 		var networks []netip.Prefix
 		for range pick(r, 1, 3, 5, 60) {
