@@ -89,7 +89,8 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"UNAVAILABLE", first(status.Error(codes.Unavailable, "down")), nil, 0, time.Second},
 		{"DEADLINE_EXCEEDED", first(status.Error(codes.DeadlineExceeded, "slow")), nil, 0, time.Second},
-		{"RESOURCE_EXHAUSTED", first(status.Error(codes.ResourceExhausted, "full")), nil, 0, time.Second},
+		// Without RetryInfo the specification has it be permanent: the request is bisected at once.
+		{"RESOURCE_EXHAUSTED", first(status.Error(codes.ResourceExhausted, "full")), nil, 0, 0},
 		{"RESOURCE_EXHAUSTED with RetryInfo", first(later.Err()), nil, 0, 3 * time.Second},
 		{"partial success", func(_ int, spans []*tracepb.Span) (rejected []*tracepb.Span, _ error) {
 			return slices.DeleteFunc(spans, func(s *tracepb.Span) bool { return !isBad(s) }), nil

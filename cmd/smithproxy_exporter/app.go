@@ -236,8 +236,8 @@ func (a *app) serve(ctx context.Context) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	failed := make(chan error, 3)
-	go func() { failed <- a.serveWebhook() }()
+	failed, served := make(chan error, 3), make(chan struct{})
+	go func() { failed <- a.serveWebhook(); close(served) }()
 	go func() { failed <- a.serveWeb() }()
 	a.logger.Info("Receiving webhooks", "address", a.webhookListener.Addr(), "tls", a.webhookTLS != nil)
 	loaded := make(chan struct{})
@@ -276,15 +276,21 @@ func (a *app) serve(ctx context.Context) error {
 	case err = <-failed:
 	}
 	a.ready.Store(false)
-	return errors.Join(err, a.shutdown(piped, sender))
+	return errors.Join(err, a.shutdown(served, piped, sender))
 }
 
 // shutdown stops first what receives, then what is behind it, and last what sends. It fails only if something is
 // lost.
-func (a *app) shutdown(piped <-chan struct{}, sender *traces.Sender) error {
+func (a *app) shutdown(served, piped <-chan struct{}, sender *traces.Sender) error {
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
-	if err := a.webhook.Shutdown(drain); err != nil {
+	err := a.webhook.Shutdown(drain)
+	if err == nil {
+		// A connection that was accepted at that moment is only known to the server once Serve has returned.
+		<-served
+		err = a.webhook.Shutdown(drain)
+	}
+	if err != nil {
 		// What has not arrived whole by now is not acknowledged, so it is not lost here.
 		_ = a.webhook.Close()
 	}

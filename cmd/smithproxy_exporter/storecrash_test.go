@@ -100,7 +100,7 @@ func TestCrashAtStoreOperation(t *testing.T) {
 		return true
 	}
 	for n := range *storeCrashes {
-		if !send(start(1 + n*n/8)) { // dense at first, for a start alone takes many
+		if !send(start(1 + n*5%61)) {
 			killed++
 		}
 	}

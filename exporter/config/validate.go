@@ -8,8 +8,8 @@ import (
 	"github.com/alecthomas/units"
 )
 
-// minStorage is what the events of a few moments need.
-const minStorage = 1 << 20
+// minStorage is the least that the store can be bounded to: store.MinMaxSize.
+const minStorage = 64 << 20
 
 func (c *Config) validate() error {
 	for i, s := range c.Webhook.Secrets {
