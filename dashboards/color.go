@@ -89,7 +89,7 @@ type seriesColor struct{ series, color string }
 var (
 	directionColors = []seriesColor{{"up", upload}, {"down", download}}
 	verdictColors   = []seriesColor{{"accept", good}, {"reject", bad}}
-	reasonColors    = []seriesColor{{"stop", good}, {"rejected", bad}, {"lost", warn}, {"restart", restart}}
+	reasonColors    = []seriesColor{{"stop", good}, {"rejected", bad}, {"lost", warn}, {"restart", restart}, {"evicted", warn}}
 )
 
 // byHeight colors a share that is bad when it is high; its name in the legend by its highest value.

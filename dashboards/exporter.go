@@ -62,7 +62,7 @@ func eventsDuplicate() panel {
 }
 
 func eventsLate() panel {
-	return lines(about{"Late events", "Events with something new about a connection whose trace had been sent already, a second. A longer linger catches more of them.", "eps", 12, 8},
+	return lines(about{"Late events", "Events a second with new information about a connection whose trace was sent already. A longer connections.grace_period catches more of them.", "eps", 12, 8},
 		over(`sum by (action) (rate(smithproxy_exporter_events_late_total{`+thisExporter+`, source=~"$source"}[$__rate_interval]))`, "{{action}}")).AxisSoftMax(1)
 }
 
