@@ -34,7 +34,7 @@ func newAccess(d *definitions, b *bounds, rules AccessRules) *access {
 		requests: d.counter("smithproxy_access_requests_total", "connections",
 			"Connections that an access-request decided about, by how and by which rule.", "source", "verdict", "rule"),
 		dryRuns: d.counter("smithproxy_access_dry_run_rejects_total", "connections",
-			"Connections that would have been rejected if the rule was not on trial.", "source", "rule"),
+			"Connections that would have been rejected if the rule was not a dry-run rule.", "source", "rule"),
 		duration: d.histogram("smithproxy_access_request_duration_seconds", "seconds",
 			"From the receipt of an access-request to its answer.", accessBuckets, "source"),
 	}

@@ -29,7 +29,7 @@ func TestAccessRules(t *testing.T) {
 	sink.Take(track.Decided{D: trial, Corrected: true})
 	sink.Take(track.Decided{D: old}) // it was answered before the reload
 	want := `
-# HELP smithproxy_access_dry_run_rejects_total Connections that would have been rejected if the rule was not on trial.
+# HELP smithproxy_access_dry_run_rejects_total Connections that would have been rejected if the rule was not a dry-run rule.
 # TYPE smithproxy_access_dry_run_rejects_total counter
 smithproxy_access_dry_run_rejects_total{rule="other",source="a"} 0
 smithproxy_access_dry_run_rejects_total{rule="other",source="b"} 0
