@@ -202,6 +202,7 @@ func TestLimitedValues(t *testing.T) {
 smithproxy_exporter_series_limited_total{metric="smithproxy_access_requests_total"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_connection_duration_seconds"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_connections_closed_total"} 0
+		smithproxy_exporter_series_limited_total{metric="smithproxy_connections_started_total"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_neighbor_last_seen_timestamp_seconds"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_signatures_total"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_sni_connections_total"} 3
@@ -365,4 +366,33 @@ func TestFactsDoNotWaitForScrapes(t *testing.T) {
 	if most := waits[len(waits)*999/1000]; most > 20*time.Millisecond {
 		t.Errorf("a fact in a thousand takes %v", most)
 	}
+}
+
+// TestTransportsAreLimited: whoever knows the secret can name any transport.
+func TestTransportsAreLimited(t *testing.T) {
+	w := newWorld(t, 50)
+	const many = 3000
+	for i := range many {
+		w.send(event.ActionStart, fmt.Sprintf("Proxy-A1-OID-%d", i), event.Start{
+			Session: fmt.Sprintf("t%d_10.0.0.1:%d+t%d_10.0.0.2:2", i, i+1, i),
+		})
+	}
+	families, err := w.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "smithproxy_connections_started_total" {
+			continue
+		}
+		sum := 0.0
+		for _, m := range f.GetMetric() {
+			sum += m.GetCounter().GetValue()
+		}
+		if n := len(f.GetMetric()); n >= many/2 || sum != many {
+			t.Errorf("%d series add up to %v, want fewer than %d and %d", n, sum, many/2, many)
+		}
+		return
+	}
+	t.Error("no started connections")
 }
