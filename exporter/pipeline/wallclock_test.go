@@ -24,8 +24,9 @@ func TestWallClockIsSetAcrossARestart(t *testing.T) {
 					Track: track.DefaultOptions(), Now: func() time.Time { return wall }, Mono: func(time.Time) time.Duration { return mono },
 					Tick: time.Hour, Sinks: []track.Sink{sink}, Metrics: &metrics{}, Logger: slog.New(slog.DiscardHandler),
 				})
-				ran := make(chan struct{})
-				go func() { defer close(ran); p.Run(s, func() {}) }()
+				ran, ready := make(chan struct{}), make(chan struct{})
+				go func() { defer close(ran); p.Run(s, func() { close(ready) }) }()
+				<-ready // it reads the clock, which the test sets
 				return p, func() {
 					p.Stop()
 					<-ran
