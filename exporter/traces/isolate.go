@@ -1,7 +1,10 @@
 package traces
 
 import (
+	"maps"
 	"math/bits"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -9,10 +12,12 @@ import (
 )
 
 const (
-	// isolateRequests is how many requests it may take to find what a backend rejects. A single span among
-	// maxRequestSpans takes two for each halving, 22.
+	// isolateRequests is how many requests it may take to find the messages that a backend rejects, and again to find
+	// the spans in them. A single span among maxRequestSpans takes two for each halving, 22. A message that was begun is
+	// finished beyond that, in two requests a span at most: what was done of it is not remembered.
 	isolateRequests = 40
-	// maxHeld bounds how long a message that is rejected waits for its next attempt.
+	// maxHeld bounds how long a message that was not accepted waits for its next attempt, and how long a round takes if
+	// the queue has no end.
 	maxHeld = 5 * time.Minute
 )
 
@@ -20,6 +25,8 @@ const (
 type held struct {
 	until time.Time
 	pause time.Duration
+	// round is the last one that came across the message.
+	round uint64
 	// accepted is how many requests the backend had accepted when the message was rejected last.
 	accepted uint64
 }
@@ -27,21 +34,22 @@ type held struct {
 // isolate bisects a batch that was rejected, to find what of it the backend rejects, within a budget of requests. What
 // is accepted is removed. A span that is rejected alone is dropped, if the backend accepted something else after the
 // batch was rejected first, or says that the span is too large. What is not resolved is held: it is sent again later,
-// and meanwhile what comes after it is sent. A backend that rejects everything gets one request a pause, and all is
+// and meanwhile what comes after it is sent. A backend that rejects everything gets two requests a pause, and all is
 // kept. isolate returns false when the sender is stopped.
 func (s *Sender) isolate(batch []message, first response) bool {
 	i := isolation{sender: s, budget: isolateRequests, hopeless: bits.Len(uint(len(batch))) + 2}
 	if s.state == refusing {
-		i.budget = 0 // what it rejects has been looked for
+		batch = i.probe(batch)
 	}
-	suspects := i.messages(batch)
-	var unresolved []message
-	for _, m := range suspects {
+	i.messages(batch, first.verdict)
+	unresolved := i.unknown
+	i.budget = isolateRequests
+	for _, m := range i.alone {
 		switch {
 		case i.stopped:
 			return false
-		case i.failed, !i.proven(m) && first.verdict != tooLarge, !i.spans(m):
-			unresolved = append(unresolved, m)
+		case i.failed, !i.blames(m, m.verdict), !i.spans(m):
+			unresolved = append(unresolved, m.message)
 		}
 	}
 	s.hold(unresolved)
@@ -61,6 +69,12 @@ func (s *Sender) isolate(batch []message, first response) bool {
 	return true
 }
 
+// suspect is a message that was rejected alone, and how.
+type suspect struct {
+	message
+	verdict verdict
+}
+
 // isolation is one search.
 type isolation struct {
 	sender    *Sender
@@ -69,14 +83,30 @@ type isolation struct {
 	requests  int
 	successes int
 	dropped   int
-	stopped   bool
-	failed    bool // the backend went away meanwhile
+	// alone are messages that were rejected alone, unknown are those that were rejected with others only.
+	alone   []suspect
+	unknown []message
+	stopped bool
+	failed  bool // the backend went away meanwhile
 }
 
-// proven reports whether the backend accepted something else since the message was rejected first.
-func (i *isolation) proven(m message) bool {
+// probe sends one message of a batch, picked at random, to a backend that rejected everything so far, and returns the
+// rest. The search goes on only if the message is accepted.
+func (i *isolation) probe(batch []message) (rest []message) {
+	n := rand.N(len(batch))
+	if len(batch) == 1 || i.judge(i.sender.send(batch[n:n+1])) != accepted {
+		i.budget = 0
+		return batch
+	}
+	i.sender.succeed(batch[n : n+1])
+	return slices.Delete(slices.Clone(batch), n, n+1)
+}
+
+// blames reports whether a verdict says something about the message: it is too large, or the backend accepts something
+// else, in this search, or both before it and since the message was rejected first.
+func (i *isolation) blames(m suspect, v verdict) bool {
 	h, ok := i.sender.held[m.id]
-	return i.successes > 0 || ok && i.sender.accepted > h.accepted
+	return v == tooLarge || i.successes > 0 || ok && i.sender.state == sending && i.sender.accepted > h.accepted
 }
 
 // over reports whether the search has to end.
@@ -84,27 +114,26 @@ func (i *isolation) over() bool {
 	return i.budget <= 0 || i.failed || i.stopped || i.successes == 0 && i.requests >= i.hopeless
 }
 
-// messages bisects a batch that is known to be rejected, and returns the messages that are rejected alone or were not
-// looked at.
-func (i *isolation) messages(batch []message) (suspects []message) {
-	if len(batch) == 1 || i.over() {
-		return batch
+// messages bisects a batch that was rejected with a verdict.
+func (i *isolation) messages(batch []message, v verdict) {
+	if len(batch) == 1 {
+		i.alone = append(i.alone, suspect{batch[0], v})
+		return
 	}
 	for _, half := range [][]message{batch[:len(batch)/2], batch[len(batch)/2:]} {
 		if i.over() {
-			suspects = append(suspects, half...)
+			i.unknown = append(i.unknown, half...)
 			continue
 		}
-		switch i.judge(i.sender.send(half)) {
+		switch v := i.judge(i.sender.send(half)); v {
 		case accepted:
 			i.sender.remove(half)
 		case rejected, tooLarge:
-			suspects = append(suspects, i.messages(half)...)
+			i.messages(half, v)
 		default:
-			suspects = append(suspects, half...)
+			i.unknown = append(i.unknown, half...)
 		}
 	}
-	return suspects
 }
 
 // judge notes what a response says of the backend.
@@ -127,40 +156,51 @@ func (i *isolation) judge(r response) verdict {
 
 // spans bisects one message, drops the spans of it that are rejected alone, and reports whether it is resolved: all of
 // its spans are accepted or dropped.
-func (i *isolation) spans(m message) (resolved bool) {
+func (i *isolation) spans(m suspect) (resolved bool) {
+	if i.budget <= 0 && m.spans > 1 {
+		return false
+	}
 	var decoded tracepb.ResourceSpans
 	if err := proto.Unmarshal(m.encoded, &decoded); err != nil {
 		i.sender.metrics.SpansDropped(DroppedDamaged, m.spans)
-		i.sender.remove([]message{m})
+		i.sender.remove([]message{m.message})
 		return true
 	}
 	for _, scope := range decoded.GetScopeSpans() {
-		if !i.bisect(&decoded, scope, scope.GetSpans()) {
+		part := &tracepb.ScopeSpans{Scope: scope.GetScope(), SchemaUrl: scope.GetSchemaUrl()}
+		request := []*tracepb.ResourceSpans{{
+			Resource: decoded.GetResource(), SchemaUrl: decoded.GetSchemaUrl(), ScopeSpans: []*tracepb.ScopeSpans{part},
+		}}
+		send := func(spans []*tracepb.Span) verdict {
+			part.Spans = spans
+			return i.judge(i.sender.request(request, len(spans)))
+		}
+		if spans := scope.GetSpans(); len(spans) > 0 && !i.bisect(m, spans, m.verdict, send) {
 			return false
 		}
 	}
-	i.sender.remove([]message{m})
+	i.sender.remove([]message{m.message})
 	return true
 }
 
-func (i *isolation) bisect(of *tracepb.ResourceSpans, scope *tracepb.ScopeSpans, spans []*tracepb.Span) (resolved bool) {
+// bisect is for spans of a message that were rejected together with a verdict.
+func (i *isolation) bisect(m suspect, spans []*tracepb.Span, v verdict, send func([]*tracepb.Span) verdict) (resolved bool) {
 	if len(spans) == 1 {
+		if !i.blames(m, v) {
+			return false
+		}
 		i.dropped++
 		i.sender.metrics.SpansDropped(DroppedRefused, 1)
 		return true
 	}
 	for _, half := range [][]*tracepb.Span{spans[:len(spans)/2], spans[len(spans)/2:]} {
-		if i.budget <= 0 || i.failed || i.stopped {
+		if i.failed || i.stopped {
 			return false
 		}
-		part := &tracepb.ResourceSpans{
-			Resource: of.GetResource(), SchemaUrl: of.GetSchemaUrl(),
-			ScopeSpans: []*tracepb.ScopeSpans{{Scope: scope.GetScope(), SchemaUrl: scope.GetSchemaUrl(), Spans: half}},
-		}
-		switch i.judge(i.sender.request([]*tracepb.ResourceSpans{part}, len(half))) {
+		switch v := send(half); v {
 		case accepted:
 		case rejected, tooLarge:
-			if !i.bisect(of, scope, half) {
+			if !i.bisect(m, half, v, send) {
 				return false
 			}
 		default:
@@ -170,31 +210,23 @@ func (i *isolation) bisect(of *tracepb.ResourceSpans, scope *tracepb.ScopeSpans,
 	return true
 }
 
-// hold has messages wait for their next attempt, longer each time.
+// hold has messages wait for their next attempt: longer each time, if the backend accepted others meanwhile. If it did
+// not, nothing says that the messages are to blame.
 func (s *Sender) hold(messages []message) {
 	for _, m := range messages {
 		h, ok := s.held[m.id]
-		if !ok {
-			h = &held{}
+		switch {
+		case !ok:
+			h = &held{pause: maxPause}
 			s.held[m.id] = h
+		case s.accepted > h.accepted:
+			h.pause = min(2*h.pause, maxHeld)
 		}
-		h.pause = min(max(2*h.pause, maxPause), maxHeld)
-		h.until, h.accepted = time.Now().Add(h.pause), s.accepted
+		h.until, h.accepted, h.round = time.Now().Add(h.pause), s.accepted, s.round
 	}
 }
 
-// heldDue reports whether a message that is held is to be sent again.
-func (s *Sender) heldDue() bool {
-	next, ok := s.nextHeld()
-	return ok && !time.Now().Before(next)
-}
-
-// nextHeld is when the first of the messages that are held is due.
-func (s *Sender) nextHeld() (at time.Time, ok bool) {
-	for _, h := range s.held {
-		if !ok || h.until.Before(at) {
-			at, ok = h.until, true
-		}
-	}
-	return at, ok
+// forgetGone forgets messages that are held and that a whole round did not come across: the queue dropped them.
+func (s *Sender) forgetGone() {
+	maps.DeleteFunc(s.held, func(_ uint64, h *held) bool { return h.round != s.round })
 }

@@ -54,6 +54,8 @@ const (
 	maxPause = 5 * time.Second
 	// operatorPause is between attempts while an operator has to act, or the backend rejects everything.
 	operatorPause = 30 * time.Second
+	// closeGrace is how long Close waits for the sender's goroutine after it cancelled the request that is under way.
+	closeGrace = time.Second
 	// maxAttempts is how often a batch is sent to a backend that does not respond before others have their turn: it
 	// may be the batch that keeps the backend from responding.
 	maxAttempts = 8
@@ -66,7 +68,7 @@ const (
 	sending  state = iota // requests are accepted
 	failing               // the backend does not respond, or asks to wait
 	locked                // the backend refuses the credentials
-	refusing              // the backend rejects everything: nothing is isolated, and one request a pause is sent
+	refusing              // the backend rejects everything: nothing is isolated, and two requests a pause are sent
 )
 
 // Sender sends what is in the queue, oldest first, for as long as it takes. Nothing is given up because it takes long:
@@ -92,7 +94,12 @@ type Sender struct {
 	most int
 	// accepted is how many requests the backend accepted.
 	accepted uint64
-	// held are messages that the backend rejects while it accepts others: they wait for their time.
+	// The queue is read in rounds, each from the oldest message on: round is the number of the current one, rewound is
+	// when it began, and after is the id up to which it has come.
+	round   uint64
+	rewound time.Time
+	after   uint64
+	// held are messages that were not accepted and wait for a later round.
 	held map[uint64]*held
 	// warned is when the last partial success and the last dropped span were logged.
 	warnedPartial, warnedDropped time.Time
@@ -123,7 +130,10 @@ func (s *Sender) Close(ctx context.Context) error {
 	case <-s.done:
 	case <-ctx.Done():
 		s.cancel() // the request that is under way
-		<-s.done
+		select {
+		case <-s.done:
+		case <-time.After(closeGrace): // the disk hangs
+		}
 	}
 	s.cancel()
 	if left, _ := s.queue.Pending(); left > 0 {
@@ -143,12 +153,9 @@ type message struct {
 
 func (s *Sender) run() {
 	defer close(s.done)
-	after := uint64(0) // what has been read; only what is held comes again
+	s.rewind()
 	for {
-		if s.heldDue() {
-			after = 0
-		}
-		batch, err := s.read(after)
+		batch, err := s.read()
 		switch {
 		case err != nil:
 			s.logger.Error("Failed to read spans from the store", "err", err)
@@ -156,9 +163,11 @@ func (s *Sender) run() {
 				return
 			}
 		case len(batch) > 0:
-			after = batch[len(batch)-1].id
 			if !s.deliver(batch) {
 				return
+			}
+			if time.Since(s.rewound) > maxHeld {
+				s.rewind()
 			}
 		default:
 			if !s.idle() {
@@ -168,12 +177,18 @@ func (s *Sender) run() {
 	}
 }
 
+// rewind begins a round.
+func (s *Sender) rewind() { s.round, s.rewound, s.after = s.round+1, time.Now(), 0 }
+
 // read takes the next request's messages from the queue, without those that are held.
-func (s *Sender) read(after uint64) (batch []message, err error) {
+func (s *Sender) read() (batch []message, err error) {
 	bytes, spans, now := 0, 0, time.Now()
-	err = s.queue.Spans(after, func(id uint64, n int, encoded []byte) bool {
-		if h, ok := s.held[id]; ok && now.Before(h.until) {
-			return true
+	err = s.queue.Spans(s.after, func(id uint64, n int, encoded []byte) bool {
+		if h, ok := s.held[id]; ok {
+			h.round = s.round
+			if now.Before(h.until) {
+				return true
+			}
 		}
 		if len(batch) > 0 && (bytes+len(encoded) > maxRequestBytes || spans+n > s.most) {
 			return false
@@ -183,6 +198,9 @@ func (s *Sender) read(after uint64) (batch []message, err error) {
 		spans += n
 		return true
 	})
+	if len(batch) > 0 {
+		s.after = batch[len(batch)-1].id
+	}
 	return batch, err
 }
 
@@ -200,7 +218,7 @@ func (s *Sender) deliver(batch []message) bool {
 			if !s.wait(max(s.backOff(maxPause), r.pause)) {
 				return false
 			}
-			if attempt == maxAttempts {
+			if attempt >= maxAttempts {
 				s.hold(batch)
 				return true
 			}
@@ -324,20 +342,29 @@ func (s *Sender) wait(d time.Duration) bool {
 	}
 }
 
-// idle waits for more spans, and a moment more for others to come with them, or for the time of those that are held. It
-// returns false when the sender is stopped and nothing came.
+// idle waits at the end of the queue for more spans, and a moment more for others to come with them. What waits all the
+// same is held, or could not be read when its turn was, as while the disk failed: for that, a new round begins every
+// maxPause. idle returns false when the sender is stopped and nothing came.
 func (s *Sender) idle() bool {
-	var due <-chan time.Time
-	if next, ok := s.nextHeld(); ok {
-		timer := time.NewTimer(max(0, time.Until(next)))
+	var again <-chan time.Time
+	if left, _ := s.queue.Pending(); left == 0 {
+		clear(s.held)
+	} else {
+		pause := maxPause - time.Since(s.rewound)
+		if pause <= 0 {
+			s.forgetGone()
+			s.rewind()
+			return true
+		}
+		timer := time.NewTimer(pause)
 		defer timer.Stop()
-		due = timer.C
+		again = timer.C
 	}
 	select {
 	case <-s.queue.SpansAdded():
 		s.wait(gatherTime)
 		return true
-	case <-due:
+	case <-again:
 		return true
 	case <-s.stop:
 	}
