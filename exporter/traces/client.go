@@ -90,7 +90,9 @@ func newHTTP(endpoint string, headers map[string]string) (Client, error) {
 	transport.TLSClientConfig = config
 	options := []otlptracehttp.Option{
 		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: false}),
-		otlptracehttp.WithHTTPClient(&http.Client{Transport: observeHTTP{transport}, Timeout: requestTimeout()}),
+		otlptracehttp.WithHTTPClient(&http.Client{
+			Transport: observeHTTP{transport}, Timeout: requestTimeout(), CheckRedirect: followPosts,
+		}),
 	}
 	if endpoint != "" {
 		if _, path, _ := strings.Cut(endpoint[strings.Index(endpoint, "://")+3:], "/"); path == "" {
@@ -102,6 +104,15 @@ func newHTTP(endpoint string, headers map[string]string) (Client, error) {
 		options = append(options, otlptracehttp.WithHeaders(headers))
 	}
 	return otlptracehttp.NewClient(options...), nil
+}
+
+// followPosts follows a redirect only if the request is sent again. After the others a client would ask for a page, and
+// take its 200 for accepted spans.
+func followPosts(next *http.Request, via []*http.Request) error {
+	if next.Method != http.MethodPost || len(via) >= 10 {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // requestTimeout is OTEL_EXPORTER_OTLP_[TRACES_]TIMEOUT, in milliseconds, and 10 s without it, as the specification

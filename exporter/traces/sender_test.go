@@ -122,6 +122,7 @@ type backend struct {
 	coltracepb.UnimplementedTraceServiceServer
 	mu       sync.Mutex
 	requests int
+	last     *coltracepb.ExportTraceServiceRequest
 	names    map[string]int // of spans that were accepted
 	// answer is the error for the names of a request's spans; nil accepts. A partial success is a *partialError.
 	answer func(names []string) error
@@ -145,7 +146,7 @@ func (b *backend) export(request *coltracepb.ExportTraceServiceRequest) (*coltra
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.requests++
+	b.requests, b.last = b.requests+1, request
 	response := &coltracepb.ExportTraceServiceResponse{}
 	if b.answer != nil {
 		err := b.answer(names)

@@ -68,10 +68,15 @@ func NewSink(ctx context.Context, requests int) (*Sink, error) {
 	if _, set := os.LookupEnv("OTEL_SPAN_EVENT_COUNT_LIMIT"); !set {
 		limits.EventCountLimit = max(limits.EventCountLimit, requests)
 	}
-	return &Sink{
+	s := &Sink{
 		sampler: sampler, limits: limits, base: base, scope: &commonpb.InstrumentationScope{Name: scope},
 		sources: map[string]*proxySpans{},
-	}, nil
+	}
+	// The environment can hold what is not UTF-8, and cannot be encoded.
+	if _, err := proto.Marshal(s.resource("")); err != nil {
+		return nil, fmt.Errorf("resource: %w", err)
+	}
+	return s, nil
 }
 
 // Take makes the spans of a fact, if it is one that has spans.
@@ -103,7 +108,7 @@ func (s *Sink) Encoded(visit func(encoded []byte, spans int)) {
 			}
 			encoded, err := proto.MarshalOptions{}.MarshalAppend(s.encoded[:0], message)
 			if err != nil {
-				panic(err) // All strings are valid UTF-8.
+				panic(err) // Strings are valid UTF-8: event.Decode and NewSink see to that.
 			}
 			s.encoded = encoded
 			visit(encoded, len(spans))

@@ -100,6 +100,14 @@ func TestResources(t *testing.T) {
 	}
 }
 
+// TestResourceOfTheEnvironment is wrong at the start, not when the first span is encoded.
+func TestResourceOfTheEnvironment(t *testing.T) {
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "site=caf%e9")
+	if _, err := NewSink(t.Context(), 10); err == nil {
+		t.Error("a resource attribute that is not UTF-8 is taken")
+	}
+}
+
 func TestLimitsOfTheEnvironment(t *testing.T) {
 	t.Setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5")
 	t.Setenv("OTEL_SPAN_EVENT_COUNT_LIMIT", "2")
