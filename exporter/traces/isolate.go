@@ -210,8 +210,8 @@ func (i *isolation) bisect(m suspect, spans []*tracepb.Span, v verdict, send fun
 	return true
 }
 
-// hold has messages wait for their next attempt: longer each time, if the backend accepted others meanwhile. If it did
-// not, nothing says that the messages are to blame.
+// hold has messages wait for a later round: longer each time, if the backend accepted others meanwhile. If it did not,
+// nothing says that the messages are to blame.
 func (s *Sender) hold(messages []message) {
 	for _, m := range messages {
 		h, ok := s.held[m.id]
@@ -222,7 +222,7 @@ func (s *Sender) hold(messages []message) {
 		case s.accepted > h.accepted:
 			h.pause = min(2*h.pause, maxHeld)
 		}
-		h.until, h.accepted, h.round = time.Now().Add(h.pause), s.accepted, s.round
+		h.until, h.accepted, h.round = s.rewound.Add(h.pause), s.accepted, s.round
 	}
 }
 
