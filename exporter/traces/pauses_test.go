@@ -339,6 +339,28 @@ func TestHeldMessagesGo(t *testing.T) {
 	})
 }
 
+// TestDroppedMessagesAreNotSent has the store drop, at its bound, some of a batch that is sent again and again.
+func TestDroppedMessagesAreNotSent(t *testing.T) {
+	for _, code := range []codes.Code{codes.Unavailable, codes.Unauthenticated} {
+		withClock(t, func(t *testing.T, s *sendingTo, c *script) {
+			c.answer = func([]string) error { return status.Error(code, "no") }
+			s.queue.add(t, "dropped")
+			s.queue.add(t, "kept")
+			s.start(t)
+			c.pass(3 * time.Second)
+			if err := s.queue.RemoveSpans([]uint64{1}); err != nil {
+				t.Fatal(err)
+			}
+			c.answer = func([]string) error { return nil }
+			c.pass(operatorPause)
+			if !slices.Equal(c.names, []string{"kept"}) {
+				t.Errorf("%v: %v are sent", code, c.names)
+			}
+			s.close(t, time.Minute)
+		})
+	}
+}
+
 // TestMessagesComeBack has the disk go away and come back: what is on it is not visited meanwhile, what is newer is.
 func TestMessagesComeBack(t *testing.T) {
 	for name, traffic := range map[string]bool{"quiet": false, "busy": true} {

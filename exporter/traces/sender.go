@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -208,6 +209,11 @@ func (s *Sender) read() (batch []message, err error) {
 // is stopped before.
 func (s *Sender) deliver(batch []message) bool {
 	for attempt := 1; ; attempt++ {
+		if attempt > 1 {
+			if batch = s.present(batch); len(batch) == 0 {
+				return true
+			}
+		}
 		r := s.send(batch)
 		switch r.verdict {
 		case accepted:
@@ -237,6 +243,21 @@ func (s *Sender) deliver(batch []message) bool {
 			return s.isolate(batch, r)
 		}
 	}
+}
+
+// present is what the queue has of a batch: it may have dropped some to stay within its bound, and counted that. What the
+// queue cannot show now has its turn in another round.
+func (s *Sender) present(batch []message) []message {
+	there := make(map[uint64]bool, len(batch))
+	last := batch[len(batch)-1].id
+	err := s.queue.Spans(batch[0].id-1, func(id uint64, _ int, _ []byte) bool {
+		there[id] = true
+		return id < last
+	})
+	if err != nil {
+		return batch
+	}
+	return slices.DeleteFunc(batch, func(m message) bool { return !there[m.id] })
 }
 
 // split delivers a batch in parts of so many spans at most.
