@@ -32,16 +32,12 @@ func (s *Store) enforceBound(in *instance) {
 	s.size.Store(size)
 	limit := float64(s.opt.MaxSize)
 	s.mu.Lock()
-	freed, oldest, last := s.freed, s.oldest.id, s.nextID
+	freed := s.freed
 	tombs, waiting := s.tombSize, s.pending.bytes
 	s.mu.Unlock()
 	// What the sender removed was deleted one by one. One range deletion lets whole tables go.
 	if float64(freed) > limit/32 {
-		end := oldest
-		if end == 0 {
-			end = last
-		}
-		s.trim(in, end)
+		s.trim(in)
 	}
 	s.mu.Lock()
 	now := time.Now()
@@ -68,12 +64,19 @@ func (s *Store) enforceBound(in *instance) {
 	}
 }
 
-// trim deletes all payloads below an id with one range deletion each.
-func (s *Store) trim(in *instance, end uint64) {
+// trim deletes all payloads before the oldest one that waits with one range deletion each.
+func (s *Store) trim(in *instance) {
 	s.mu.Lock()
 	s.freed = 0
 	s.mu.Unlock()
 	err := s.do(in, func(in *instance) error {
+		// On the worker: whatever has an id and is not on disk now is written after the deletion.
+		s.mu.Lock()
+		end := s.oldest.id
+		if end == 0 {
+			end = s.nextID
+		}
+		s.mu.Unlock()
 		b := in.db.NewBatch()
 		defer b.Close()
 		b.DeleteRange([]byte{prefixSpan}, idKey(prefixSpan, end), nil)

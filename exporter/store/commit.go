@@ -106,9 +106,6 @@ func (s *Store) Commit(b *Batch) error {
 	for _, t := range c.tombs {
 		s.tombSize += tombOverhead + int64(t.end-t.start)
 	}
-	if len(c.spans) > 0 && s.oldest.id == 0 {
-		s.oldest = oldestSpan{c.spans[0].id, now}
-	}
 	s.mu.Unlock()
 	err := s.do(in, func(in *instance) error { return in.write(c, lo, hi) })
 	if err != nil {
@@ -167,7 +164,17 @@ func (in *instance) write(c *content, lo, hi uint32) error {
 	for _, p := range c.spans {
 		putPayload(b, p.id, p.meta, c.buf[p.start:p.end])
 	}
-	return in.db.Apply(b, pebble.Sync)
+	if err := in.db.Apply(b, pebble.Sync); err != nil || len(c.spans) == 0 {
+		return err
+	}
+	// On the worker, as what removes payloads and looks for the next one on disk.
+	s, first := in.s, c.spans[0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.oldest.id == 0 || first.id < s.oldest.id {
+		s.oldest = oldestSpan{first.id, first.meta.stored}
+	}
+	return nil
 }
 
 func recordKey(dst []byte, epoch uint32, key []byte) {

@@ -275,8 +275,5 @@ func (in *instance) writeKept(spans []memorySpan, tombs map[hash]memoryTombstone
 	if len(removed) == 0 {
 		return nil
 	}
-	in.s.mu.Lock()
-	oldest := in.s.oldest.id
-	in.s.mu.Unlock()
-	return in.removeSpans(removed, oldest)
+	return in.removeSpans(removed)
 }

@@ -206,9 +206,8 @@ func (s *Store) RemoveSpans(ids []uint64) error {
 		s.mu.Unlock()
 		return ErrBehind
 	}
-	oldest := s.oldest.id
 	s.mu.Unlock()
-	return s.do(in, func(in *instance) error { return in.removeSpans(ids, oldest) })
+	return s.do(in, func(in *instance) error { return in.removeSpans(ids) })
 }
 
 // removeLocked notes that a payload is to be removed.
@@ -235,7 +234,11 @@ func (s *Store) removeLocked(id uint64) {
 }
 
 // removeSpans runs on the worker.
-func (in *instance) removeSpans(ids []uint64, oldest uint64) error {
+func (in *instance) removeSpans(ids []uint64) error {
+	s := in.s
+	s.mu.Lock()
+	oldest := s.oldest.id
+	s.mu.Unlock()
 	b := in.db.NewBatch()
 	defer b.Close()
 	first := false
@@ -247,7 +250,6 @@ func (in *instance) removeSpans(ids []uint64, oldest uint64) error {
 	if err := in.db.Apply(b, pebble.Sync); err != nil {
 		return err
 	}
-	s := in.s
 	next := oldestSpan{}
 	if first {
 		var err error
