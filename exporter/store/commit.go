@@ -167,14 +167,19 @@ func (in *instance) write(c *content, lo, hi uint32) error {
 	if err := in.db.Apply(b, pebble.Sync); err != nil || len(c.spans) == 0 {
 		return err
 	}
-	// On the worker, as what removes payloads and looks for the next one on disk.
-	s, first := in.s, c.spans[0]
+	in.wrote(c.spans[0].id, c.spans[0].meta)
+	return nil
+}
+
+// wrote notes the first of some payloads that are on disk now. It runs on the worker, as do what removes payloads and
+// what looks for the next one: between them, no payload on disk is older than the oldest.
+func (in *instance) wrote(id uint64, meta spanMeta) {
+	s := in.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.oldest.id == 0 || first.id < s.oldest.id {
-		s.oldest = oldestSpan{first.id, first.meta.stored}
+	if s.oldest.id == 0 || id < s.oldest.id {
+		s.oldest = oldestSpan{id, meta.stored}
 	}
-	return nil
 }
 
 func recordKey(dst []byte, epoch uint32, key []byte) {

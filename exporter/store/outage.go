@@ -244,9 +244,6 @@ func (s *Store) recover(in *instance) {
 				s.mem = slices.Delete(s.mem, 0, 1)
 			}
 		}
-		if len(spans) > 0 && s.oldest.id == 0 {
-			s.oldest = oldestSpan{spans[0].id, spans[0].meta.stored}
-		}
 		for h, t := range tombs {
 			if now, ok := s.tombs[h]; ok && now.at == t.at {
 				delete(s.tombs, h)
@@ -271,6 +268,9 @@ func (in *instance) writeKept(spans []memorySpan, tombs map[hash]memoryTombstone
 		if err := in.db.Apply(b, pebble.Sync); err != nil {
 			return fmt.Errorf("write what was kept: %w", err)
 		}
+	}
+	if len(spans) > 0 {
+		in.wrote(spans[0].id, spans[0].meta)
 	}
 	if len(removed) == 0 {
 		return nil
