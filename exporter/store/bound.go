@@ -54,7 +54,8 @@ func (s *Store) enforceBound(in *instance) {
 	s.mu.Unlock()
 	if float64(size) > limit*dropAbove && excess > 0 {
 		if waiting > 0 {
-			s.dropSpans(in, min(excess, waiting))
+			// Half at most: merging what was dropped takes room at first, which dropping the rest would not give back.
+			s.dropSpans(in, min(excess, waiting/2))
 		} else if tombs > 0 {
 			s.dropTombstones(in, excess)
 		}

@@ -81,9 +81,38 @@ func spans(t testing.TB, s *Store) (ids []uint64, text string) {
 	return ids, strings.Join(out, " ")
 }
 
+// allSpans visits the spans on disk, too: during an outage Spans visits only those in memory. A fault of the background
+// that was injected before may begin one at any time.
+func allSpans(t testing.TB, s *Store) string {
+	t.Helper()
+	for {
+		waitWritable(t, s)
+		s.mu.Lock()
+		in := s.inst
+		s.mu.Unlock()
+		var out []string
+		err := s.Spans(0, func(id uint64, n int, encoded []byte) bool {
+			out = append(out, fmt.Sprintf("%d:%.20s", n, encoded))
+			return true
+		})
+		s.mu.Lock()
+		again := s.inst != in
+		s.mu.Unlock()
+		if again {
+			continue
+		}
+		check(t, err)
+		return strings.Join(out, " ")
+	}
+}
+
 func tomb(t testing.TB, s *Store, source, id string) string {
 	t.Helper()
 	found, err := s.Tombstones([]TombstoneKey{{source, id}}, nil)
+	for errors.Is(err, ErrBehind) { // see load
+		waitWritable(t, s)
+		found, err = s.Tombstones([]TombstoneKey{{source, id}}, nil)
+	}
 	check(t, err)
 	if found[0] == nil {
 		return ""

@@ -41,22 +41,25 @@ type operation struct {
 }
 
 const (
-	memtableSize = 4 << 20
-	memtables    = 4
-	blockCache   = 8 << 20
+	// A memtable, and with it each of the memtables+1 logs, takes maxMemtable, or less in a small store.
+	maxMemtable   = 4 << 20
+	memtableShare = 64 // of MaxSize
+	memtables     = 4
+	blockCache    = 8 << 20
 )
 
 var errDied = errors.New("database stopped")
 
 func (in *instance) options() *pebble.Options {
+	memtable := min(maxMemtable, in.s.opt.MaxSize/memtableShare)
 	o := &pebble.Options{
 		FS:                          in.fs,
 		WALDir:                      pebble.MakeStoreRelativePath(in.fs, logDir),
 		ReadOnly:                    in.readOnly,
 		FormatMajorVersion:          pebble.FormatWALSyncChunks,
-		MemTableSize:                memtableSize,
+		MemTableSize:                uint64(memtable),
 		MemTableStopWritesThreshold: memtables,
-		CacheSize:                   memtables*memtableSize + blockCache, // memtables are taken out of it
+		CacheSize:                   memtables*memtable + blockCache, // memtables are taken out of it
 		MaxOpenFiles:                64 + 10,
 		L0StopWritesThreshold:       64,
 		LBaseMaxBytes:               16 << 20,
@@ -147,8 +150,9 @@ func (s *Store) openInstance(dir string, readOnly bool) (*instance, error) {
 func (in *instance) die(err error) {
 	in.deadOnce.Do(func() {
 		in.err = err
-		in.fs.fenced.Store(true)
+		// In this order: what the fence swallows must not be taken for written, see Store.do.
 		close(in.dead)
+		in.fs.fenced.Store(true)
 	})
 }
 
