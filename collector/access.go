@@ -1,6 +1,8 @@
 package collector
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"smithproxy_exporter/exporter/track"
@@ -102,25 +104,32 @@ func (m *accessOf) take(f track.Fact, now time.Time) {
 }
 
 func (m *accessOf) count(d *track.Decision, now time.Time) {
-	m.requests.of(AccessAnswer{string(d.Verdict), d.Rule}.labels(), now)[0].value++
+	m.requests.of(AccessAnswer{string(d.Verdict), d.Rule}.labels(), now)[0].add(1)
 	if d.DryRunRule != "" {
-		m.dryRuns.of(label(d.DryRunRule), now)[0].value++
+		m.dryRuns.of(label(d.DryRunRule), now)[0].add(1)
 	}
 }
 
-// UseAccessRules says that other rules decide from now on, and has their series begin. It may be called while
-// Take is.
+// UseAccessRules begins the series of the rules that decide from now on, and lets those of the rules before
+// expire. It changes a proxy at a time, and lets facts in between.
 func (s *Sink) UseAccessRules(rules AccessRules) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	now, before := s.now(), s.access.rules
-	s.access.rules = rules
-	for _, p := range s.byLabel {
+	before := s.access.rules
+	s.access.rules = rules // in force for proxies that appear
+	proxies := slices.Collect(maps.Values(s.byLabel))
+	s.mu.Unlock()
+	for _, p := range proxies {
+		s.mu.Lock()
+		now := s.now()
 		for _, m := range p.passing {
-			if m, ok := m.(*accessOf); ok {
+			// A proxy that was forgotten meanwhile has no series to be changed.
+			if m, ok := m.(*accessOf); ok && s.byLabel[p.label] == p {
 				m.end(before, now)
 				m.begin(rules, now)
 			}
 		}
+		s.mu.Unlock()
 	}
 }

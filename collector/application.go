@@ -62,7 +62,7 @@ func (m *applicationsOf) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {
 	case track.Stopped:
 		if app := label(f.C.App()); app != "" && f.C.DetailsListed > 0 {
-			m.apps.of(app, now)[appRequests].value += float64(f.C.DetailsListed)
+			m.apps.of(app, now)[appRequests].add(float64(f.C.DetailsListed))
 		}
 	case track.Started:
 		if f.C.Reason() != track.ReasonNone {

@@ -35,12 +35,12 @@ func newBounds(d *definitions, o Options) *bounds {
 func (b *bounds) take(f track.Fact) {
 	switch f := f.(type) {
 	case track.ProxyAppeared:
-		b.tracked.value++
+		b.tracked.add(1)
 	case track.ProxyForgotten:
-		b.tracked.value--
+		b.tracked.add(-1)
 	case track.Received:
 		if f.Outcome == track.Untracked {
-			b.untracked[f.Action].value++
+			b.untracked[f.Action].add(1)
 		}
 	}
 }

@@ -129,7 +129,7 @@ func (c *capped[K]) of(value K, now time.Time) []*series {
 		c.waiting.remove(value)
 		return c.place(value, seen, now)
 	}
-	c.limited.value++
+	c.limited.add(1)
 	return c.pin(c.rest, now)
 }
 
@@ -195,7 +195,7 @@ func (c *capped[K]) sweep(now time.Time) {
 		}
 	}
 	if n, changed := c.distinct.estimate(); changed {
-		c.count.value = n
+		c.count.set(n)
 	}
 }
 

@@ -6,7 +6,6 @@
 package collector
 
 import (
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -46,13 +45,13 @@ func DefaultOptions() Options {
 	}
 }
 
-// sweepEvery is how often what is over goes when nobody scrapes.
-const sweepEvery = 10 * time.Second
-
-// Sink feeds facts to the families, and is a prometheus.Gatherer of what comes of them. Take is called from one
-// goroutine, Gather from any. One lock is around both, and a scrape takes it for a step at a time: Take waits for half a
-// millisecond at most. Each series is consistent in itself, histograms included; two series may be of moments that
-// are some milliseconds apart.
+// Sink turns facts into metrics, and is a prometheus.Gatherer of them. Take is called from one goroutine,
+// Gather and UseAccessRules from any.
+//
+// Take waits for at most one step of a sweep, or a proxy's share of new access rules: some 10 µs with the
+// default limits. Scrapes read the series without a lock. So each series of a scrape is consistent in
+// itself, the count, sum and buckets of a histogram included, and no increment is lost or counted twice;
+// but two series of a scrape may be read some milliseconds apart, with facts between them.
 type Sink struct {
 	now    func() time.Time
 	expiry time.Duration
@@ -63,14 +62,17 @@ type Sink struct {
 	bounds           *bounds
 	access           *access
 
+	// scraping and changing are locked before mu, and for longer.
+	scraping sync.Mutex // one scrape at a time
+	changing sync.Mutex // one change of access rules at a time
+
 	mu      sync.Mutex
 	metrics []*metric // by name
 	proxies map[string]*proxy
 	// byLabel has the same proxies by label; sources that differ in what no label can hold share one.
 	byLabel map[string]*proxy
 	sweptAt time.Time
-	// sweeping are the proxies that have not been swept since.
-	sweeping []*proxy
+	sweep   sweep
 }
 
 // family is a group of metrics that the same facts move.
@@ -150,11 +152,10 @@ func (s *Sink) Take(f track.Fact) {
 	for _, m := range p.passing {
 		m.take(f, now)
 	}
-	if len(s.sweeping) > 0 {
-		s.sweepOne(now)
-	} else if now.Sub(s.sweptAt) >= sweepEvery {
+	if now.Sub(s.sweptAt) >= sweepEvery && !s.sweep.running() {
 		s.beginSweep(now)
 	}
+	s.sweepStep(now)
 }
 
 func (s *Sink) appear(source string, now time.Time) *proxy {
@@ -195,62 +196,24 @@ func drop(members []member) {
 	}
 }
 
-// beginSweep has what is over let go, a proxy at a time.
-func (s *Sink) beginSweep(now time.Time) {
-	s.sweptAt = now
-	s.sweeping = s.sweeping[:0]
-	for _, p := range s.byLabel {
-		s.sweeping = append(s.sweeping, p)
-	}
-}
-
-// sweepOne lets go what is over of the next proxy.
-func (s *Sink) sweepOne(now time.Time) {
-	last := len(s.sweeping) - 1
-	p := s.sweeping[last]
-	s.sweeping[last] = nil
-	s.sweeping = s.sweeping[:last]
-	if s.byLabel[p.label] != p {
-		return
-	}
-	if p.passing != nil && now.Sub(p.movedAt) >= s.expiry {
-		drop(p.passing)
-		p.passing = nil
-	}
-	for _, m := range p.passing {
-		m.sweep(now)
-	}
-}
-
-// Gather returns the metrics as they stand, in order, each as a value of its own. It does not fail.
+// Gather returns the metrics in the order of their names, each as a copy. It does not fail.
 func (s *Sink) Gather() ([]*dto.MetricFamily, error) {
-	s.locked(func(now time.Time) bool { s.beginSweep(now); return false })
-	s.locked(func(now time.Time) bool {
-		if len(s.sweeping) > 0 {
-			s.sweepOne(now)
-		}
-		return len(s.sweeping) > 0
-	})
+	s.scraping.Lock()
+	defer s.scraping.Unlock()
+	s.sweepAll()
+	s.mu.Lock()
+	for _, m := range s.metrics {
+		m.take()
+	}
+	s.mu.Unlock()
 	families := make([]*dto.MetricFamily, 0, len(s.metrics))
 	for _, m := range s.metrics {
-		var g *gathered
-		s.locked(func(time.Time) bool { g = m.gather(); return false })
-		if g != nil {
-			s.locked(func(time.Time) bool { return g.step() })
-			families = append(families, g.family())
+		m.merge()
+		if f := m.family(); f != nil {
+			families = append(families, f)
 		}
 	}
 	return families, nil
-}
-
-// locked calls a step with the lock until it returns false, and lets others have the lock in between.
-func (s *Sink) locked(step func(now time.Time) (more bool)) {
-	for more := true; more; {
-		s.mu.Lock()
-		more = step(s.now())
-		s.mu.Unlock()
-		runtime.Gosched() // to whoever waits for the lock
-	}
 }
 
 // Gatherers are gatherers of different metrics. prometheus.Gatherers would look whether they are

@@ -106,18 +106,18 @@ func kindOf(c *track.Connection) kind { return kind{event.PolicyText(c.Policy())
 func (m *connectionsOf) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {
 	case track.Started:
-		m.startedBy(f.C.Transport, now).value++
+		m.startedBy(f.C.Transport, now).add(1)
 	case track.Adopted:
-		m.adopted.value++
+		m.adopted.add(1)
 	case track.Stopped:
 		list := m.kinds.of(kindOf(f.C), now)
-		list[bytesUp].value += float64(f.C.Stop.BytesUp)
-		list[bytesDown].value += float64(f.C.Stop.BytesDown)
+		list[bytesUp].add(float64(f.C.Stop.BytesUp))
+		list[bytesDown].add(float64(f.C.Stop.BytesDown))
 	case track.Ended:
 		k := kindOf(f.C)
 		if !slices.Contains(k.reasons(), f.C.Reason()) {
 			k.app = ""
 		}
-		m.kinds.of(k, now)[closedFor+slices.Index(reasons, f.C.Reason())].value++
+		m.kinds.of(k, now)[closedFor+slices.Index(reasons, f.C.Reason())].add(1)
 	}
 }

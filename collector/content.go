@@ -35,5 +35,5 @@ func (m *contentOf) take(f track.Fact, _ time.Time) {
 	if seen.Side == "R" {
 		direction = m.down
 	}
-	direction.value += float64(seen.Bytes)
+	direction.add(float64(seen.Bytes))
 }

@@ -84,7 +84,8 @@ func (m *entropyOf) measured(d *direction, e *event.Entropy, id traceid.ID, now 
 	if d.last == nil {
 		d.last = m.family.last.with(now, m.source, d.label)
 	}
-	d.last.value, d.at = e.Bits, now
+	d.last.set(e.Bits)
+	d.at = now
 }
 
 func (m *entropyOf) sweep(now time.Time) {

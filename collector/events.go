@@ -49,11 +49,11 @@ func (f *events) of(p *proxy, now time.Time) member {
 func (m *eventsOf) take(f track.Fact, _ time.Time) {
 	switch f := f.(type) {
 	case track.Received:
-		m.received[f.Action].value++
+		m.received[f.Action].add(1)
 		if f.Outcome == track.Repeated {
-			m.duplicate[f.Action].value++
+			m.duplicate[f.Action].add(1)
 		}
 	case track.Late:
-		m.late[f.Action].value++
+		m.late[f.Action].add(1)
 	}
 }

@@ -46,10 +46,10 @@ func (m *livenessOf) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {
 	case track.Received:
 		if f.Action == event.ActionPing {
-			m.pings.value++
+			m.pings.add(1)
 		}
 	case track.ProxyRestarted:
-		m.restarts.value++
+		m.restarts.add(1)
 	case track.ProxyStatus:
 		m.status(f, now)
 	}
@@ -64,7 +64,7 @@ func (m *livenessOf) status(s track.ProxyStatus, now time.Time) {
 		if m.lastPing == nil {
 			m.lastPing = m.series(m.family.lastPing, now)
 		}
-		m.lastPing.value = unixSeconds(s.PingedAt)
+		m.lastPing.set(unixSeconds(s.PingedAt))
 	}
 	if s.Unknown {
 		return
@@ -72,10 +72,11 @@ func (m *livenessOf) status(s track.ProxyStatus, now time.Time) {
 	if m.up == nil {
 		m.up = m.series(m.family.up, now)
 	}
-	m.up.value = 0
+	up := 0.0
 	if s.Up {
-		m.up.value = 1
+		up = 1
 	}
+	m.up.set(up)
 }
 
 // runs shows the boot id in force, and none beside it.
@@ -84,7 +85,8 @@ func (m *livenessOf) runs(instance string, now time.Time) {
 		m.instance.drop()
 	}
 	m.instance = m.family.instance.with(now, m.source, pair("instance", label(instance)))
-	m.instance.value, m.running = 1, instance
+	m.instance.set(1)
+	m.running = instance
 }
 
 func (m *livenessOf) drop() {

@@ -46,8 +46,8 @@ func (m *neighborsOf) take(f track.Fact, now time.Time) {
 	if !ok {
 		return
 	}
-	m.addresses.of(label(seen.Address), now)[0].value = unixSeconds(seen.At)
+	m.addresses.of(label(seen.Address), now)[0].set(unixSeconds(seen.At))
 	if seen.Discovered {
-		m.discovered.value++
+		m.discovered.add(1)
 	}
 }

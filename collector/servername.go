@@ -65,7 +65,7 @@ func (m *serverNamesOf) take(f track.Fact, now time.Time) {
 		name = registeredDomain(name)
 	}
 	list := m.names.of(name, now)
-	list[nameConnections].value++
-	list[nameUp].value += float64(stop.BytesUp)
-	list[nameDown].value += float64(stop.BytesDown)
+	list[nameConnections].add(1)
+	list[nameUp].add(float64(stop.BytesUp))
+	list[nameDown].add(float64(stop.BytesDown))
 }

@@ -40,6 +40,6 @@ func (m *signaturesOf) take(f track.Fact, now time.Time) {
 		return
 	}
 	for _, name := range stopped.C.Stop.Signatures {
-		m.names.of(label(name), now)[0].value++
+		m.names.of(label(name), now)[0].add(1)
 	}
 }

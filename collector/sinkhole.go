@@ -35,12 +35,12 @@ func (m *sinkholeOf) take(f track.Fact, _ time.Time) {
 	switch f := f.(type) {
 	case track.Profiled:
 		if f.Sink {
-			m.up.value += float64(f.C.Sinkhole.SunkenLeft)
-			m.down.value += float64(f.C.Sinkhole.SunkenRight)
+			m.up.add(float64(f.C.Sinkhole.SunkenLeft))
+			m.down.add(float64(f.C.Sinkhole.SunkenRight))
 		}
 	case track.Finished:
 		if f.C.Echo != nil && f.C.Echo.Verdict == "" {
-			m.unanswered.value++
+			m.unanswered.add(1)
 		}
 	}
 }

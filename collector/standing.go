@@ -33,6 +33,7 @@ func (f *standing) of(p *proxy, now time.Time) member {
 
 func (m *standingOf) take(f track.Fact, _ time.Time) {
 	if s, ok := f.(track.ProxyStatus); ok {
-		m.connections.value, m.neighbors.value = float64(s.Open), float64(s.Neighbors)
+		m.connections.set(float64(s.Open))
+		m.neighbors.set(float64(s.Neighbors))
 	}
 }
