@@ -1,6 +1,9 @@
 package collector
 
-import "time"
+import (
+	"container/list"
+	"time"
+)
 
 const (
 	// other is the label value that stands for all that have no series of their own.
@@ -41,10 +44,11 @@ type capped[K comparable] struct {
 	rest K                            // the value that stands for all others
 
 	pinned  map[K][]*series // values that are there until they are unpinned, and take no place
-	places  map[K]*place
-	live    int
-	frozen  int
+	places  map[K]*place[K]
 	waiting candidates[K]
+	// live and frozen have the places as *place[K]: those that nothing came for the longest, and those
+	// that were frozen first, in front.
+	live, frozen *list.List
 	// floor is at most how often any live value was seen: for less than that nobody is displaced.
 	floor    uint32
 	halvedAt time.Time
@@ -54,8 +58,10 @@ type capped[K comparable] struct {
 }
 
 // place is the series of one value.
-type place struct {
+type place[K comparable] struct {
+	value  K
 	series []*series
+	inList *list.Element // of live or frozen
 	// seen is how often the value came, halved every grace.
 	seen    uint32
 	movedAt time.Time
@@ -64,7 +70,7 @@ type place struct {
 
 func newCapped[K comparable](l *limit, count *series, now time.Time, rest K, open func(K, time.Time) []*series) *capped[K] {
 	return &capped[K]{
-		limit: l, open: open, rest: rest, pinned: map[K][]*series{}, places: map[K]*place{},
+		limit: l, open: open, rest: rest, pinned: map[K][]*series{}, places: map[K]*place[K]{}, live: list.New(), frozen: list.New(),
 		waiting: newCandidates[K](l.places * candidatesPerPlace), halvedAt: now, distinct: newDistinct[K](), count: count,
 	}
 }
@@ -78,10 +84,10 @@ func (c *capped[K]) pin(value K, now time.Time) []*series {
 	var list []*series
 	if p, has := c.places[value]; has && !p.isOver(now) {
 		list = p.series
-		c.leave(value, p)
+		c.leave(p)
 	} else {
 		if has {
-			c.remove(value, p)
+			c.remove(p)
 		}
 		list = c.open(value, now)
 	}
@@ -95,9 +101,7 @@ func (c *capped[K]) pin(value K, now time.Time) []*series {
 func (c *capped[K]) unpin(value K, now time.Time) {
 	if list, ok := c.pinned[value]; ok {
 		delete(c.pinned, value)
-		c.places[value] = &place{series: list, movedAt: now}
-		c.live++
-		c.floor = 0
+		c.add(&place[K]{value: value, series: list, movedAt: now})
 	}
 }
 
@@ -113,15 +117,16 @@ func (c *capped[K]) of(value K, now time.Time) []*series {
 	c.age(now)
 	p, has := c.places[value]
 	if has && p.isOver(now) {
-		c.remove(value, p)
+		c.remove(p)
 		has = false
 	}
 	switch {
 	case has && p.goneAt.IsZero():
 		p.seen++
 		p.movedAt = now
+		c.live.MoveToBack(p.inList)
 		return p.series
-	case !has && c.live < c.limit.places:
+	case !has && c.live.Len() < c.limit.places:
 		c.waiting.remove(value)
 		return c.place(value, 1, now)
 	}
@@ -134,23 +139,28 @@ func (c *capped[K]) of(value K, now time.Time) []*series {
 }
 
 func (c *capped[K]) place(value K, seen uint32, now time.Time) []*series {
-	p := &place{series: c.open(value, now), seen: seen, movedAt: now}
-	c.places[value] = p
-	c.live++
-	c.floor = 0
+	p := &place[K]{value: value, series: c.open(value, now), seen: seen, movedAt: now}
+	c.add(p)
 	return p.series
+}
+
+func (c *capped[K]) add(p *place[K]) {
+	c.places[p.value] = p
+	p.inList = c.live.PushBack(p)
+	c.floor = 0
 }
 
 // displace freezes the live value that was seen least, if one that was seen so often is to have its
 // place. No more values are frozen at a time than there are places.
 func (c *capped[K]) displace(seen uint32, now time.Time) bool {
 	enough := func(least uint32) bool { return seen >= least+least/2+leastEvidence }
-	if c.frozen >= c.limit.places || !enough(c.floor) {
+	if c.frozen.Len() >= c.limit.places || !enough(c.floor) {
 		return false
 	}
-	var weakest *place
-	for _, p := range c.places {
-		if p.goneAt.IsZero() && (weakest == nil || p.isWeaker(weakest)) {
+	// Of those that were seen equally seldom, the first is the one that nothing came for the longest.
+	var weakest *place[K]
+	for e := c.live.Front(); e != nil; e = e.Next() {
+		if p := e.Value.(*place[K]); weakest == nil || p.seen < weakest.seen {
 			weakest = p
 		}
 	}
@@ -159,8 +169,8 @@ func (c *capped[K]) displace(seen uint32, now time.Time) bool {
 		return false
 	}
 	weakest.goneAt = now.Add(c.grace)
-	c.live--
-	c.frozen++
+	c.live.Remove(weakest.inList)
+	weakest.inList = c.frozen.PushBack(weakest)
 	return true
 }
 
@@ -180,37 +190,51 @@ func (c *capped[K]) age(now time.Time) {
 	}
 }
 
-// isWeaker reports whether p was seen less than q, or as often, but not lately.
-func (p *place) isWeaker(q *place) bool {
-	return p.seen < q.seen || p.seen == q.seen && p.movedAt.Before(q.movedAt)
-}
+func (p *place[K]) isOver(now time.Time) bool { return !p.goneAt.IsZero() && !now.Before(p.goneAt) }
 
-func (p *place) isOver(now time.Time) bool { return !p.goneAt.IsZero() && !now.Before(p.goneAt) }
+// sweepValues is how many values a step of a sweep removes.
+const sweepValues = 100
 
-// sweep removes what is over, and says how many values there were.
-func (c *capped[K]) sweep(now time.Time) {
-	for value, p := range c.places {
-		if p.isOver(now) || p.goneAt.IsZero() && now.Sub(p.movedAt) >= c.expiry {
-			c.remove(value, p)
-		}
-	}
+// sweep removes values that are over, some at a time, and updates how many values there were. It reports
+// whether there may be more to remove.
+func (c *capped[K]) sweep(now time.Time) (more bool) {
 	if n, changed := c.distinct.estimate(); changed {
 		c.count.set(n)
 	}
+	for range sweepValues {
+		if !c.sweepFirst(c.frozen, now) && !c.sweepFirst(c.live, now) {
+			return false
+		}
+	}
+	return true
 }
 
-func (c *capped[K]) remove(value K, p *place) {
-	c.leave(value, p)
+// sweepFirst removes the first place of a list if it is over.
+func (c *capped[K]) sweepFirst(of *list.List, now time.Time) bool {
+	first := of.Front()
+	if first == nil {
+		return false
+	}
+	p := first.Value.(*place[K])
+	if !p.isOver(now) && (!p.goneAt.IsZero() || now.Sub(p.movedAt) < c.expiry) {
+		return false
+	}
+	c.remove(p)
+	return true
+}
+
+func (c *capped[K]) remove(p *place[K]) {
+	c.leave(p)
 	dropAll(p.series)
 }
 
 // leave gives up a place, and leaves its series alone.
-func (c *capped[K]) leave(value K, p *place) {
-	delete(c.places, value)
+func (c *capped[K]) leave(p *place[K]) {
+	delete(c.places, p.value)
 	if p.goneAt.IsZero() {
-		c.live--
+		c.live.Remove(p.inList)
 	} else {
-		c.frozen--
+		c.frozen.Remove(p.inList)
 	}
 }
 

@@ -84,7 +84,8 @@ type family interface {
 // member is what one proxy has of a family.
 type member interface {
 	take(track.Fact, time.Time)
-	sweep(time.Time)
+	// sweep drops some of the series that are over, and reports whether there may be more.
+	sweep(time.Time) (more bool)
 	drop()
 }
 

@@ -34,7 +34,7 @@ type own struct {
 }
 
 type cappedLabel interface {
-	sweep(time.Time)
+	sweep(time.Time) (more bool)
 	drop()
 }
 
@@ -47,10 +47,11 @@ func (o *own) series(m *metric, now time.Time, labels ...*dto.LabelPair) *series
 	return s
 }
 
-func (o *own) sweep(now time.Time) {
+func (o *own) sweep(now time.Time) (more bool) {
 	for _, c := range o.capped {
-		c.sweep(now)
+		more = c.sweep(now) || more
 	}
+	return more
 }
 
 func (o *own) drop() {

@@ -88,14 +88,14 @@ func (m *entropyOf) measured(d *direction, e *event.Entropy, id traceid.ID, now 
 	d.at = now
 }
 
-func (m *entropyOf) sweep(now time.Time) {
+func (m *entropyOf) sweep(now time.Time) (more bool) {
 	for _, d := range []*direction{&m.up, &m.down} {
 		if d.last != nil && now.Sub(d.at) >= m.family.expiry {
 			d.last.drop()
 			d.last = nil
 		}
 	}
-	m.own.sweep(now)
+	return m.own.sweep(now)
 }
 
 func (m *entropyOf) drop() {

@@ -1,12 +1,15 @@
 package collector
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // sweepEvery is how often series that are over are dropped while nobody scrapes.
 const sweepEvery = 10 * time.Second
 
-// sweep goes through the expiring series of all proxies, a member a step: about 10 µs with the default
-// limits, while facts wait.
+// sweep goes through the expiring series of all proxies, in steps that remove the series of some 100 values
+// at most. A fact waits for one step.
 type sweep struct {
 	left   []*proxy // the last one next
 	member int      // of that one
@@ -41,8 +44,9 @@ func (s *Sink) sweepStep(now time.Time) {
 		s.sweep = sweep{left: s.sweep.left[:last]}
 		return
 	}
-	p.passing[s.sweep.member].sweep(now)
-	s.sweep.member++
+	if !p.passing[s.sweep.member].sweep(now) {
+		s.sweep.member++
+	}
 }
 
 // sweepAll sweeps everything, and lets facts in between the steps.
@@ -55,5 +59,6 @@ func (s *Sink) sweepAll() {
 		s.sweepStep(s.now())
 		more = s.sweep.running()
 		s.mu.Unlock()
+		runtime.Gosched() // to a fact that waits for the lock
 	}
 }
