@@ -10,10 +10,10 @@ import (
 
 // access counts the decisions about access-requests, and how long proxies stood still for them.
 type access struct {
-	requests, dryRuns, duration *metric
-	rules                       AccessRules
-	bounds                      *bounds
-	requestLimit, dryRunLimit   *limit
+	requests, dryRuns, unanswered, duration *metric
+	rules                                   AccessRules
+	bounds                                  *bounds
+	requestLimit, dryRunLimit               *limit
 }
 
 // AccessRules are what can be decided, and the rules of which rejects are only counted.
@@ -37,6 +37,8 @@ func newAccess(d *definitions, b *bounds, rules AccessRules) *access {
 			"Connections that an access-request decided about, by how and by which rule.", "source", "verdict", "rule"),
 		dryRuns: d.counter("smithproxy_access_dry_run_rejects_total", "connections",
 			"Connections that would have been rejected if the rule was not on trial.", "source", "rule"),
+		unanswered: d.counter("smithproxy_access_unanswered_total", "connections",
+			"Total number of connections whose proxy reports an access-request without a valid answer.", "source"),
 		duration: d.histogram("smithproxy_access_request_duration_seconds", "seconds",
 			"From the receipt of an access-request to its answer.", accessBuckets, "source"),
 	}
@@ -47,15 +49,15 @@ func newAccess(d *definitions, b *bounds, rules AccessRules) *access {
 
 type accessOf struct {
 	own
-	requests *capped[AccessAnswer]
-	dryRuns  *capped[string]
-	duration *series
-	places   int
+	requests             *capped[AccessAnswer]
+	dryRuns              *capped[string]
+	unanswered, duration *series
+	places               int
 }
 
 func (f *access) of(p *proxy, now time.Time) member {
 	m := &accessOf{own: ownOf(p), places: f.bounds.options.MaxValues}
-	m.duration = m.series(f.duration, now)
+	m.unanswered, m.duration = m.series(f.unanswered, now), m.series(f.duration, now)
 	m.requests = capLabel(&m.own, f.bounds, f.requestLimit, AccessAnswer{other, other}, now, func(a AccessAnswer, now time.Time) []*series {
 		return []*series{f.requests.with(now, m.source, pair("verdict", a.Verdict), pair("rule", a.Rule))}
 	})
@@ -100,6 +102,17 @@ func (m *accessOf) take(f track.Fact, now time.Time) {
 		if !f.Repeat {
 			m.count(f.D, now)
 		}
+	case track.Finished:
+		m.echoed(f.C)
+	case track.Late:
+		m.echoed(f.C)
+	}
+}
+
+// echoed counts a connection of which the proxy says that it asked, and not what the answer was.
+func (m *accessOf) echoed(c *track.Connection) {
+	if c.Echo != nil && c.Echo.Verdict == "" {
+		m.unanswered.add(1)
 	}
 }
 

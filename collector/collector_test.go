@@ -201,6 +201,7 @@ func TestLimitedValues(t *testing.T) {
 smithproxy_exporter_series_limited_total{metric="smithproxy_access_requests_total"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_connection_duration_seconds"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_connections_closed_total"} 0
+		smithproxy_exporter_series_limited_total{metric="smithproxy_connections_started_total"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_neighbor_last_seen_timestamp_seconds"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_signatures_total"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_sni_connections_total"} 3

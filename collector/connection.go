@@ -20,7 +20,7 @@ var upLabel, downLabel = pair("direction", up), pair("direction", down)
 type connections struct {
 	started, adopted, closed, bytes *metric
 	bounds                          *bounds
-	limit                           *limit
+	limit, transportLimit           *limit
 }
 
 func newConnections(d *definitions, b *bounds) *connections {
@@ -36,6 +36,7 @@ func newConnections(d *definitions, b *bounds) *connections {
 		bounds: b,
 	}
 	f.limit = b.limit(f.closed, b.options.MaxValues)
+	f.transportLimit = b.limit(f.started, b.options.MaxValues)
 	return f
 }
 
@@ -61,18 +62,23 @@ func (k kind) reasons() []track.Reason {
 	return reasons[:1]
 }
 
+// transports are those whose series start at 0. A label can name others.
+var transports = []event.Transport{event.TCP, event.TLS, event.UDP, event.Unix, event.SSH, event.QUIC}
+
 type connectionsOf struct {
 	own
-	family  *connections
-	started map[event.Transport]*series
+	started *capped[event.Transport]
 	adopted *series
 	kinds   *capped[kind]
 }
 
 func (f *connections) of(p *proxy, now time.Time) member {
-	m := &connectionsOf{own: ownOf(p), family: f, started: map[event.Transport]*series{}}
-	for _, t := range []event.Transport{event.TCP, event.TLS, event.UDP, event.Unix} {
-		m.startedBy(t, now)
+	m := &connectionsOf{own: ownOf(p)}
+	m.started = capLabel(&m.own, f.bounds, f.transportLimit, other, now, func(t event.Transport, now time.Time) []*series {
+		return []*series{f.started.with(now, m.source, pair("transport", string(t)))}
+	})
+	for _, t := range transports {
+		m.started.pin(t, now)
 	}
 	m.adopted = m.series(f.adopted, now)
 	m.kinds = capLabel(&m.own, f.bounds, f.limit, kind{other, other}, now, func(k kind, now time.Time) []*series {
@@ -91,22 +97,12 @@ func (f *connections) of(p *proxy, now time.Time) member {
 	return m
 }
 
-// startedBy returns the series of a transport; that of event.TransportUnknown is made when it comes.
-func (m *connectionsOf) startedBy(t event.Transport, now time.Time) *series {
-	s, ok := m.started[t]
-	if !ok {
-		s = m.series(m.family.started, now, pair("transport", string(t)))
-		m.started[t] = s
-	}
-	return s
-}
-
 func kindOf(c *track.Connection) kind { return kind{event.PolicyText(c.Policy()), label(c.App())} }
 
 func (m *connectionsOf) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {
 	case track.Started:
-		m.startedBy(f.C.Transport, now).add(1)
+		m.started.of(f.C.Transport, now)[0].add(1)
 	case track.Adopted:
 		m.adopted.add(1)
 	case track.Stopped:

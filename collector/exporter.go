@@ -13,7 +13,7 @@ type Exporter struct {
 	dropped          *prometheus.CounterVec
 	reloadOK         prometheus.Gauge
 	reloadAt         prometheus.Gauge
-	fallbacks        *AccessDefaults
+	fallbacks        *prometheus.CounterVec
 	*storeMetrics
 }
 
@@ -29,6 +29,8 @@ func NewExporter(r prometheus.Registerer, o ExporterOptions) *Exporter {
 	e := &Exporter{
 		refused: counter(prefix+"events_rejected_total",
 			"Requests to the webhook that were not accepted.", "reason"),
+		fallbacks: counter(prefix+"access_requests_defaulted_total",
+			"Total number of access-requests answered with the default verdict because the rules could not be asked.", "reason"),
 		exported: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "spans_exported_total",
 			Help: "Spans that the tracing backend accepted."}),
 		failed: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "spans_failed_total",
@@ -40,10 +42,13 @@ func NewExporter(r prometheus.Registerer, o ExporterOptions) *Exporter {
 		reloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "config_last_reload_success_timestamp_seconds",
 			Help: "Unix time of the last time the configuration was loaded."}),
 	}
-	e.fallbacks, e.storeMetrics = NewAccessDefaults(r, o.Fallbacks), newStoreMetrics(r, o.Store)
-	r.MustRegister(e.refused, e.exported, e.failed, e.dropped, e.reloadOK, e.reloadAt)
+	e.storeMetrics = newStoreMetrics(r, o.Store)
+	r.MustRegister(e.refused, e.fallbacks, e.exported, e.failed, e.dropped, e.reloadOK, e.reloadAt)
 	for _, reason := range o.Refusals {
 		e.refused.WithLabelValues(reason)
+	}
+	for _, reason := range o.Fallbacks {
+		e.fallbacks.WithLabelValues(reason)
 	}
 	for _, reason := range o.DropReasons {
 		e.dropped.WithLabelValues(reason)
@@ -79,4 +84,4 @@ func counter(name, help string, labels ...string) *prometheus.CounterVec {
 func (e *Exporter) LoadFailed() { e.reloadOK.Set(0) }
 
 // AccessFallback counts an access-request that was answered with the default verdict, for the reason.
-func (e *Exporter) AccessFallback(reason string) { e.fallbacks.Inc(reason) }
+func (e *Exporter) AccessFallback(reason string) { e.fallbacks.WithLabelValues(reason).Inc() }
