@@ -34,13 +34,13 @@ func newAccess(d *definitions, b *bounds, rules AccessRules) *access {
 	f := &access{
 		rules: rules, bounds: b,
 		requests: d.counter("smithproxy_access_requests_total", "connections",
-			"Connections that an access-request decided about, by how and by which rule.", "source", "verdict", "rule"),
+			"Total number of connections decided by an access-request, by verdict and rule.", "source", "verdict", "rule"),
 		dryRuns: d.counter("smithproxy_access_dry_run_rejects_total", "connections",
-			"Connections that would have been rejected if the rule was not on trial.", "source", "rule"),
+			"Total number of connections that a dry-run rule would have rejected.", "source", "rule"),
 		unanswered: d.counter("smithproxy_access_unanswered_total", "connections",
 			"Total number of connections whose proxy reports an access-request without a valid answer.", "source"),
 		duration: d.histogram("smithproxy_access_request_duration_seconds", "seconds",
-			"From the receipt of an access-request to its answer.", accessBuckets, "source"),
+			"Duration from the receipt of an access-request to its answer in seconds.", accessBuckets, "source"),
 	}
 	f.requestLimit = b.limit(f.requests, b.options.MaxValues)
 	f.dryRunLimit = b.limit(f.dryRuns, b.options.MaxValues)

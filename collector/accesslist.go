@@ -26,9 +26,9 @@ type AccessList struct {
 func NewAccessLists(r prometheus.Registerer) *AccessLists {
 	a := &AccessLists{
 		entries: prometheus.NewDesc("smithproxy_exporter_access_list_entries",
-			"Networks and addresses on the list, each counted once.", []string{"file"}, nil),
+			"Number of distinct networks and addresses on the list.", []string{"file"}, nil),
 		modified: prometheus.NewDesc("smithproxy_exporter_access_list_modified_timestamp_seconds",
-			"Unix time at which the list that is in force was last written.", []string{"file"}, nil),
+			"Modification time of the list in force as a Unix timestamp.", []string{"file"}, nil),
 	}
 	a.lists.Store(&[]AccessList{})
 	r.MustRegister(a)

@@ -23,9 +23,9 @@ var durationBuckets = []float64{
 func newApplications(d *definitions, b *bounds) *applications {
 	f := &applications{
 		duration: d.histogram("smithproxy_connection_duration_seconds", "seconds",
-			"How long connections lasted whose start and end were received.", durationBuckets, "source", "app"),
+			"Duration of connections whose start and end were received in seconds.", durationBuckets, "source", "app"),
 		requests: d.counter("smithproxy_l7_requests_total", "requests",
-			"Requests that the L7 engine listed at the stop of connections; it does not list all.", "source", "app"),
+			"Total number of requests listed by the L7 engine at the stop of connections, which may omit some.", "source", "app"),
 		bounds: b,
 	}
 	f.limit = b.limit(f.duration, b.options.MaxApps)

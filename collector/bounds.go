@@ -19,16 +19,16 @@ func newBounds(d *definitions, o Options) *bounds {
 	b := &bounds{
 		options: o, untracked: map[event.Action]*series{},
 		limited: d.counter("smithproxy_exporter_series_limited_total", "increments",
-			"Increments that went to a series of _other, because other values of the label are seen more often.", "metric"),
+			"Total number of increments counted in _other because the label is at its limit.", "metric"),
 		distinct: d.gauge("smithproxy_exporter_distinct_values", "values",
-			"Different values of the capped labels of a metric that came from the proxy, estimated to within a few percent.", "source", "metric"),
+			"Estimated number of distinct values of the metric's limited labels, with a standard error of 2.3 %.", "source", "metric"),
 	}
 	untracked := d.counter("smithproxy_exporter_events_untracked_total", "events",
-		"Events of sources beyond proxies.max, which were answered and led to nothing else.", "action")
+		"Total number of events answered and then ignored because proxies.max was reached.", "action")
 	for _, action := range actions {
 		b.untracked[action] = untracked.with(o.Now(), pair("action", string(action)))
 	}
-	b.tracked = d.gauge("smithproxy_exporter_proxies", "proxies", "Proxies that are remembered; proxies.max at the most.").with(o.Now())
+	b.tracked = d.gauge("smithproxy_exporter_proxies", "proxies", "Number of known proxies, at most proxies.max.").with(o.Now())
 	return b
 }
 

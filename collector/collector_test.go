@@ -184,7 +184,7 @@ func TestLimitedValues(t *testing.T) {
 		w.connection("Proxy-A1-OID-"+string(rune('1'+i)), event.Stop{TLS: true, SNI: name, BytesUp: 1})
 	}
 	want := `
-		# HELP smithproxy_sni_connections_total Stopped connections by TLS server name.
+		# HELP smithproxy_sni_connections_total Total number of stopped connections, by TLS server name.
 		# TYPE smithproxy_sni_connections_total counter
 		smithproxy_sni_connections_total{sni="_invalid",source="edge-1"} 0
 		smithproxy_sni_connections_total{sni="_other",source="edge-1"} 3
@@ -195,7 +195,7 @@ func TestLimitedValues(t *testing.T) {
 		t.Error(err)
 	}
 	limited := `
-		# HELP smithproxy_exporter_series_limited_total Increments that went to a series of _other, because other values of the label are seen more often.
+		# HELP smithproxy_exporter_series_limited_total Total number of increments counted in _other because the label is at its limit.
 		# TYPE smithproxy_exporter_series_limited_total counter
 		smithproxy_exporter_series_limited_total{metric="smithproxy_access_dry_run_rejects_total"} 0
 smithproxy_exporter_series_limited_total{metric="smithproxy_access_requests_total"} 0

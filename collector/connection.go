@@ -26,13 +26,13 @@ type connections struct {
 func newConnections(d *definitions, b *bounds) *connections {
 	f := &connections{
 		started: d.counter("smithproxy_connections_started_total", "connections",
-			"Connections whose start was received.", "source", "transport"),
+			"Total number of connections whose start was received.", "source", "transport"),
 		adopted: d.counter("smithproxy_connections_adopted_total", "connections",
-			"Connections that a ping named as open, and of which nothing had been received.", "source"),
+			"Total number of connections that a ping listed as open before any event of them was received.", "source"),
 		closed: d.counter("smithproxy_connections_closed_total", "connections",
-			"Connections that are over, by what ended them: stop, rejected, lost or restart.", "source", "policy", "app", "reason"),
+			"Total number of closed connections, by reason: stop, rejected, lost, restart or evicted.", "source", "policy", "app", "reason"),
 		bytes: d.counter("smithproxy_connection_bytes_total", "bytes",
-			"Payload bytes of stopped connections; decrypted where TLS is inspected.", "source", "policy", "app", "direction"),
+			"Total number of payload bytes of stopped connections, decrypted where TLS is inspected.", "source", "policy", "app", "direction"),
 		bounds: b,
 	}
 	f.limit = b.limit(f.closed, b.options.MaxValues)

@@ -11,7 +11,7 @@ type content struct{ bytes *metric }
 
 func newContent(d *definitions) *content {
 	return &content{d.counter("smithproxy_content_bytes_total", "bytes",
-		"Decrypted payload that connection-content events carried, in bytes.", "source", "direction")}
+		"Total number of decrypted payload bytes received in connection-content events.", "source", "direction")}
 }
 
 type contentOf struct {

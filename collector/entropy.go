@@ -26,11 +26,11 @@ var skewBuckets = []float64{-.99, -.9, -.75, -.5, -.25, 0, .25, .5, .75, .9, .99
 func newEntropy(d *definitions, expiry time.Duration) *entropy {
 	return &entropy{
 		bits: d.histogram("smithproxy_payload_entropy_bits", "bits",
-			"Entropy of the payload of connections, in bits per byte.", entropyBuckets, "source", "direction"),
+			"Entropy of the payload of a connection in bits per byte.", entropyBuckets, "source", "direction"),
 		last: d.gauge("smithproxy_payload_entropy_last_bits", "bits",
-			"Entropy of the payload of the connection that was measured last, in bits per byte.", "source", "direction"),
+			"Entropy of the payload of the last measured connection in bits per byte.", "source", "direction"),
 		skew: d.histogram("smithproxy_flow_skew_ratio", "ratio",
-			"(down - up) / (down + up) of the payload bytes of connections.", skewBuckets, "source"),
+			"Ratio (down - up) / (down + up) of the payload bytes of a connection.", skewBuckets, "source"),
 		expiry: expiry,
 	}
 }

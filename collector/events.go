@@ -18,11 +18,11 @@ var actions = []event.Action{
 func newEvents(d *definitions) *events {
 	return &events{
 		received: d.counter("smithproxy_events_total", "events",
-			"Events that were accepted, repeated deliveries included.", "source", "action"),
+			"Total number of accepted events, repeated deliveries included.", "source", "action"),
 		duplicate: d.counter("smithproxy_exporter_events_duplicate_total", "events",
-			"Events that said nothing new: deliveries that the proxy repeated.", "source", "action"),
+			"Total number of repeated deliveries of events.", "source", "action"),
 		late: d.counter("smithproxy_exporter_events_late_total", "events",
-			"Events with something new about a connection whose trace had been sent already.", "source", "action"),
+			"Total number of events with new data about a connection whose trace was complete.", "source", "action"),
 	}
 }
 

@@ -28,19 +28,19 @@ func NewExporter(r prometheus.Registerer, o ExporterOptions) *Exporter {
 	const prefix = "smithproxy_exporter_"
 	e := &Exporter{
 		refused: counter(prefix+"events_rejected_total",
-			"Requests to the webhook that were not accepted.", "reason"),
+			"Total number of webhook requests that were not accepted.", "reason"),
 		fallbacks: counter(prefix+"access_requests_defaulted_total",
 			"Total number of access-requests answered with the default verdict because the rules could not be asked.", "reason"),
 		exported: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "spans_exported_total",
-			Help: "Spans that the tracing backend accepted."}),
+			Help: "Total number of spans accepted by the tracing backend."}),
 		failed: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "spans_failed_total",
-			Help: "Spans in attempts to send that failed; they are tried again, and count again when that fails."}),
+			Help: "Total number of spans in failed attempts to send, retries included."}),
 		dropped: counter(prefix+"spans_dropped_total",
-			"Spans that were given up.", "reason"),
+			"Total number of dropped spans.", "reason"),
 		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "config_last_reload_successful",
-			Help: "Whether the last attempt to load the configuration succeeded."}),
+			Help: "Whether the last attempt to load the configuration succeeded (1) or not (0)."}),
 		reloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "config_last_reload_success_timestamp_seconds",
-			Help: "Unix time of the last time the configuration was loaded."}),
+			Help: "Time of the last successful load of the configuration as a Unix timestamp."}),
 	}
 	e.storeMetrics = newStoreMetrics(r, o.Store)
 	r.MustRegister(e.refused, e.fallbacks, e.exported, e.failed, e.dropped, e.reloadOK, e.reloadAt)

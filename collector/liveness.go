@@ -16,13 +16,13 @@ func newLiveness(d *definitions) *liveness {
 		up: d.gauge("smithproxy_up", "0 or 1",
 			"Whether the proxy sent a ping within the ping timeout (1) or not (0).", "source"),
 		lastPing: d.gauge("smithproxy_last_ping_timestamp_seconds", "seconds",
-			"Unix time at which the last ping of the proxy was received.", "source"),
+			"Time of the last ping as a Unix timestamp.", "source"),
 		instance: d.gauge("smithproxy_instance_info", "1",
-			"The boot id of the proxy that is running; always 1.", "source", "instance"),
+			"Constant 1, labeled by the boot id of the running proxy.", "source", "instance"),
 		pings: d.counter("smithproxy_pings_total", "pings",
-			"Pings received from the proxy.", "source"),
+			"Total number of received pings.", "source"),
 		restarts: d.counter("smithproxy_restarts_total", "restarts",
-			"Times that the proxy came back with another boot id.", "source"),
+			"Total number of restarts, seen as a change of the boot id.", "source"),
 	}
 }
 

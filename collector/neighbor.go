@@ -16,9 +16,9 @@ type neighbors struct {
 func newNeighbors(d *definitions, b *bounds) *neighbors {
 	f := &neighbors{
 		lastSeen: d.gauge("smithproxy_neighbor_last_seen_timestamp_seconds", "seconds",
-			"Unix time at which the proxy last named the client address.", "source", "address"),
+			"Time at which the proxy last reported the client address as a Unix timestamp.", "source", "address"),
 		discovered: d.counter("smithproxy_neighbors_discovered_total", "addresses",
-			"Client addresses whose traffic the proxy saw for the first time.", "source"),
+			"Total number of client addresses that the proxy reported as new.", "source"),
 		bounds: b,
 	}
 	f.limit = b.limit(f.lastSeen, b.options.MaxValues)

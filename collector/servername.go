@@ -17,9 +17,9 @@ type serverNames struct {
 func newServerNames(d *definitions, b *bounds, registered bool) *serverNames {
 	f := &serverNames{
 		connections: d.counter("smithproxy_sni_connections_total", "connections",
-			"Stopped connections by TLS server name.", "source", "sni"),
+			"Total number of stopped connections, by TLS server name.", "source", "sni"),
 		bytes: d.counter("smithproxy_sni_bytes_total", "bytes",
-			"Payload bytes of stopped connections by TLS server name.", "source", "sni", "direction"),
+			"Total number of payload bytes of stopped connections, by TLS server name.", "source", "sni", "direction"),
 		registered: registered, bounds: b,
 	}
 	f.limit = b.limit(f.connections, b.options.MaxValues)

@@ -13,7 +13,7 @@ func newSinkhole(d *definitions) *sinkhole {
 	return &sinkhole{
 		// Bytes, and not connections: that a rule has the feature is known, what it stopped is not.
 		bytes: d.counter("smithproxy_sinkhole_bytes_total", "bytes",
-			"Total number of payload bytes that sink features swallowed, by direction.", "source", "direction"),
+			"Total number of payload bytes discarded by sinkholes, by direction.", "source", "direction"),
 	}
 }
 

@@ -13,9 +13,9 @@ type standing struct{ connections, neighbors *metric }
 func newStanding(d *definitions) *standing {
 	return &standing{
 		connections: d.gauge("smithproxy_connections_active", "connections",
-			"Connections that are open: started or listed by the proxy, and not known to be over.", "source"),
+			"Number of open connections, as far as the events of the proxy tell.", "source"),
 		neighbors: d.gauge("smithproxy_neighbors", "addresses",
-			"Client addresses of which the proxy saw traffic within the neighbor window.", "source"),
+			"Number of client addresses with traffic within the neighbor window.", "source"),
 	}
 }
 

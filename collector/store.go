@@ -32,10 +32,10 @@ func newStoreMetrics(r prometheus.Registerer, state StoreState) *storeMetrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + name, Help: help})
 	}
 	s := &storeMetrics{
-		errors:  counter(prefix+"store_errors_total", "Total number of failed store operations.", "operation"),
+		errors:  counter(prefix+"store_errors_total", "Total number of failed store operations, by operation.", "operation"),
 		damaged: total("store_damaged_total", "Total number of stored items that could not be read."),
 		unsaved: total("events_unsaved_total", "Total number of events acknowledged without being persisted."),
-		behind:  gauge("store_behind", "Whether the store misses changes because the disk failed (1) or not (0)."),
+		behind:  gauge("store_behind", "Whether the store lacks recent changes because the disk failed (1) or not (0)."),
 		records: gauge("store_loaded_records", "Number of records loaded at the start."),
 		loaded:  gauge("store_load_duration_seconds", "Duration of loading the state at the start in seconds."),
 	}
@@ -48,7 +48,7 @@ func newStoreMetrics(r prometheus.Registerer, state StoreState) *storeMetrics {
 			spans, _ := state.Pending()
 			return float64(spans)
 		}),
-		read("spans_pending_bytes", "Encoded size of the spans waiting to be accepted by the tracing backend.", func() float64 {
+		read("spans_pending_bytes", "Encoded size of the spans waiting to be accepted by the tracing backend in bytes.", func() float64 {
 			_, bytes := state.Pending()
 			return float64(bytes)
 		}),
