@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// AccessLists says how large and how old the lists in force are. Use may be called while scrapes go on, of
-// which none sees half of two sets of lists.
+// AccessLists exposes the size and age of the lists in force. A scrape shows the lists of one call of Use, which
+// may be called from any goroutine.
 type AccessLists struct {
 	lists             atomic.Pointer[[]AccessList]
 	entries, modified *prometheus.Desc
@@ -35,7 +35,7 @@ func NewAccessLists(r prometheus.Registerer) *AccessLists {
 	return a
 }
 
-// Use says which lists are in force.
+// Use replaces the lists in force.
 func (a *AccessLists) Use(lists []AccessList) { a.lists.Store(&lists) }
 
 // Describe implements prometheus.Collector.

@@ -7,12 +7,12 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// bounds are what keeps the exposition small, and what is seen of that.
+// bounds limit the size of the exposition, and count what the limits cost.
 type bounds struct {
-	options           Options
-	limited, distinct *metric
-	untracked         map[event.Action]*series
-	tracked           *series
+	options              Options
+	limited, cardinality *metric
+	untracked            map[event.Action]*series
+	tracked              *series
 }
 
 func newBounds(d *definitions, o Options) *bounds {
@@ -20,7 +20,7 @@ func newBounds(d *definitions, o Options) *bounds {
 		options: o, untracked: map[event.Action]*series{},
 		limited: d.counter("smithproxy_exporter_series_limited_total", "increments",
 			"Total number of increments counted in _other because the label is at its limit.", "metric"),
-		distinct: d.gauge("smithproxy_exporter_distinct_values", "values",
+		cardinality: d.gauge("smithproxy_exporter_distinct_values", "values",
 			"Estimated number of distinct values of the metric's limited labels, with a standard error of 2.3 %.", "source", "metric"),
 	}
 	untracked := d.counter("smithproxy_exporter_events_untracked_total", "events",
@@ -45,18 +45,19 @@ func (b *bounds) take(f track.Fact) {
 	}
 }
 
-// limit bounds the label values that are first of all those of a metric.
-func (b *bounds) limit(of *metric, places int) *limit {
+// limit returns the limit for a label. of is the metric that the limit is reported under.
+func (b *bounds) limit(of *metric, slots int) *limit {
 	return &limit{
-		places: places, grace: b.options.Grace, expiry: b.options.Expiry,
+		slots: slots, grace: b.options.Grace, expiry: b.options.Expiry,
 		limited: b.limited.with(b.options.Now(), pair("metric", of.name)),
 	}
 }
 
-// capLabel bounds a label, or a few that are one value together, of a proxy.
-func capLabel[K comparable](o *own, b *bounds, l *limit, rest K, now time.Time, open func(K, time.Time) []*series) *capped[K] {
-	count := o.series(b.distinct, now, l.limited.labels[0])
-	c := newCapped(l, count, now, rest, open)
-	o.capped = append(o.capped, c)
+// limitLabel adds a limited label to the series of a proxy. overflow is the value for all others, and open makes
+// the series of a value.
+func limitLabel[K comparable](p *perProxy, b *bounds, l *limit, overflow K, now time.Time, open func(K, time.Time) []*series) *limitedLabel[K] {
+	count := p.series(b.cardinality, now, l.limited.labels[0])
+	c := newLimitedLabel(l, count, now, overflow, open)
+	p.limited = append(p.limited, c)
 	return c
 }

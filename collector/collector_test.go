@@ -20,7 +20,7 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew; check them by hand")
+var update = flag.Bool("update", false, "write the golden files, to be checked by hand")
 
 var epoch = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 

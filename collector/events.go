@@ -7,7 +7,7 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// events counts what was received, before any of it means anything.
+// events counts received events.
 type events struct{ received, duplicate, late *metric }
 
 var actions = []event.Action{
@@ -26,13 +26,13 @@ func newEvents(d *definitions) *events {
 	}
 }
 
-type eventsOf struct {
-	own
+type eventSeries struct {
+	perProxy
 	received, duplicate, late map[event.Action]*series
 }
 
-func (f *events) of(p *proxy, now time.Time) member {
-	m := &eventsOf{own: ownOf(p)}
+func (f *events) open(p *proxy, now time.Time) familySeries {
+	m := &eventSeries{perProxy: newPerProxy(p)}
 	of := func(each *metric, actions ...event.Action) map[event.Action]*series {
 		byAction := map[event.Action]*series{}
 		for _, action := range actions {
@@ -46,7 +46,7 @@ func (f *events) of(p *proxy, now time.Time) member {
 	return m
 }
 
-func (m *eventsOf) take(f track.Fact, _ time.Time) {
+func (m *eventSeries) take(f track.Fact, _ time.Time) {
 	switch f := f.(type) {
 	case track.Received:
 		m.received[f.Action].add(1)

@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Exporter is what the exporter says of itself. Its methods are safe for use by many goroutines.
+// Exporter has the exporter's own metrics. Its methods are safe for concurrent use.
 type Exporter struct {
 	refused          *prometheus.CounterVec
 	exported, failed prometheus.Counter
@@ -17,7 +17,7 @@ type Exporter struct {
 	*storeMetrics
 }
 
-// ExporterOptions are the label values that can come, and how the store stands.
+// ExporterOptions have the label values that start at 0, and access to the store.
 type ExporterOptions struct {
 	Refusals, Fallbacks, DropReasons []string
 	Store                            StoreState
@@ -56,21 +56,21 @@ func NewExporter(r prometheus.Registerer, o ExporterOptions) *Exporter {
 	return e
 }
 
-// Refused counts a request to the webhook that was not accepted.
+// Refused counts a webhook request that was not accepted.
 func (e *Exporter) Refused(reason string) { e.refused.WithLabelValues(reason).Inc() }
 
 // SpansExported counts spans that the backend accepted.
 func (e *Exporter) SpansExported(n int) { e.exported.Add(float64(n)) }
 
-// SpansFailed counts spans in an attempt that failed.
+// SpansFailed counts the spans of a failed attempt to send.
 func (e *Exporter) SpansFailed(n int) { e.failed.Add(float64(n)) }
 
-// SpansDropped counts spans that are gone.
+// SpansDropped counts dropped spans, by one of ExporterOptions.DropReasons.
 func (e *Exporter) SpansDropped(reason string, n int) {
 	e.dropped.WithLabelValues(reason).Add(float64(n))
 }
 
-// Loaded says that a configuration is in force since the given time.
+// Loaded records that a configuration was loaded at the given time.
 func (e *Exporter) Loaded(at time.Time) {
 	e.reloadOK.Set(1)
 	e.reloadAt.Set(float64(at.UnixNano()) / 1e9)
@@ -80,7 +80,7 @@ func counter(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 }
 
-// LoadFailed says that a configuration could not be loaded, and the one before stays in force.
+// LoadFailed records that a configuration could not be loaded.
 func (e *Exporter) LoadFailed() { e.reloadOK.Set(0) }
 
 // AccessFallback counts an access-request that was answered with the default verdict, for the reason.

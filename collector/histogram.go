@@ -14,8 +14,8 @@ import (
 	"smithproxy_exporter/exporter/traceid"
 )
 
-// Native buckets grow by a tenth. There are so many of them at the most; beyond that they widen. They
-// never begin anew, so that counts only grow.
+// Native buckets grow by a factor of 1.1. When there are more than nativeBuckets they widen, and are never reset,
+// so that counts only grow.
 const (
 	nativeFactor  = 1.1
 	nativeBuckets = 100
@@ -32,7 +32,7 @@ type histogram struct {
 	exemplars []exemplar // one a bucket, and one for +Inf; nil before the first
 }
 
-// exemplar leads from a value to the trace of the connection that it is of.
+// exemplar links a value to the trace of its connection.
 type exemplar struct {
 	trace traceid.ID
 	value float64
@@ -47,7 +47,7 @@ func newHistogram(m *metric) *histogram {
 	})}
 }
 
-// trace records a value of a connection.
+// trace observes a value of a connection, with an exemplar.
 func (h *histogram) trace(value float64, id traceid.ID, now time.Time) {
 	h.Observe(value)
 	h.mu.Lock()

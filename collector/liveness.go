@@ -7,8 +7,8 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// liveness says which proxies are there. Its series stay for as long as a proxy is remembered: one
-// that went away would resolve the alert about it.
+// liveness has the metrics that tell which proxies are up. Its series stay for as long as a proxy is known: a
+// series that disappeared would resolve the alert about it.
 type liveness struct{ up, lastPing, instance, pings, restarts *metric }
 
 func newLiveness(d *definitions) *liveness {
@@ -26,23 +26,23 @@ func newLiveness(d *definitions) *liveness {
 	}
 }
 
-type livenessOf struct {
-	own
+type livenessSeries struct {
+	perProxy
 	family          *liveness
 	pings, restarts *series
-	// up and lastPing are nil until the proxy pinged or was missed, instance until it is known.
+	// up, lastPing and instance are nil until they are known.
 	up, lastPing, instance *series
 	running                string // the boot id that instance shows
 }
 
-func (f *liveness) of(p *proxy, now time.Time) member {
-	m := &livenessOf{own: ownOf(p), family: f}
+func (f *liveness) open(p *proxy, now time.Time) familySeries {
+	m := &livenessSeries{perProxy: newPerProxy(p), family: f}
 	m.pings = m.series(f.pings, now)
 	m.restarts = m.series(f.restarts, now)
 	return m
 }
 
-func (m *livenessOf) take(f track.Fact, now time.Time) {
+func (m *livenessSeries) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {
 	case track.Received:
 		if f.Action == event.ActionPing {
@@ -55,8 +55,8 @@ func (m *livenessOf) take(f track.Fact, now time.Time) {
 	}
 }
 
-// status shows how the proxy stands.
-func (m *livenessOf) status(s track.ProxyStatus, now time.Time) {
+// status exposes the status of the proxy.
+func (m *livenessSeries) status(s track.ProxyStatus, now time.Time) {
 	if s.Instance != "" && s.Instance != m.running {
 		m.runs(s.Instance, now)
 	}
@@ -79,8 +79,8 @@ func (m *livenessOf) status(s track.ProxyStatus, now time.Time) {
 	m.up.set(up)
 }
 
-// runs shows the boot id in force, and none beside it.
-func (m *livenessOf) runs(instance string, now time.Time) {
+// runs exposes the boot id in force, and removes the one before.
+func (m *livenessSeries) runs(instance string, now time.Time) {
 	if m.instance != nil {
 		m.instance.drop()
 	}
@@ -89,8 +89,8 @@ func (m *livenessOf) runs(instance string, now time.Time) {
 	m.running = instance
 }
 
-func (m *livenessOf) drop() {
-	m.own.drop()
+func (m *livenessSeries) drop() {
+	m.perProxy.drop()
 	if m.instance != nil {
 		m.instance.drop()
 	}

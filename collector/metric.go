@@ -31,7 +31,7 @@ type metric struct {
 	ordered, taken []*series
 }
 
-// series is one series of a metric. The lock of the Sink is held by whoever writes to it. A scrape reads it
+// series is one series of a metric. Writers hold the lock of the Sink. A scrape reads it
 // without the lock: labels and created never change, and the rest is atomic or has a lock of its own.
 type series struct {
 	of     *metric
@@ -42,15 +42,15 @@ type series struct {
 	histogram *histogram
 	gone      atomic.Bool
 
-	// place is the index in added, as long as scrape equals the metric's scrapes.
-	place  int
+	// index is the position in added, as long as scrape equals the metric's scrapes.
+	index  int
 	scrape uint64
 }
 
 // with adds a series, at 0. There must be none with the same labels, unless it was dropped.
 func (m *metric) with(now time.Time, labels ...*dto.LabelPair) *series {
 	slices.SortFunc(labels, func(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) })
-	s := &series{of: m, labels: labels, place: len(m.added), scrape: m.scrapes}
+	s := &series{of: m, labels: labels, index: len(m.added), scrape: m.scrapes}
 	switch m.kind {
 	case dto.MetricType_COUNTER:
 		s.created = timestamppb.New(now)
@@ -76,7 +76,7 @@ func (s *series) drop() {
 	}
 	last := len(m.added) - 1
 	moved := m.added[last]
-	m.added[s.place], moved.place = moved, s.place
+	m.added[s.index], moved.index = moved, s.index
 	m.added[last] = nil
 	m.added = m.added[:last]
 }

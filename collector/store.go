@@ -6,17 +6,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// StoreState is how the store stands. Its functions are called by each scrape, and must not wait for a disk.
+// StoreState gives scrapes access to the store. Its functions must not wait for a disk.
 type StoreState struct {
-	// Bytes is the size of the store on disk.
+	// Bytes returns the size of the store on disk.
 	Bytes func() int64
-	// Pending is how many spans wait, and their size in bytes.
+	// Pending returns the number of waiting spans, and their size in bytes.
 	Pending func() (spans int, bytes int64)
-	// Oldest is since when the first of them waits; zero if none does.
+	// Oldest returns when the oldest of them was stored, the zero time without any.
 	Oldest func() time.Time
 }
 
-// storeMetrics are the metrics of the store. Its methods are safe for use by many goroutines.
+// storeMetrics are the metrics of the store. Its methods are safe for concurrent use.
 type storeMetrics struct {
 	errors                  *prometheus.CounterVec
 	damaged, unsaved        prometheus.Counter
@@ -80,7 +80,7 @@ func (s *storeMetrics) Damaged(n int) { s.damaged.Add(float64(n)) }
 // Unsaved counts events that were acknowledged without being persisted.
 func (s *storeMetrics) Unsaved(events int) { s.unsaved.Add(float64(events)) }
 
-// Behind says whether the store misses changes.
+// Behind records whether the store lacks recent changes.
 func (s *storeMetrics) Behind(behind bool) {
 	s.behind.Set(0)
 	if behind {
@@ -88,7 +88,7 @@ func (s *storeMetrics) Behind(behind bool) {
 	}
 }
 
-// Restored says how many records were loaded at the start, and how long that took.
+// Restored records how many records were loaded at the start, and how long that took.
 func (s *storeMetrics) Restored(records int, took time.Duration) {
 	s.records.Set(float64(records))
 	s.loaded.Set(took.Seconds())

@@ -12,7 +12,7 @@ const sweepEvery = 10 * time.Second
 // at most. A fact waits for one step.
 type sweep struct {
 	left   []*proxy // the last one next
-	member int      // of that one
+	family int      // index in its expiring series
 }
 
 func (s *sweep) running() bool { return len(s.left) > 0 }
@@ -35,17 +35,17 @@ func (s *Sink) sweepStep(now time.Time) {
 	last := len(s.sweep.left) - 1
 	p := s.sweep.left[last]
 	forgotten := s.byLabel[p.label] != p
-	if !forgotten && p.passing != nil && now.Sub(p.movedAt) >= s.expiry {
-		drop(p.passing)
-		p.passing = nil
+	if !forgotten && p.expiring != nil && now.Sub(p.movedAt) >= s.expiry {
+		drop(p.expiring)
+		p.expiring = nil
 	}
-	if forgotten || s.sweep.member >= len(p.passing) {
+	if forgotten || s.sweep.family >= len(p.expiring) {
 		s.sweep.left[last] = nil
 		s.sweep = sweep{left: s.sweep.left[:last]}
 		return
 	}
-	if !p.passing[s.sweep.member].sweep(now) {
-		s.sweep.member++
+	if !p.expiring[s.sweep.family].sweep(now) {
+		s.sweep.family++
 	}
 }
 

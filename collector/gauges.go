@@ -6,12 +6,12 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// standing is what there is of something at the moment. It says as much when it does not change, and
-// stays for as long as the proxy is remembered.
-type standing struct{ connections, neighbors *metric }
+// gauges are the current numbers of a proxy. They are meaningful without any change, so they stay for as long
+// as the proxy is known.
+type gauges struct{ connections, neighbors *metric }
 
-func newStanding(d *definitions) *standing {
-	return &standing{
+func newGauges(d *definitions) *gauges {
+	return &gauges{
 		connections: d.gauge("smithproxy_connections_active", "connections",
 			"Number of open connections, as far as the events of the proxy tell.", "source"),
 		neighbors: d.gauge("smithproxy_neighbors", "addresses",
@@ -19,19 +19,19 @@ func newStanding(d *definitions) *standing {
 	}
 }
 
-type standingOf struct {
-	own
+type gaugeSeries struct {
+	perProxy
 	connections, neighbors *series
 }
 
-func (f *standing) of(p *proxy, now time.Time) member {
-	m := &standingOf{own: ownOf(p)}
+func (f *gauges) open(p *proxy, now time.Time) familySeries {
+	m := &gaugeSeries{perProxy: newPerProxy(p)}
 	m.connections = m.series(f.connections, now)
 	m.neighbors = m.series(f.neighbors, now)
 	return m
 }
 
-func (m *standingOf) take(f track.Fact, _ time.Time) {
+func (m *gaugeSeries) take(f track.Fact, _ time.Time) {
 	if s, ok := f.(track.ProxyStatus); ok {
 		m.connections.set(float64(s.Open))
 		m.neighbors.set(float64(s.Neighbors))
