@@ -2,7 +2,7 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/common"
 
-// access: who decides what, and how long do proxies stand still for it?
+// access: which rules decide what, and how long do proxies wait for it?
 func access() *board {
 	requests := `smithproxy_access_requests_total{source=~"$source"}`
 	return &board{
@@ -15,7 +15,7 @@ func access() *board {
 		rows: []row{
 			{panels: accessNumbers()},
 			{title: "Verdicts", panels: []panel{verdicts(), rejectShare(), decisionsByRule(), decisionsByProxy(), ruleTable()}},
-			{title: "On trial", panels: []panel{dryRuns(), dryRunTable()}},
+			{title: "Dry run", panels: []panel{dryRuns(), dryRunTable()}},
 			{title: "Lists", panels: []panel{listSizes(), listAges()}},
 			{title: "Decision time", panels: []panel{decisionTimes(), decisionQuantiles()}},
 		},
@@ -36,7 +36,7 @@ func accessNumbers() []panel {
 			now(orZero("round("+rejected+")"), "rejected")).DataLinks(chosen("Rejected connections", "var-verdict=reject")),
 		number(about{"Rejected share", "Share of decisions that refused, in the time range.", "percentunit", 5, 4}, zeroIsGood(bad),
 			now(orZero(rejected+` / (sum(increase(smithproxy_access_requests_total{source=~"$source", rule=~"$rule"}[$__range])) > 0)`), "share")).Decimals(1),
-		number(about{"Median decision", "Half of the access-requests were answered within this time. A proxy stands still until it is answered.", "s", 5, 4}, steps{{0, good}, {.005, warn}, {.01, bad}},
+		number(about{"Median decision", "Half of the access-requests were answered within this time. A proxy blocks until it is answered.", "s", 5, 4}, steps{{0, good}, {.005, warn}, {.01, bad}},
 			now(orZero(decisionTime("0.5")), "median")),
 		number(about{"99 % within", "Nearly all access-requests were answered within this time. 10 ms cost a proxy nine tenths of its throughput.", "s", 4, 4}, steps{{0, good}, {.005, warn}, {.01, bad}},
 			now(orZero(decisionTime("0.99")), "99 %")),
@@ -83,12 +83,12 @@ func ruleTable() panel {
 }
 
 func dryRuns() panel {
-	return stacks(about{"Would be rejected", "Connections that a rule on trial would have refused, a second. They were decided by the other rules, as if it was not there.", "reqps", 12, 8},
+	return stacks(about{"Would be rejected", "Connections that a dry-run rule would have rejected, a second. The other rules decided about them.", "reqps", 12, 8},
 		over(orNamed(`sum by (rule) (rate(smithproxy_access_dry_run_rejects_total{source=~"$source"}[$__rate_interval]))`, "rule", "none"), "{{rule}}"))
 }
 
 func dryRunTable() panel {
-	return records(about{"Rules on trial", "What each rule on trial would have refused in the time range, and whose connections.", "none", 12, 8}, "Would be rejected", true, []column{
+	return records(about{"Dry-run rules", "Connections that each dry-run rule would have rejected in the time range, by proxy.", "none", 12, 8}, "Would be rejected", true, []column{
 		{field: "rule", title: "Rule"},
 		{field: "source", title: "Proxy"},
 		{field: "Value", title: "Would be rejected", unit: "short"},
