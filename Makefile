@@ -38,7 +38,7 @@ demo: build
 RACE = $(shell command -v $$(go env CC) >/dev/null 2>&1 && echo -race)
 
 test:
-	go test $(RACE) -timeout 10m ./...
+	go test $(RACE) -timeout 20m ./...
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
@@ -57,7 +57,7 @@ fuzz:
 	go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./exporter/event
 	go test -run '^$$' -fuzz '^FuzzParseSession$$' -fuzztime $(FUZZTIME) ./exporter/event
 	go test -run '^$$' -fuzz '^FuzzRestore$$' -fuzztime $(FUZZTIME) ./exporter/track
-	go test -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME) ./exporter/pipeline
+	go test -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME) ./exporter/webhook
 	go test -run '^$$' -fuzz '^FuzzWholeWay$$' -fuzztime $(FUZZTIME) ./exporter/pipeline
 	go test -run '^$$' -fuzz '^FuzzServerName$$' -fuzztime $(FUZZTIME) ./collector
 

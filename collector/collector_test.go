@@ -152,7 +152,7 @@ func TestExposition(t *testing.T) {
 	w.tracker.Decide(track.Decision{
 		Source: "edge-1", Label: "tcp_10.0.0.1:7+tcp_10.0.0.2:8", Policy: -1, Verdict: event.Accept, Rule: "default",
 		Received: w.now, Mono: instant(w.now).Mono, Answered: w.now.Add(80 * time.Microsecond),
-	})
+	}, nil)
 	w.tracker.Flush()
 	w.golden("exposition")
 	problems, err := testutil.GatherAndLint(w)

@@ -2,7 +2,7 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/common"
 
-// access: which rules decide what, and how long do proxies wait for it?
+// access: who decides what, and how long do proxies block for it?
 func access() *board {
 	requests := `smithproxy_access_requests_total{source=~"$source"}`
 	return &board{
@@ -36,7 +36,7 @@ func accessNumbers() []panel {
 			now(orZero("round("+rejected+")"), "rejected")).DataLinks(chosen("Rejected connections", "var-verdict=reject")),
 		number(about{"Rejected share", "Share of decisions that refused, in the time range.", "percentunit", 5, 4}, zeroIsGood(bad),
 			now(orZero(rejected+` / (sum(increase(smithproxy_access_requests_total{source=~"$source", rule=~"$rule"}[$__range])) > 0)`), "share")).Decimals(1),
-		number(about{"Median decision", "Half of the access-requests were answered within this time. A proxy blocks until it is answered.", "s", 5, 4}, steps{{0, good}, {.005, warn}, {.01, bad}},
+		number(about{"Median decision", "Half of the access-requests were answered within this time. A proxy blocks until it gets the answer.", "s", 5, 4}, steps{{0, good}, {.005, warn}, {.01, bad}},
 			now(orZero(decisionTime("0.5")), "median")),
 		number(about{"99 % within", "Nearly all access-requests were answered within this time. 10 ms cost a proxy nine tenths of its throughput.", "s", 4, 4}, steps{{0, good}, {.005, warn}, {.01, bad}},
 			now(orZero(decisionTime("0.99")), "99 %")),
@@ -83,7 +83,7 @@ func ruleTable() panel {
 }
 
 func dryRuns() panel {
-	return stacks(about{"Would be rejected", "Connections that a dry-run rule would have rejected, a second. The other rules decided about them.", "reqps", 12, 8},
+	return stacks(about{"Would be rejected", "Connections a second that a dry-run rule would have rejected. The other rules decided about them.", "reqps", 12, 8},
 		over(orNamed(`sum by (rule) (rate(smithproxy_access_dry_run_rejects_total{source=~"$source"}[$__rate_interval]))`, "rule", "none"), "{{rule}}"))
 }
 

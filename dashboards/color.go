@@ -8,7 +8,6 @@ const (
 	warn    = "orange"
 	bad     = "red"
 	restart = "purple"
-	evicted = "dark-orange"
 	neutral = "blue"
 	muted   = "text"
 
@@ -90,7 +89,7 @@ type seriesColor struct{ series, color string }
 var (
 	directionColors = []seriesColor{{"up", upload}, {"down", download}}
 	verdictColors   = []seriesColor{{"accept", good}, {"reject", bad}}
-	reasonColors    = []seriesColor{{"stop", good}, {"rejected", bad}, {"lost", warn}, {"restart", restart}, {"evicted", evicted}}
+	reasonColors    = []seriesColor{{"stop", good}, {"rejected", bad}, {"lost", warn}, {"restart", restart}, {"evicted", warn}}
 )
 
 // byHeight colors a share that is bad when it is high; its name in the legend by its highest value.

@@ -62,7 +62,7 @@ func eventsDuplicate() panel {
 }
 
 func eventsLate() panel {
-	return lines(about{"Late events", "Events with new data about a connection whose trace was complete, a second. A longer grace period catches more of them.", "eps", 12, 8},
+	return lines(about{"Late events", "Events a second with new information about a connection whose trace was sent already. A longer connections.grace_period catches more of them.", "eps", 12, 8},
 		over(`sum by (action) (rate(smithproxy_exporter_events_late_total{`+thisExporter+`, source=~"$source"}[$__rate_interval]))`, "{{action}}")).AxisSoftMax(1)
 }
 

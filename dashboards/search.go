@@ -53,7 +53,7 @@ func tempoTables() []panel {
 			all+` && span.smithproxy.access.verdict=~"$verdict" && span.smithproxy.access.rule!=""`),
 		found("Rejected", "Connections that an access-request refused, and the rule that did.", 8,
 			ends+` && span.smithproxy.close.reason="rejected"`),
-		found("End not known", "Connections that were lost, cut off by a restart of the proxy, or evicted by the exporter.", 8,
+		found("End unknown", "Connections whose end is not known: no stop was received, the proxy restarted, or the exporter had more connections than connections.max_open or connections.max_open_total.", 8,
 			ends+` && span.smithproxy.close.reason=~"lost|restart|evicted"`),
 		found("High-entropy uploads", "Connections whose client sent data of at least the entropy above.", 8,
 			ends+` && span.smithproxy.entropy.up>=$entropy`),
@@ -78,7 +78,7 @@ func jaegerTables() []panel {
 	return []panel{
 		tagged("Connections", "By the Jaeger tags above; without tags, the latest. A trace id leads to the trace.", 10, ""),
 		tagged("Rejected", "Connections that an access-request refused, of those with the tags above.", 8, "smithproxy.close.reason=rejected"),
-		tagged("End not known", "Connections whose end is not known, of those with the tags above.", 8, "error=true"),
+		tagged("End unknown", "Connections whose end is not known, of those with the tags above.", 8, "error=true"),
 	}
 }
 

@@ -70,7 +70,7 @@ func bytesUpDown() panel {
 }
 
 func closeReasons() panel {
-	return paint(stacks(about{"Close reasons", "What ended connections: their stop, a refusal by an access-request, a restart of the proxy, or nothing that anybody heard of (lost).", connectionsPerSecond, 12, 8},
+	return paint(stacks(about{"Close reasons", "Why connections ended: their stop, a rejected access-request, a restart of the proxy, no sign of life (lost), or more connections than connections.max_open or connections.max_open_total (evicted).", connectionsPerSecond, 12, 8},
 		over(orNamed(`sum by (reason) (rate(smithproxy_connections_closed_total{`+chosenTraffic+`}[$__rate_interval]))`, "reason", "stop"), "{{reason}}")), reasonColors).
 		DataLinks(chosen("Connections that ended with ${__field.labels.reason}", "var-reason=${__field.labels.reason}"))
 }
@@ -79,7 +79,7 @@ func policies() panel {
 	sum := func(metric, more string) string {
 		return readablePolicy(`sum by (policy) (increase(` + metric + `{` + chosenTraffic + more + `}[$__range]))`)
 	}
-	return records(about{"Policies", "What each policy let through or refused, in the time range.", "none", 24, 8}, "Connections", true, []column{
+	return records(about{"Policies", "Connections that each policy accepted or rejected, in the time range. implicit: accepted without a matching rule.", "none", 24, 8}, "Connections", true, []column{
 		{field: "policy", title: "Policy"},
 		{field: "Value #A", title: "Connections", unit: "short"},
 		{field: "Value #B", title: "Rejected", unit: "short", colors: steps{{0, muted}, {1, bad}}},
@@ -130,7 +130,7 @@ func requestsByApp() panel {
 }
 
 func byTransport() panel {
-	return stacks(about{"Connections by transport", "New connections a second. tls is inspected TLS over TCP; quic is a stream of QUIC or HTTP/3.", connectionsPerSecond, 8, 10},
+	return stacks(about{"Connections by transport", "New connections a second. tls is inspected TLS over TCP, quic a QUIC or HTTP/3 stream.", connectionsPerSecond, 8, 10},
 		over(relabel(`sum by (transport) (rate(smithproxy_connections_started_total{source=~"$source"}[$__rate_interval]))`, "transport", others, "_other"), "{{transport}}"))
 }
 

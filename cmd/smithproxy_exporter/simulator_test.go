@@ -249,11 +249,11 @@ func newTruth(report *fleet.Report, source string) truth {
 			continue
 		}
 		w.reasons[c.Expected]++
+		if c.Expected == fleet.ExpectedOpen {
+			w.active++
+		}
 		if c.Start != nil && c.Start.Acknowledged {
 			w.started++
-			if c.Expected == fleet.ExpectedOpen {
-				w.active++
-			}
 		}
 		if c.Access != nil && c.Access.Acknowledged {
 			w.asked++

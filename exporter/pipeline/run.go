@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"time"
 
+	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/track"
 )
@@ -98,7 +99,7 @@ func (p *Pipeline) do(it *item) bool {
 	case it.decision != nil:
 		d := *it.decision
 		d.Mono = p.clock.instant(it.at).Mono
-		p.tracker.Decide(d)
+		p.tracker.Decide(d, p.saved.past(d.Source, d.ConnectionID))
 	default:
 		it.taken.ask = p.tracker.Apply(it.event, p.clock.instant(it.at), p.saved.past(it.event.Source, it.event.ID))
 	}
@@ -111,7 +112,11 @@ func (p *Pipeline) findPasts() {
 	for i := range p.batch {
 		it := &p.batch[i]
 		switch {
-		case it.taken == nil, it.advance: // a look, or a decision
+		case it.look != nil, it.advance:
+		case it.decision != nil:
+			if d := it.decision; event.Instance(d.ConnectionID) != "" && p.tracker.NeedsPast(d.Source, d.ConnectionID, d.Label) {
+				p.saved.want(d.Source, d.ConnectionID)
+			}
 		case it.event.ID != "":
 			if ev := &it.event; p.tracker.NeedsPast(ev.Source, ev.ID, track.SessionOf(*ev)) {
 				p.saved.want(ev.Source, ev.ID)

@@ -79,7 +79,6 @@ type Store struct {
 	outage            bool                // logged
 	closed            bool                //
 	lo, hi            uint32              // epochs of records on disk; Commit writes to hi
-	known             bool                // lo and hi have been read from disk
 	begun             uint32              // 0, or the epoch that BeginRewrite began
 	nextID            uint64              // of a payload
 	reopen            time.Time           // when to try next

@@ -39,7 +39,7 @@ func encodeValue(v attribute.Value, characters int) *commonpb.AnyValue {
 		}
 		return &commonpb.AnyValue{Value: &commonpb.AnyValue_ArrayValue{ArrayValue: &commonpb.ArrayValue{Values: list}}}
 	default:
-		return text(v.Emit(), characters)
+		return text(v.String(), characters)
 	}
 }
 

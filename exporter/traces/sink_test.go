@@ -69,7 +69,7 @@ func TestDecisionIsInsideItsConnection(t *testing.T) {
 	tracker := track.New(track.DefaultOptions(), sink.Take)
 	tracker.Decide(track.Decision{
 		Source: "a", ID: "d", Label: label, Policy: -1, Verdict: event.Accept, Received: epoch, Mono: time.Minute, Answered: epoch.Add(5 * time.Microsecond),
-	})
+	}, nil)
 	for i, payload := range []any{event.Start{Session: label}, event.Stop{Session: label, App: "http1"}, event.Info{}} {
 		tracker.Apply(event.Event{Source: "a", ID: "Proxy-A-OID-1", Payload: payload}, at(time.Duration(i+1)*time.Microsecond), nil)
 	}
@@ -162,7 +162,7 @@ func TestRejectedTrace(t *testing.T) {
 				want["smithproxy.access.dry_run"], want["smithproxy.access.dry_run_rule"] = "true", "feed"
 				want["smithproxy.close.reason"] = "stop"
 			}
-			tracker.Decide(d)
+			tracker.Decide(d, nil)
 			if dryRun != "" {
 				tracker.Apply(event.Event{Action: event.ActionStart, Source: "a", ID: "Proxy-A-OID-1", Payload: event.Start{Session: label}}, at(0), nil)
 				tracker.Apply(event.Event{Action: event.ActionStop, Source: "a", ID: "Proxy-A-OID-1", Payload: event.Stop{Session: label}}, at(0), nil)

@@ -6,8 +6,9 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// Decide records an access-request that has been answered. The request count is filled in here.
-func (t *Tracker) Decide(d Decision) {
+// Decide records an access-request that has been answered. The request count is filled in here. past is the
+// tombstone of the connection's id, if the request names one, NeedsPast asked for it and there is one.
+func (t *Tracker) Decide(d Decision, past *Past) {
 	at := d.received()
 	p := t.admit(d.Source, event.ActionAccess, at)
 	if p == nil {
@@ -21,7 +22,7 @@ func (t *Tracker) Decide(d Decision) {
 	switch repeat, c := p.decisions.record(&d); repeat {
 	case firstRequest:
 		t.emit(Decided{D: &d})
-		t.decided(p, &d, at)
+		t.decided(p, &d, past, at)
 	default:
 		t.emit(Decided{D: &d, Repeat: true})
 		if c != nil {
@@ -35,18 +36,35 @@ func (t *Tracker) Decide(d Decision) {
 }
 
 // decided joins a new decision with its connection, or keeps it until that becomes known.
-func (t *Tracker) decided(p *proxy, d *Decision, at Instant) {
+func (t *Tracker) decided(p *proxy, d *Decision, past *Past, at Instant) {
 	c := p.decisions.asked(d)
-	if instance := event.Instance(d.ConnectionID); instance != "" { // in the form of the HOWTO
+	if instance := event.Instance(d.ConnectionID); instance != "" {
 		t.seeInstance(p, instance)
-		c, _ = p.conns.find(d.ConnectionID, d.Label)
+		c = t.named(p, d, past, at)
 	}
-	if c == nil || c.Decision != nil {
+	if c == nil {
 		p.decisions.put(d)
 		return
 	}
 	t.attach(p, c, d, at)
 	t.settle(p, c, at)
+}
+
+// named returns the connection that a request in the form of the HOWTO names; nil when it is finished.
+func (t *Tracker) named(p *proxy, d *Decision, past *Past, at Instant) *Connection {
+	if c, ok := p.conns.find(d.ConnectionID, d.Label); ok {
+		return c
+	}
+	if remembered, ok := t.pasts.get(p.source, d.ConnectionID); ok {
+		past = remembered
+	}
+	if past != nil {
+		return nil
+	}
+	c := t.record(p, d.ConnectionID, 1, at)
+	c.first = at
+	t.move(p, c, inAlive, at)
+	return c
 }
 
 // join gives a connection the decision about it, if that is known, and sets right what the label got wrong.

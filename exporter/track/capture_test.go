@@ -98,7 +98,7 @@ func (w *world) play(s step) {
 	w.tracker.Decide(Decision{
 		Source: s.ev.Source, ID: "decision", ConnectionID: s.ev.ID, Label: a.Session, Policy: a.Policy,
 		Verdict: verdict, Rule: "rule", Received: received.Time(), Mono: received.Mono, Answered: received.Time().Add(time.Millisecond),
-	})
+	}, nil)
 	w.tracker.Changes(w.store)
 }
 

@@ -118,7 +118,7 @@ func (t *Tracker) ping(p *proxy, m event.Ping, at Instant) {
 	}
 }
 
-// NeedsPast reports whether Apply needs the tombstone of the id of an event with the session label:
+// NeedsPast reports whether Apply and Decide need the tombstone of the id of an event with the session label:
 // nothing is known of its connection.
 func (t *Tracker) NeedsPast(source, id, label string) bool {
 	if id == "" {

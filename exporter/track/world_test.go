@@ -78,7 +78,11 @@ func (w *world) apply(ev event.Event) (ask bool) {
 func (w *world) decide(d Decision) {
 	d.Received, d.Mono = at(w.now).Time(), at(w.now).Mono
 	d.Answered = d.Received.Add(time.Millisecond)
-	w.tracker.Decide(d)
+	var past *Past
+	if w.tracker.NeedsPast(d.Source, d.ConnectionID, d.Label) {
+		past = w.store.past(d.Source, d.ConnectionID)
+	}
+	w.tracker.Decide(d, past)
 	w.advance()
 }
 

@@ -89,7 +89,7 @@ func (s *servers) startCollector(t *testing.T, otlp, backend, health string) {
 }
 
 // startExporter rejects what asks, so that there are rejected connections; most do not ask. A rule with a list
-// is on trial.
+// is dry-run.
 func (s *servers) startExporter(t *testing.T, otlp string) {
 	list := write(t, "clients.netset", "10.0.0.0/8 # of the simulator\n")
 	configuration := write(t, "exporter.yml", `
@@ -97,7 +97,7 @@ webhook: {secrets: [{secret: `+secret+`}]}
 access:
   default: reject
   rules:
-    - {name: on-trial, client_file: [`+list+`], verdict: reject, dry_run: true}
+    - {name: dry-run, client_file: [`+list+`], verdict: reject, dry_run: true}
 connections: {grace_period: 5s}
 `)
 	s.start(t, "exporter", s.programs.exporter, nil,
