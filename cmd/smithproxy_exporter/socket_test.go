@@ -56,8 +56,8 @@ func restartWithSocket(t *testing.T, binary string, generation fleet.Generation)
 	events, retries := 0, 0
 	for action, n := range played.Total.Actions {
 		events, retries = events+n.Events, retries+n.Retries
-		if n.FailedEvents != 0 {
-			t.Errorf("%s: %d events failed, want none", action, n.FailedEvents)
+		if lost := n.FailedEvents - n.Discarded; lost != 0 { // a proxy of 2026 that stops discards what it has not sent
+			t.Errorf("%s: %d events failed, want none", action, lost)
 		}
 	}
 	c.await("settled", c.settled)

@@ -93,7 +93,6 @@ func (p *Pipeline) lookUp() {
 func (p *Pipeline) load() {
 	began, records, damaged := time.Now(), 0, 0
 	now := p.Now()
-	p.clock = newClock(p.Mono, now)
 	err := p.store.Load(func(kind store.Kind, source, key string, record []byte) error {
 		records++
 		err := error(nil)
@@ -122,6 +121,7 @@ func (p *Pipeline) load() {
 	}
 	p.Metrics.Restored(records, time.Since(began))
 	p.clock.base++ // above all that was stored
+	p.clock.last = p.clock.mono(now)
 	p.tracker.Resume(p.clock.instant(now))
 	p.tracker.Publish()
 	p.saved.clockAt = -1

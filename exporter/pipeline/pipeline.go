@@ -112,6 +112,7 @@ func New(c Config) *Pipeline {
 	p := &Pipeline{Config: c, intake: make(chan item, queueLength)}
 	p.waiting.New = func() any { return &taken{done: make(chan struct{}, 1)} }
 	p.tracker = track.New(c.Track, p.emit)
+	p.clock = newClock(c.Mono, c.Now()) // for what is received before Run, too
 	return p
 }
 
