@@ -1,26 +1,28 @@
 package collector
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"smithproxy_exporter/exporter/track"
 )
 
-// access counts the decisions about access-requests, and how long proxies stood still for them.
+// access has the metrics of access-requests.
 type access struct {
-	requests, dryRuns, duration *metric
-	rules                       AccessRules
-	bounds                      *bounds
-	requestLimit, dryRunLimit   *limit
+	requests, dryRuns, unanswered, duration *metric
+	rules                                   AccessRules
+	bounds                                  *bounds
+	requestLimit, dryRunLimit               *limit
 }
 
-// AccessRules are what can be decided, and the rules of which rejects are only counted.
+// AccessRules are the rules in force: the answers that they can give, and the dry-run rules.
 type AccessRules struct {
 	Answers []AccessAnswer
 	DryRuns []string
 }
 
-// AccessAnswer is a rule that can decide, and what it decides.
+// AccessAnswer is a rule and its verdict.
 type AccessAnswer struct{ Verdict, Rule string }
 
 func (a AccessAnswer) labels() AccessAnswer { return AccessAnswer{label(a.Verdict), label(a.Rule)} }
@@ -32,42 +34,44 @@ func newAccess(d *definitions, b *bounds, rules AccessRules) *access {
 	f := &access{
 		rules: rules, bounds: b,
 		requests: d.counter("smithproxy_access_requests_total", "connections",
-			"Connections that an access-request decided about, by how and by which rule.", "source", "verdict", "rule"),
+			"Total number of connections decided by an access-request, by verdict and rule.", "source", "verdict", "rule"),
 		dryRuns: d.counter("smithproxy_access_dry_run_rejects_total", "connections",
-			"Connections that would have been rejected if the rule was not a dry-run rule.", "source", "rule"),
+			"Total number of connections that a dry-run rule would have rejected.", "source", "rule"),
+		unanswered: d.counter("smithproxy_access_unanswered_total", "connections",
+			"Total number of connections whose proxy reports an access-request without a valid answer.", "source"),
 		duration: d.histogram("smithproxy_access_request_duration_seconds", "seconds",
-			"From the receipt of an access-request to its answer.", accessBuckets, "source"),
+			"Duration from the receipt of an access-request to its answer in seconds.", accessBuckets, "source"),
 	}
 	f.requestLimit = b.limit(f.requests, b.options.MaxValues)
 	f.dryRunLimit = b.limit(f.dryRuns, b.options.MaxValues)
 	return f
 }
 
-type accessOf struct {
-	own
-	requests *capped[AccessAnswer]
-	dryRuns  *capped[string]
-	duration *series
-	places   int
+type accessSeries struct {
+	perProxy
+	requests             *limitedLabel[AccessAnswer]
+	dryRuns              *limitedLabel[string]
+	unanswered, duration *series
+	slots                int
 }
 
-func (f *access) of(p *proxy, now time.Time) member {
-	m := &accessOf{own: ownOf(p), places: f.bounds.options.MaxValues}
-	m.duration = m.series(f.duration, now)
-	m.requests = capLabel(&m.own, f.bounds, f.requestLimit, AccessAnswer{other, other}, now, func(a AccessAnswer, now time.Time) []*series {
+func (f *access) open(p *proxy, now time.Time) familySeries {
+	m := &accessSeries{perProxy: newPerProxy(p), slots: f.bounds.options.MaxValues}
+	m.unanswered, m.duration = m.series(f.unanswered, now), m.series(f.duration, now)
+	m.requests = limitLabel(&m.perProxy, f.bounds, f.requestLimit, AccessAnswer{other, other}, now, func(a AccessAnswer, now time.Time) []*series {
 		return []*series{f.requests.with(now, m.source, pair("verdict", a.Verdict), pair("rule", a.Rule))}
 	})
-	m.dryRuns = capLabel(&m.own, f.bounds, f.dryRunLimit, other, now, func(rule string, now time.Time) []*series {
+	m.dryRuns = limitLabel(&m.perProxy, f.bounds, f.dryRunLimit, other, now, func(rule string, now time.Time) []*series {
 		return []*series{f.dryRuns.with(now, m.source, pair("rule", rule))}
 	})
 	m.begin(f.rules, now)
 	return m
 }
 
-// begin has the series of the rules begin at 0, unless there are more than values can have series of their
-// own: most would never be anything else.
-func (m *accessOf) begin(rules AccessRules, now time.Time) {
-	if max(len(rules.Answers), len(rules.DryRuns)) > m.places {
+// begin starts the series of the rules at 0, unless the rules exceed the limit: most of these series would stay
+// at 0.
+func (m *accessSeries) begin(rules AccessRules, now time.Time) {
+	if max(len(rules.Answers), len(rules.DryRuns)) > m.slots {
 		return
 	}
 	for _, a := range rules.Answers {
@@ -78,9 +82,8 @@ func (m *accessOf) begin(rules AccessRules, now time.Time) {
 	}
 }
 
-// end lets the series of the rules expire. Until then they stay: what they counted happened, and answers that
-// were given before may still be on their way here.
-func (m *accessOf) end(rules AccessRules, now time.Time) {
+// end lets the series of the rules expire. Decisions by these rules can still arrive.
+func (m *accessSeries) end(rules AccessRules, now time.Time) {
 	for _, a := range rules.Answers {
 		m.requests.unpin(a.labels(), now)
 	}
@@ -89,7 +92,7 @@ func (m *accessOf) end(rules AccessRules, now time.Time) {
 	}
 }
 
-func (m *accessOf) take(f track.Fact, now time.Time) {
+func (m *accessSeries) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {
 	case track.Decided:
 		if !f.Corrected {
@@ -98,29 +101,47 @@ func (m *accessOf) take(f track.Fact, now time.Time) {
 		if !f.Repeat {
 			m.count(f.D, now)
 		}
+	case track.Finished:
+		m.echoed(f.C)
+	case track.Late:
+		m.echoed(f.C)
 	}
 }
 
-func (m *accessOf) count(d *track.Decision, now time.Time) {
-	m.requests.of(AccessAnswer{string(d.Verdict), d.Rule}.labels(), now)[0].value++
+// echoed counts a connection of which the proxy echoes an access-request without a valid answer.
+func (m *accessSeries) echoed(c *track.Connection) {
+	if c.Echo != nil && c.Echo.Verdict == "" {
+		m.unanswered.add(1)
+	}
+}
+
+func (m *accessSeries) count(d *track.Decision, now time.Time) {
+	m.requests.seriesFor(AccessAnswer{string(d.Verdict), d.Rule}.labels(), now)[0].add(1)
 	if d.DryRunRule != "" {
-		m.dryRuns.of(label(d.DryRunRule), now)[0].value++
+		m.dryRuns.seriesFor(label(d.DryRunRule), now)[0].add(1)
 	}
 }
 
-// UseAccessRules says that other rules decide from now on, and has their series begin. It may be called while
-// Take is.
+// UseAccessRules begins the series of the rules that decide from now on, and lets those of the rules before
+// expire. It changes a proxy at a time, and lets facts in between.
 func (s *Sink) UseAccessRules(rules AccessRules) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	now, before := s.now(), s.access.rules
-	s.access.rules = rules
-	for _, p := range s.byLabel {
-		for _, m := range p.passing {
-			if m, ok := m.(*accessOf); ok {
+	before := s.access.rules
+	s.access.rules = rules // in force for proxies that appear
+	proxies := slices.Collect(maps.Values(s.byLabel))
+	s.mu.Unlock()
+	for _, p := range proxies {
+		s.mu.Lock()
+		now := s.now()
+		for _, m := range p.expiring {
+			// A proxy that was forgotten meanwhile has no series to be changed.
+			if m, ok := m.(*accessSeries); ok && s.byLabel[p.label] == p {
 				m.end(before, now)
 				m.begin(rules, now)
 			}
 		}
+		s.mu.Unlock()
 	}
 }

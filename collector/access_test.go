@@ -29,12 +29,12 @@ func TestAccessRules(t *testing.T) {
 	sink.Take(track.Decided{D: trial, Corrected: true})
 	sink.Take(track.Decided{D: old}) // it was answered before the reload
 	want := `
-# HELP smithproxy_access_dry_run_rejects_total Connections that would have been rejected if the rule was not a dry-run rule.
+# HELP smithproxy_access_dry_run_rejects_total Total number of connections that a dry-run rule would have rejected.
 # TYPE smithproxy_access_dry_run_rejects_total counter
 smithproxy_access_dry_run_rejects_total{rule="other",source="a"} 0
 smithproxy_access_dry_run_rejects_total{rule="other",source="b"} 0
 smithproxy_access_dry_run_rejects_total{rule="trial",source="a"} 2
-# HELP smithproxy_access_requests_total Connections that an access-request decided about, by how and by which rule.
+# HELP smithproxy_access_requests_total Total number of connections decided by an access-request, by verdict and rule.
 # TYPE smithproxy_access_requests_total counter
 smithproxy_access_requests_total{rule="default",source="a",verdict="accept"} 2
 smithproxy_access_requests_total{rule="default",source="b",verdict="accept"} 0
@@ -63,10 +63,10 @@ func TestAccessLists(t *testing.T) {
 	}
 	lists.Use([]AccessList{{"feeds/b.netset", 5, time.Unix(1700000000, 5e8)}})
 	want := `
-# HELP smithproxy_exporter_access_list_entries Networks and addresses on the list, each counted once.
+# HELP smithproxy_exporter_access_list_entries Number of distinct networks and addresses on the list.
 # TYPE smithproxy_exporter_access_list_entries gauge
 smithproxy_exporter_access_list_entries{file="feeds/b.netset"} 5
-# HELP smithproxy_exporter_access_list_modified_timestamp_seconds Unix time at which the list that is in force was last written.
+# HELP smithproxy_exporter_access_list_modified_timestamp_seconds Modification time of the list in force as a Unix timestamp.
 # TYPE smithproxy_exporter_access_list_modified_timestamp_seconds gauge
 smithproxy_exporter_access_list_modified_timestamp_seconds{file="feeds/b.netset"} 1.7000000005e+09
 `

@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// AccessLists says how large and how old the lists in force are. Use may be called while scrapes go on, of
-// which none sees half of two sets of lists.
+// AccessLists exposes the size and age of the lists in force. A scrape shows the lists of one call of Use, which
+// may be called from any goroutine.
 type AccessLists struct {
 	lists             atomic.Pointer[[]AccessList]
 	entries, modified *prometheus.Desc
@@ -26,16 +26,16 @@ type AccessList struct {
 func NewAccessLists(r prometheus.Registerer) *AccessLists {
 	a := &AccessLists{
 		entries: prometheus.NewDesc("smithproxy_exporter_access_list_entries",
-			"Networks and addresses on the list, each counted once.", []string{"file"}, nil),
+			"Number of distinct networks and addresses on the list.", []string{"file"}, nil),
 		modified: prometheus.NewDesc("smithproxy_exporter_access_list_modified_timestamp_seconds",
-			"Unix time at which the list that is in force was last written.", []string{"file"}, nil),
+			"Modification time of the list in force as a Unix timestamp.", []string{"file"}, nil),
 	}
 	a.lists.Store(&[]AccessList{})
 	r.MustRegister(a)
 	return a
 }
 
-// Use says which lists are in force.
+// Use replaces the lists in force.
 func (a *AccessLists) Use(lists []AccessList) { a.lists.Store(&lists) }
 
 // Describe implements prometheus.Collector.

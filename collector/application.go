@@ -7,7 +7,7 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// applications is what connections of an L7 application were like.
+// applications has the metrics by L7 application.
 type applications struct {
 	duration, requests *metric
 	bounds             *bounds
@@ -23,29 +23,29 @@ var durationBuckets = []float64{
 func newApplications(d *definitions, b *bounds) *applications {
 	f := &applications{
 		duration: d.histogram("smithproxy_connection_duration_seconds", "seconds",
-			"How long connections lasted whose start and end were received.", durationBuckets, "source", "app"),
+			"Duration of connections whose start and end were received in seconds.", durationBuckets, "source", "app"),
 		requests: d.counter("smithproxy_l7_requests_total", "requests",
-			"Requests that the L7 engine listed at the stop of connections; it does not list all.", "source", "app"),
+			"Total number of requests listed by the L7 engine at the stop of connections, which may omit some.", "source", "app"),
 		bounds: b,
 	}
 	f.limit = b.limit(f.duration, b.options.MaxApps)
 	return f
 }
 
-// The series of an application; there are no requests without one.
+// Indexes of the series of an application. Without an application there are no requests.
 const (
 	appDuration = iota
 	appRequests
 )
 
-type applicationsOf struct {
-	own
-	apps *capped[string]
+type applicationSeries struct {
+	perProxy
+	apps *limitedLabel[string]
 }
 
-func (f *applications) of(p *proxy, now time.Time) member {
-	m := &applicationsOf{own: ownOf(p)}
-	m.apps = capLabel(&m.own, f.bounds, f.limit, other, now, func(app string, now time.Time) []*series {
+func (f *applications) open(p *proxy, now time.Time) familySeries {
+	m := &applicationSeries{perProxy: newPerProxy(p)}
+	m.apps = limitLabel(&m.perProxy, f.bounds, f.limit, other, now, func(app string, now time.Time) []*series {
 		name := pair("app", app)
 		list := []*series{f.duration.with(now, m.source, name)}
 		if app != "" {
@@ -58,11 +58,11 @@ func (f *applications) of(p *proxy, now time.Time) member {
 	return m
 }
 
-func (m *applicationsOf) take(f track.Fact, now time.Time) {
+func (m *applicationSeries) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {
 	case track.Stopped:
 		if app := label(f.C.App()); app != "" && f.C.DetailsListed > 0 {
-			m.apps.of(app, now)[appRequests].value += float64(f.C.DetailsListed)
+			m.apps.seriesFor(app, now)[appRequests].add(float64(f.C.DetailsListed))
 		}
 	case track.Started:
 		if f.C.Reason() != track.ReasonNone {
@@ -75,9 +75,9 @@ func (m *applicationsOf) take(f track.Fact, now time.Time) {
 	}
 }
 
-// lasted is called when the later one of start and end has come.
-func (m *applicationsOf) lasted(c *track.Connection, now time.Time) {
+// lasted observes the duration, once both start and end are known.
+func (m *applicationSeries) lasted(c *track.Connection, now time.Time) {
 	if d, known := c.Duration(); known {
-		m.apps.of(label(c.App()), now)[appDuration].histogram.trace(d.Seconds(), traceid.Of(c.Source, c.Name()), now)
+		m.apps.seriesFor(label(c.App()), now)[appDuration].histogram.trace(d.Seconds(), traceid.Of(c.Source, c.Name()), now)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// Entry is what users have to know of a metric.
+// Entry documents a metric.
 type Entry struct {
 	Name, Type, Unit, Help string
 	Labels                 []string
@@ -30,7 +30,7 @@ func Catalog() []Entry {
 	return entries
 }
 
-// registrar notes what client_golang's metrics say of themselves.
+// registrar is a prometheus.Registerer that collects the descriptions of metrics.
 type registrar []Entry
 
 var descriptor = regexp.MustCompile(`fqName: "([^"]+)", help: "([^"]*)".* variableLabels: {([^}]*)}`)
@@ -62,7 +62,7 @@ func (r *registrar) MustRegister(list ...prometheus.Collector) {
 // Unregister does nothing.
 func (r *registrar) Unregister(prometheus.Collector) bool { return false }
 
-// typeOf goes by the naming rules, too, for a description does not tell.
+// typeOf uses the naming rules, because a description has no type.
 func typeOf(name string, c prometheus.Collector) string {
 	kind := dto.MetricType_GAUGE
 	if strings.HasSuffix(name, "_total") {
@@ -75,8 +75,8 @@ func typeOf(name string, c prometheus.Collector) string {
 	return strings.ToLower(kind.String())
 }
 
-// unitOf is the unit in the name of one of the exporter's own metrics: by the naming rules its last word,
-// or else what it counts. "" is one that is to be added here; a test finds it.
+// unitOf returns the unit in the name of one of the exporter's own metrics: its last word by the naming rules, or
+// else what it counts. It returns "" for a unit that is missing here.
 func unitOf(name string) string {
 	name = strings.TrimSuffix(strings.TrimPrefix(name, "smithproxy_exporter_"), "_total")
 	for _, unit := range []string{"seconds", "bytes", "ratio"} {

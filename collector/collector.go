@@ -1,12 +1,11 @@
-// Package collector turns facts into Prometheus metrics: a file a family, or a few that belong
-// together. Names and labels are what users build dashboards on; they change only with the contract.
+// Package collector turns facts into Prometheus metrics. A file has a family: metrics that change with the same
+// facts. Users build dashboards and alerts on names and labels.
 //
-// Whatever the network says, the exposition stays valid, bounded and right in its sums: see capped for
-// the labels whose values the network chooses, label and serverName for the values.
+// The exposition stays valid, bounded and exact in its sums whatever comes from the network: see limitedLabel for
+// labels whose values come from there, and label and serverName for the values.
 package collector
 
 import (
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -21,77 +20,81 @@ import (
 // Options bound the exposition. The zero value of a time or a number is not usable; start from
 // DefaultOptions.
 type Options struct {
-	// MaxValues is how many values of one label have series of their own, for each proxy. For the grace
-	// there can be as many that lost theirs.
+	// MaxValues is how many values of one label have series of their own, for each proxy. As many more can
+	// exist during the grace period.
 	MaxValues int
 	// MaxApps is the same for L7 applications, each of which has a histogram.
 	MaxApps int
-	// Grace is how long the series of a value that lost its place stay as they are: longer than any
-	// scrape interval.
+	// Grace is how long the series of a displaced value stay unchanged. It must be longer than any scrape
+	// interval.
 	Grace time.Duration
-	// Expiry is how long series stay that nothing comes for.
+	// Expiry is how long series stay without any fact for them.
 	Expiry time.Duration
-	// RegisteredDomain has server names counted by their registered domain, example.co.uk for
+	// RegisteredDomain counts server names by their registered domain: example.co.uk for
 	// www.example.co.uk.
 	RegisteredDomain bool
-	// AccessRules are the verdicts and rules that can decide, whose series are there from the start.
+	// AccessRules are the rules in force, whose series start at 0.
 	AccessRules AccessRules
 	Now         func() time.Time
 }
 
-// DefaultOptions are what the exporter runs with unless it is told otherwise.
+// DefaultOptions returns the defaults of the configuration.
 func DefaultOptions() Options {
 	return Options{
 		MaxValues: 100, MaxApps: 20, Grace: 5 * time.Minute, Expiry: 15 * time.Minute, Now: time.Now,
 	}
 }
 
-// sweepEvery is how often what is over goes when nobody scrapes.
-const sweepEvery = 10 * time.Second
-
-// Sink feeds facts to the families, and is a prometheus.Gatherer of what comes of them. Take is called from one
-// goroutine, Gather from any. One lock is around both, and a scrape takes it for a step at a time: Take waits for half a
-// millisecond at most. Each series is consistent in itself, histograms included; two series may be of moments that
-// are some milliseconds apart.
+// Sink turns facts into metrics, and is a prometheus.Gatherer of them. Take is called from one goroutine,
+// Gather and UseAccessRules from any.
+//
+// Take waits for at most one step of a sweep, or a proxy's share of new access rules: some 10 µs with the
+// default limits. Scrapes read the series without a lock. So each series of a scrape is consistent in
+// itself, the count, sum and buckets of a histogram included, and no increment is lost or counted twice;
+// but two series of a scrape may be read some milliseconds apart, with facts between them.
 type Sink struct {
 	now    func() time.Time
 	expiry time.Duration
 
-	// lasting series stay for as long as a proxy is remembered, passing ones until it has said nothing
-	// for the expiry.
-	lasting, passing []family
-	bounds           *bounds
-	access           *access
+	// persistent series stay for as long as a proxy is known, expiring ones until it has sent nothing for
+	// the expiry.
+	persistent, expiring []family
+	bounds               *bounds
+	access               *access
+
+	// scraping and changing are locked before mu, and for longer.
+	scraping sync.Mutex // one scrape at a time
+	changing sync.Mutex // one change of access rules at a time
 
 	mu      sync.Mutex
 	metrics []*metric // by name
 	proxies map[string]*proxy
-	// byLabel has the same proxies by label; sources that differ in what no label can hold share one.
+	// byLabel has the same proxies by their label value, which sources that are not valid labels can share.
 	byLabel map[string]*proxy
 	sweptAt time.Time
-	// sweeping are the proxies that have not been swept since.
-	sweeping []*proxy
+	sweep   sweep
 }
 
-// family is a group of metrics that the same facts move.
+// family is a group of metrics that change with the same facts.
 type family interface {
-	// of makes what a proxy has of the family, with the series whose labels are known at 0.
-	of(*proxy, time.Time) member
+	// open makes the series of a proxy. Those whose labels are known start at 0.
+	open(*proxy, time.Time) familySeries
 }
 
-// member is what one proxy has of a family.
-type member interface {
+// familySeries are the series of one proxy in a family.
+type familySeries interface {
 	take(track.Fact, time.Time)
-	sweep(time.Time)
+	// sweep drops some of the series that are over, and reports whether there may be more.
+	sweep(time.Time) (more bool)
 	drop()
 }
 
 // proxy has the series of one source.
 type proxy struct {
-	label            string
-	names            int // sources that have this label
-	movedAt          time.Time
-	lasting, passing []member
+	label                string
+	names                int // sources that have this label
+	movedAt              time.Time
+	persistent, expiring []familySeries
 }
 
 // New returns a sink without any proxy.
@@ -99,9 +102,9 @@ func New(o Options) *Sink {
 	d := &definitions{}
 	s := &Sink{now: o.Now, expiry: o.Expiry, proxies: map[string]*proxy{}, byLabel: map[string]*proxy{}, sweptAt: o.Now()}
 	s.bounds = newBounds(d, o)
-	s.lasting = []family{newLiveness(d), newStanding(d)}
+	s.persistent = []family{newLiveness(d), newGauges(d)}
 	s.access = newAccess(d, s.bounds, o.AccessRules)
-	s.passing = []family{
+	s.expiring = []family{
 		newEvents(d),
 		newNeighbors(d, s.bounds),
 		newConnections(d, s.bounds),
@@ -118,13 +121,13 @@ func New(o Options) *Sink {
 	return s
 }
 
-// Take moves the metrics that a fact is about.
+// Take updates the metrics that a fact is about.
 func (s *Sink) Take(f track.Fact) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
 	s.bounds.take(f)
-	source, spoke := subject(f)
+	source, spoke := sourceOf(f)
 	if source == "" {
 		return
 	}
@@ -140,21 +143,20 @@ func (s *Sink) Take(f track.Fact) {
 	}
 	if spoke {
 		p.movedAt = now
-		if p.passing == nil {
-			p.passing = open(s.passing, p, now)
+		if p.expiring == nil {
+			p.expiring = open(s.expiring, p, now)
 		}
 	}
-	for _, m := range p.lasting {
+	for _, m := range p.persistent {
 		m.take(f, now)
 	}
-	for _, m := range p.passing {
+	for _, m := range p.expiring {
 		m.take(f, now)
 	}
-	if len(s.sweeping) > 0 {
-		s.sweepOne(now)
-	} else if now.Sub(s.sweptAt) >= sweepEvery {
+	if now.Sub(s.sweptAt) >= sweepEvery && !s.sweep.running() {
 		s.beginSweep(now)
 	}
+	s.sweepStep(now)
 }
 
 func (s *Sink) appear(source string, now time.Time) *proxy {
@@ -162,8 +164,8 @@ func (s *Sink) appear(source string, now time.Time) *proxy {
 	p, ok := s.byLabel[name]
 	if !ok {
 		p = &proxy{label: name, movedAt: now}
-		p.lasting = open(s.lasting, p, now)
-		p.passing = open(s.passing, p, now)
+		p.persistent = open(s.persistent, p, now)
+		p.expiring = open(s.expiring, p, now)
 		s.byLabel[name] = p
 	}
 	p.names++
@@ -171,12 +173,12 @@ func (s *Sink) appear(source string, now time.Time) *proxy {
 	return p
 }
 
-func open(families []family, p *proxy, now time.Time) []member {
-	members := make([]member, len(families))
+func open(families []family, p *proxy, now time.Time) []familySeries {
+	all := make([]familySeries, len(families))
 	for i, f := range families {
-		members[i] = f.of(p, now)
+		all[i] = f.open(p, now)
 	}
-	return members
+	return all
 }
 
 func (s *Sink) forget(source string, p *proxy) {
@@ -185,76 +187,38 @@ func (s *Sink) forget(source string, p *proxy) {
 		return
 	}
 	delete(s.byLabel, p.label)
-	drop(p.lasting)
-	drop(p.passing)
+	drop(p.persistent)
+	drop(p.expiring)
 }
 
-func drop(members []member) {
-	for _, m := range members {
+func drop(all []familySeries) {
+	for _, m := range all {
 		m.drop()
 	}
 }
 
-// beginSweep has what is over let go, a proxy at a time.
-func (s *Sink) beginSweep(now time.Time) {
-	s.sweptAt = now
-	s.sweeping = s.sweeping[:0]
-	for _, p := range s.byLabel {
-		s.sweeping = append(s.sweeping, p)
-	}
-}
-
-// sweepOne lets go what is over of the next proxy.
-func (s *Sink) sweepOne(now time.Time) {
-	last := len(s.sweeping) - 1
-	p := s.sweeping[last]
-	s.sweeping[last] = nil
-	s.sweeping = s.sweeping[:last]
-	if s.byLabel[p.label] != p {
-		return
-	}
-	if p.passing != nil && now.Sub(p.movedAt) >= s.expiry {
-		drop(p.passing)
-		p.passing = nil
-	}
-	for _, m := range p.passing {
-		m.sweep(now)
-	}
-}
-
-// Gather returns the metrics as they stand, in order, each as a value of its own. It does not fail.
+// Gather returns the metrics in the order of their names, each as a copy. It does not fail.
 func (s *Sink) Gather() ([]*dto.MetricFamily, error) {
-	s.locked(func(now time.Time) bool { s.beginSweep(now); return false })
-	s.locked(func(now time.Time) bool {
-		if len(s.sweeping) > 0 {
-			s.sweepOne(now)
-		}
-		return len(s.sweeping) > 0
-	})
+	s.scraping.Lock()
+	defer s.scraping.Unlock()
+	s.sweepAll()
+	s.mu.Lock()
+	for _, m := range s.metrics {
+		m.take()
+	}
+	s.mu.Unlock()
 	families := make([]*dto.MetricFamily, 0, len(s.metrics))
 	for _, m := range s.metrics {
-		var g *gathered
-		s.locked(func(time.Time) bool { g = m.gather(); return false })
-		if g != nil {
-			s.locked(func(time.Time) bool { return g.step() })
-			families = append(families, g.family())
+		m.merge()
+		if f := m.family(); f != nil {
+			families = append(families, f)
 		}
 	}
 	return families, nil
 }
 
-// locked calls a step with the lock until it returns false, and lets others have the lock in between.
-func (s *Sink) locked(step func(now time.Time) (more bool)) {
-	for more := true; more; {
-		s.mu.Lock()
-		more = step(s.now())
-		s.mu.Unlock()
-		runtime.Gosched() // to whoever waits for the lock
-	}
-}
-
-// Gatherers are gatherers of different metrics. prometheus.Gatherers would look whether they are
-// different, series by series, at each scrape; the tests do.
+// Gatherers joins gatherers of different metrics. Unlike prometheus.Gatherers it does not check every series at
+// each scrape; the tests do.
 type Gatherers []prometheus.Gatherer
 
 // Gather returns the metrics of all, by name.

@@ -16,7 +16,7 @@ const (
 
 var upLabel, downLabel = pair("direction", up), pair("direction", down)
 
-// connections counts connections, each once, and what they carried.
+// connections counts connections, each once, and their bytes.
 type connections struct {
 	started, adopted, closed, bytes *metric
 	bounds                          *bounds
@@ -26,13 +26,13 @@ type connections struct {
 func newConnections(d *definitions, b *bounds) *connections {
 	f := &connections{
 		started: d.counter("smithproxy_connections_started_total", "connections",
-			"Connections whose start was received.", "source", "transport"),
+			"Total number of connections whose start was received.", "source", "transport"),
 		adopted: d.counter("smithproxy_connections_adopted_total", "connections",
-			"Connections that a ping named as open, and of which nothing had been received.", "source"),
+			"Total number of connections that a ping listed as open before any event of them was received.", "source"),
 		closed: d.counter("smithproxy_connections_closed_total", "connections",
-			"Connections that are over, by what ended them: stop, rejected, lost or restart.", "source", "policy", "app", "reason"),
+			"Total number of closed connections, by reason: stop, rejected, lost, restart or evicted.", "source", "policy", "app", "reason"),
 		bytes: d.counter("smithproxy_connection_bytes_total", "bytes",
-			"Payload bytes of stopped connections; decrypted where TLS is inspected.", "source", "policy", "app", "direction"),
+			"Total number of payload bytes of stopped connections, decrypted where TLS is inspected.", "source", "policy", "app", "direction"),
 		bounds: b,
 	}
 	f.limit = b.limit(f.closed, b.options.MaxValues)
@@ -40,19 +40,18 @@ func newConnections(d *definitions, b *bounds) *connections {
 	return f
 }
 
-// kind is what connections are told apart by. The pair is one value: so many policies times so many
-// applications would be too many.
+// kind is one value of the limited label. Policy and application are limited together: their product would
+// exceed any limit.
 type kind struct{ policy, app string }
 
-// The series of a kind: those of its bytes, and of what it was closed for, in the order of reasons.
+// Indexes of the series of a kind. From closedFor on there is one for each of its reasons.
 const (
 	bytesUp = iota
 	bytesDown
 	closedFor
 )
 
-// reasons has the one in front that every kind can have. Without a stop there is no application, so that
-// only connections of none end for the others.
+// reasons has the stop in front, the only reason with an application: it is detected at the stop.
 var reasons = track.Reasons
 
 func (k kind) reasons() []track.Reason {
@@ -62,26 +61,26 @@ func (k kind) reasons() []track.Reason {
 	return reasons[:1]
 }
 
-// transports are those whose series start at 0. A label can name others.
+// transports are those whose series start at 0. A session label can name others.
 var transports = []event.Transport{event.TCP, event.TLS, event.UDP, event.Unix, event.SSH, event.QUIC}
 
-type connectionsOf struct {
-	own
-	started *capped[event.Transport]
+type connectionSeries struct {
+	perProxy
+	started *limitedLabel[event.Transport]
 	adopted *series
-	kinds   *capped[kind]
+	kinds   *limitedLabel[kind]
 }
 
-func (f *connections) of(p *proxy, now time.Time) member {
-	m := &connectionsOf{own: ownOf(p)}
-	m.started = capLabel(&m.own, f.bounds, f.transportLimit, other, now, func(t event.Transport, now time.Time) []*series {
+func (f *connections) open(p *proxy, now time.Time) familySeries {
+	m := &connectionSeries{perProxy: newPerProxy(p)}
+	m.started = limitLabel(&m.perProxy, f.bounds, f.transportLimit, other, now, func(t event.Transport, now time.Time) []*series {
 		return []*series{f.started.with(now, m.source, pair("transport", string(t)))}
 	})
 	for _, t := range transports {
 		m.started.pin(t, now)
 	}
 	m.adopted = m.series(f.adopted, now)
-	m.kinds = capLabel(&m.own, f.bounds, f.limit, kind{other, other}, now, func(k kind, now time.Time) []*series {
+	m.kinds = limitLabel(&m.perProxy, f.bounds, f.limit, kind{other, other}, now, func(k kind, now time.Time) []*series {
 		policy, app := pair("policy", k.policy), pair("app", k.app)
 		list := []*series{
 			bytesUp:   f.bytes.with(now, m.source, policy, app, upLabel),
@@ -93,27 +92,27 @@ func (f *connections) of(p *proxy, now time.Time) member {
 		return list
 	})
 	m.kinds.pin(kind{"-1", ""}, now)
-	m.kinds.pin(m.kinds.rest, now)
+	m.kinds.pin(m.kinds.overflow, now)
 	return m
 }
 
 func kindOf(c *track.Connection) kind { return kind{event.PolicyText(c.Policy()), label(c.App())} }
 
-func (m *connectionsOf) take(f track.Fact, now time.Time) {
+func (m *connectionSeries) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {
 	case track.Started:
-		m.started.of(f.C.Transport, now)[0].value++
+		m.started.seriesFor(f.C.Transport, now)[0].add(1)
 	case track.Adopted:
-		m.adopted.value++
+		m.adopted.add(1)
 	case track.Stopped:
-		list := m.kinds.of(kindOf(f.C), now)
-		list[bytesUp].value += float64(f.C.Stop.BytesUp)
-		list[bytesDown].value += float64(f.C.Stop.BytesDown)
+		list := m.kinds.seriesFor(kindOf(f.C), now)
+		list[bytesUp].add(float64(f.C.Stop.BytesUp))
+		list[bytesDown].add(float64(f.C.Stop.BytesDown))
 	case track.Ended:
 		k := kindOf(f.C)
 		if !slices.Contains(k.reasons(), f.C.Reason()) {
 			k.app = ""
 		}
-		m.kinds.of(k, now)[closedFor+slices.Index(reasons, f.C.Reason())].value++
+		m.kinds.seriesFor(k, now)[closedFor+slices.Index(reasons, f.C.Reason())].add(1)
 	}
 }

@@ -6,27 +6,27 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// content counts the payload that a content profile shows to the exporter. Nothing else of it is kept.
+// content counts the payload in connection-content events. The payload itself is not kept.
 type content struct{ bytes *metric }
 
 func newContent(d *definitions) *content {
 	return &content{d.counter("smithproxy_content_bytes_total", "bytes",
-		"Decrypted payload that connection-content events carried, in bytes.", "source", "direction")}
+		"Total number of decrypted payload bytes received in connection-content events.", "source", "direction")}
 }
 
-type contentOf struct {
-	own
+type contentSeries struct {
+	perProxy
 	up, down *series
 }
 
-func (f *content) of(p *proxy, now time.Time) member {
-	m := &contentOf{own: ownOf(p)}
+func (f *content) open(p *proxy, now time.Time) familySeries {
+	m := &contentSeries{perProxy: newPerProxy(p)}
 	m.up = m.series(f.bytes, now, upLabel)
 	m.down = m.series(f.bytes, now, downLabel)
 	return m
 }
 
-func (m *contentOf) take(f track.Fact, _ time.Time) {
+func (m *contentSeries) take(f track.Fact, _ time.Time) {
 	seen, ok := f.(track.ContentSeen)
 	if !ok {
 		return
@@ -35,5 +35,5 @@ func (m *contentOf) take(f track.Fact, _ time.Time) {
 	if seen.Side == "R" {
 		direction = m.down
 	}
-	direction.value += float64(seen.Bytes)
+	direction.add(float64(seen.Bytes))
 }

@@ -10,7 +10,7 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// entropy is what the statistics feature measured of payloads: only where there was any.
+// entropy has the results of the statistics feature. Connections without payload have none.
 type entropy struct {
 	bits, last, skew *metric
 	expiry           time.Duration
@@ -26,39 +26,39 @@ var skewBuckets = []float64{-.99, -.9, -.75, -.5, -.25, 0, .25, .5, .75, .9, .99
 func newEntropy(d *definitions, expiry time.Duration) *entropy {
 	return &entropy{
 		bits: d.histogram("smithproxy_payload_entropy_bits", "bits",
-			"Entropy of the payload of connections, in bits per byte.", entropyBuckets, "source", "direction"),
+			"Entropy of the payload of a connection in bits per byte.", entropyBuckets, "source", "direction"),
 		last: d.gauge("smithproxy_payload_entropy_last_bits", "bits",
-			"Entropy of the payload of the connection that was measured last, in bits per byte.", "source", "direction"),
+			"Entropy of the payload of the last measured connection in bits per byte.", "source", "direction"),
 		skew: d.histogram("smithproxy_flow_skew_ratio", "ratio",
-			"(down - up) / (down + up) of the payload bytes of connections.", skewBuckets, "source"),
+			"Ratio (down - up) / (down + up) of the payload bytes of a connection.", skewBuckets, "source"),
 		expiry: expiry,
 	}
 }
 
-type entropyOf struct {
-	own
+type entropySeries struct {
+	perProxy
 	family   *entropy
 	up, down direction
 	skew     *series
 }
 
-// direction is what was measured one way.
+// direction has the series of one direction.
 type direction struct {
 	label *dto.LabelPair
 	bits  *series
-	last  *series // nil when nothing was measured for the expiry
+	last  *series // nil without a measurement within the expiry
 	at    time.Time
 }
 
-func (f *entropy) of(p *proxy, now time.Time) member {
-	m := &entropyOf{own: ownOf(p), family: f}
+func (f *entropy) open(p *proxy, now time.Time) familySeries {
+	m := &entropySeries{perProxy: newPerProxy(p), family: f}
 	m.up = direction{label: upLabel, bits: m.series(f.bits, now, upLabel)}
 	m.down = direction{label: downLabel, bits: m.series(f.bits, now, downLabel)}
 	m.skew = m.series(f.skew, now)
 	return m
 }
 
-func (m *entropyOf) take(f track.Fact, now time.Time) {
+func (m *entropySeries) take(f track.Fact, now time.Time) {
 	profiled, ok := f.(track.Profiled)
 	if !ok {
 		return
@@ -76,7 +76,7 @@ func (m *entropyOf) take(f track.Fact, now time.Time) {
 	}
 }
 
-func (m *entropyOf) measured(d *direction, e *event.Entropy, id traceid.ID, now time.Time) {
+func (m *entropySeries) measured(d *direction, e *event.Entropy, id traceid.ID, now time.Time) {
 	if e == nil {
 		return
 	}
@@ -84,24 +84,25 @@ func (m *entropyOf) measured(d *direction, e *event.Entropy, id traceid.ID, now 
 	if d.last == nil {
 		d.last = m.family.last.with(now, m.source, d.label)
 	}
-	d.last.value, d.at = e.Bits, now
+	d.last.set(e.Bits)
+	d.at = now
 }
 
-func (m *entropyOf) sweep(now time.Time) {
+func (m *entropySeries) sweep(now time.Time) (more bool) {
 	for _, d := range []*direction{&m.up, &m.down} {
 		if d.last != nil && now.Sub(d.at) >= m.family.expiry {
 			d.last.drop()
 			d.last = nil
 		}
 	}
-	m.own.sweep(now)
+	return m.perProxy.sweep(now)
 }
 
-func (m *entropyOf) drop() {
+func (m *entropySeries) drop() {
 	for _, d := range []direction{m.up, m.down} {
 		if d.last != nil {
 			d.last.drop()
 		}
 	}
-	m.own.drop()
+	m.perProxy.drop()
 }

@@ -7,7 +7,7 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// events counts what was received, before any of it means anything.
+// events counts received events.
 type events struct{ received, duplicate, late *metric }
 
 var actions = []event.Action{
@@ -18,21 +18,21 @@ var actions = []event.Action{
 func newEvents(d *definitions) *events {
 	return &events{
 		received: d.counter("smithproxy_events_total", "events",
-			"Events that were accepted, repeated deliveries included.", "source", "action"),
+			"Total number of accepted events, repeated deliveries included.", "source", "action"),
 		duplicate: d.counter("smithproxy_exporter_events_duplicate_total", "events",
-			"Events that said nothing new: deliveries that the proxy repeated.", "source", "action"),
+			"Total number of repeated deliveries of events.", "source", "action"),
 		late: d.counter("smithproxy_exporter_events_late_total", "events",
-			"Events with something new about a connection whose trace had been sent already.", "source", "action"),
+			"Total number of events with new data about a connection whose trace was complete.", "source", "action"),
 	}
 }
 
-type eventsOf struct {
-	own
+type eventSeries struct {
+	perProxy
 	received, duplicate, late map[event.Action]*series
 }
 
-func (f *events) of(p *proxy, now time.Time) member {
-	m := &eventsOf{own: ownOf(p)}
+func (f *events) open(p *proxy, now time.Time) familySeries {
+	m := &eventSeries{perProxy: newPerProxy(p)}
 	of := func(each *metric, actions ...event.Action) map[event.Action]*series {
 		byAction := map[event.Action]*series{}
 		for _, action := range actions {
@@ -46,14 +46,14 @@ func (f *events) of(p *proxy, now time.Time) member {
 	return m
 }
 
-func (m *eventsOf) take(f track.Fact, _ time.Time) {
+func (m *eventSeries) take(f track.Fact, _ time.Time) {
 	switch f := f.(type) {
 	case track.Received:
-		m.received[f.Action].value++
+		m.received[f.Action].add(1)
 		if f.Outcome == track.Repeated {
-			m.duplicate[f.Action].value++
+			m.duplicate[f.Action].add(1)
 		}
 	case track.Late:
-		m.late[f.Action].value++
+		m.late[f.Action].add(1)
 	}
 }

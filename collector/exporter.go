@@ -6,18 +6,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Exporter is what the exporter says of itself. Its methods are safe for use by many goroutines.
+// Exporter has the exporter's own metrics. Its methods are safe for concurrent use.
 type Exporter struct {
 	refused          *prometheus.CounterVec
 	exported, failed prometheus.Counter
 	dropped          *prometheus.CounterVec
 	reloadOK         prometheus.Gauge
 	reloadAt         prometheus.Gauge
-	fallbacks        *AccessDefaults
+	fallbacks        *prometheus.CounterVec
 	*storeMetrics
 }
 
-// ExporterOptions are the label values that can come, and how the store stands.
+// ExporterOptions have the label values that start at 0, and access to the store.
 type ExporterOptions struct {
 	Refusals, Fallbacks, DropReasons []string
 	Store                            StoreState
@@ -28,22 +28,27 @@ func NewExporter(r prometheus.Registerer, o ExporterOptions) *Exporter {
 	const prefix = "smithproxy_exporter_"
 	e := &Exporter{
 		refused: counter(prefix+"events_rejected_total",
-			"Requests to the webhook that were not accepted.", "reason"),
+			"Total number of webhook requests that were not accepted.", "reason"),
+		fallbacks: counter(prefix+"access_requests_defaulted_total",
+			"Total number of access-requests answered with the default verdict because the rules could not be asked.", "reason"),
 		exported: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "spans_exported_total",
-			Help: "Spans that the tracing backend accepted."}),
+			Help: "Total number of spans accepted by the tracing backend."}),
 		failed: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "spans_failed_total",
-			Help: "Spans in attempts to send that failed; they are tried again, and count again when that fails."}),
+			Help: "Total number of spans in failed attempts to send, retries included."}),
 		dropped: counter(prefix+"spans_dropped_total",
-			"Spans that were given up.", "reason"),
+			"Total number of dropped spans.", "reason"),
 		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "config_last_reload_successful",
-			Help: "Whether the last attempt to load the configuration succeeded."}),
+			Help: "Whether the last attempt to load the configuration succeeded (1) or not (0)."}),
 		reloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "config_last_reload_success_timestamp_seconds",
-			Help: "Unix time of the last time the configuration was loaded."}),
+			Help: "Time of the last successful load of the configuration as a Unix timestamp."}),
 	}
-	e.fallbacks, e.storeMetrics = NewAccessDefaults(r, o.Fallbacks), newStoreMetrics(r, o.Store)
-	r.MustRegister(e.refused, e.exported, e.failed, e.dropped, e.reloadOK, e.reloadAt)
+	e.storeMetrics = newStoreMetrics(r, o.Store)
+	r.MustRegister(e.refused, e.fallbacks, e.exported, e.failed, e.dropped, e.reloadOK, e.reloadAt)
 	for _, reason := range o.Refusals {
 		e.refused.WithLabelValues(reason)
+	}
+	for _, reason := range o.Fallbacks {
+		e.fallbacks.WithLabelValues(reason)
 	}
 	for _, reason := range o.DropReasons {
 		e.dropped.WithLabelValues(reason)
@@ -51,21 +56,21 @@ func NewExporter(r prometheus.Registerer, o ExporterOptions) *Exporter {
 	return e
 }
 
-// Refused counts a request to the webhook that was not accepted.
+// Refused counts a webhook request that was not accepted.
 func (e *Exporter) Refused(reason string) { e.refused.WithLabelValues(reason).Inc() }
 
 // SpansExported counts spans that the backend accepted.
 func (e *Exporter) SpansExported(n int) { e.exported.Add(float64(n)) }
 
-// SpansFailed counts spans in an attempt that failed.
+// SpansFailed counts the spans of a failed attempt to send.
 func (e *Exporter) SpansFailed(n int) { e.failed.Add(float64(n)) }
 
-// SpansDropped counts spans that are gone.
+// SpansDropped counts dropped spans, by one of ExporterOptions.DropReasons.
 func (e *Exporter) SpansDropped(reason string, n int) {
 	e.dropped.WithLabelValues(reason).Add(float64(n))
 }
 
-// Loaded says that a configuration is in force since the given time.
+// Loaded records that a configuration was loaded at the given time.
 func (e *Exporter) Loaded(at time.Time) {
 	e.reloadOK.Set(1)
 	e.reloadAt.Set(float64(at.UnixNano()) / 1e9)
@@ -75,8 +80,8 @@ func counter(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 }
 
-// LoadFailed says that a configuration could not be loaded, and the one before stays in force.
+// LoadFailed records that a configuration could not be loaded.
 func (e *Exporter) LoadFailed() { e.reloadOK.Set(0) }
 
 // AccessFallback counts an access-request that was answered with the default verdict, for the reason.
-func (e *Exporter) AccessFallback(reason string) { e.fallbacks.Inc(reason) }
+func (e *Exporter) AccessFallback(reason string) { e.fallbacks.WithLabelValues(reason).Inc() }

@@ -3,6 +3,7 @@ package collector
 import (
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,23 +14,25 @@ import (
 	"smithproxy_exporter/exporter/traceid"
 )
 
-// Native buckets grow by a tenth. There are so many of them at the most; beyond that they widen. They
-// never begin anew, so that counts only grow.
+// Native buckets grow by a factor of 1.1. When there are more than nativeBuckets they widen, and are never reset,
+// so that counts only grow.
 const (
 	nativeFactor  = 1.1
 	nativeBuckets = 100
 )
 
-// histogram has native buckets besides the classic ones, and keeps the last exemplar of each classic
-// one. client_golang counts; the exemplars are kept here, for it makes a protobuf of each one when it is
-// observed, of which a scrape then sees only the last.
+// histogram has native buckets besides the classic ones, and keeps the last exemplar of each classic one.
+// client_golang counts, and can be read while it does. The exemplars are kept here because client_golang
+// makes a protobuf of each one when it is observed, of which a scrape then shows only the last.
 type histogram struct {
 	prometheus.Histogram
-	bounds    []float64
+	bounds []float64
+
+	mu        sync.Mutex // held for a few copied exemplars
 	exemplars []exemplar // one a bucket, and one for +Inf; nil before the first
 }
 
-// exemplar leads from a value to the trace of the connection that it is of.
+// exemplar links a value to the trace of its connection.
 type exemplar struct {
 	trace traceid.ID
 	value float64
@@ -44,9 +47,11 @@ func newHistogram(m *metric) *histogram {
 	})}
 }
 
-// trace records a value of a connection.
+// trace observes a value of a connection, with an exemplar.
 func (h *histogram) trace(value float64, id traceid.ID, now time.Time) {
 	h.Observe(value)
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.exemplars == nil {
 		h.exemplars = make([]exemplar, len(h.bounds)+1)
 	}
@@ -59,10 +64,13 @@ var (
 	spanLabel  = proto.String("span_id")
 )
 
+// write sets the histogram of m. The exemplars are read first, so that their values are counted in it.
 func (h *histogram) write(m *dto.Metric) {
-	// It fails for what it made itself never.
-	_ = h.Write(m)
-	for i, e := range h.exemplars {
+	h.mu.Lock()
+	exemplars := slices.Clone(h.exemplars)
+	h.mu.Unlock()
+	_ = h.Write(m) // never fails for a histogram that New made
+	for i, e := range exemplars {
 		if e.at.IsZero() {
 			continue
 		}

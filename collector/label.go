@@ -8,11 +8,11 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// maxLabelBytes is the length of a label value that came off the wire.
+// maxLabelBytes is the maximum length of a label value from the network.
 const maxLabelBytes = 128
 
-// label makes a valid and readable label value of what somebody on the network chose. client_golang
-// panics on a value that is not UTF-8.
+// label makes a valid and readable label value of a string from the network. client_golang panics on values that
+// are not valid UTF-8.
 func label(s string) string {
 	if plain(s) {
 		return s

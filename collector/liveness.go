@@ -7,8 +7,8 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// liveness says which proxies are there. Its series stay for as long as a proxy is remembered: one
-// that went away would resolve the alert about it.
+// liveness has the metrics that tell which proxies are up. Its series stay for as long as a proxy is known: a
+// series that disappeared would resolve the alert about it.
 type liveness struct{ up, lastPing, instance, pings, restarts *metric }
 
 func newLiveness(d *definitions) *liveness {
@@ -16,47 +16,47 @@ func newLiveness(d *definitions) *liveness {
 		up: d.gauge("smithproxy_up", "0 or 1",
 			"Whether the proxy sent a ping within the ping timeout (1) or not (0).", "source"),
 		lastPing: d.gauge("smithproxy_last_ping_timestamp_seconds", "seconds",
-			"Unix time at which the last ping of the proxy was received.", "source"),
+			"Time of the last ping as a Unix timestamp.", "source"),
 		instance: d.gauge("smithproxy_instance_info", "1",
-			"The boot id of the proxy that is running; always 1.", "source", "instance"),
+			"Constant 1, labeled by the boot id of the running proxy.", "source", "instance"),
 		pings: d.counter("smithproxy_pings_total", "pings",
-			"Pings received from the proxy.", "source"),
+			"Total number of received pings.", "source"),
 		restarts: d.counter("smithproxy_restarts_total", "restarts",
-			"Times that the proxy came back with another boot id.", "source"),
+			"Total number of restarts, seen as a change of the boot id.", "source"),
 	}
 }
 
-type livenessOf struct {
-	own
+type livenessSeries struct {
+	perProxy
 	family          *liveness
 	pings, restarts *series
-	// up and lastPing are nil until the proxy pinged or was missed, instance until it is known.
+	// up, lastPing and instance are nil until they are known.
 	up, lastPing, instance *series
 	running                string // the boot id that instance shows
 }
 
-func (f *liveness) of(p *proxy, now time.Time) member {
-	m := &livenessOf{own: ownOf(p), family: f}
+func (f *liveness) open(p *proxy, now time.Time) familySeries {
+	m := &livenessSeries{perProxy: newPerProxy(p), family: f}
 	m.pings = m.series(f.pings, now)
 	m.restarts = m.series(f.restarts, now)
 	return m
 }
 
-func (m *livenessOf) take(f track.Fact, now time.Time) {
+func (m *livenessSeries) take(f track.Fact, now time.Time) {
 	switch f := f.(type) {
 	case track.Received:
 		if f.Action == event.ActionPing {
-			m.pings.value++
+			m.pings.add(1)
 		}
 	case track.ProxyRestarted:
-		m.restarts.value++
+		m.restarts.add(1)
 	case track.ProxyStatus:
 		m.status(f, now)
 	}
 }
 
-// status shows how the proxy stands.
-func (m *livenessOf) status(s track.ProxyStatus, now time.Time) {
+// status exposes the status of the proxy.
+func (m *livenessSeries) status(s track.ProxyStatus, now time.Time) {
 	if s.Instance != "" && s.Instance != m.running {
 		m.runs(s.Instance, now)
 	}
@@ -64,7 +64,7 @@ func (m *livenessOf) status(s track.ProxyStatus, now time.Time) {
 		if m.lastPing == nil {
 			m.lastPing = m.series(m.family.lastPing, now)
 		}
-		m.lastPing.value = unixSeconds(s.PingedAt)
+		m.lastPing.set(unixSeconds(s.PingedAt))
 	}
 	if s.Unknown {
 		return
@@ -72,23 +72,25 @@ func (m *livenessOf) status(s track.ProxyStatus, now time.Time) {
 	if m.up == nil {
 		m.up = m.series(m.family.up, now)
 	}
-	m.up.value = 0
+	up := 0.0
 	if s.Up {
-		m.up.value = 1
+		up = 1
 	}
+	m.up.set(up)
 }
 
-// runs shows the boot id in force, and none beside it.
-func (m *livenessOf) runs(instance string, now time.Time) {
+// runs exposes the boot id in force, and removes the one before.
+func (m *livenessSeries) runs(instance string, now time.Time) {
 	if m.instance != nil {
 		m.instance.drop()
 	}
 	m.instance = m.family.instance.with(now, m.source, pair("instance", label(instance)))
-	m.instance.value, m.running = 1, instance
+	m.instance.set(1)
+	m.running = instance
 }
 
-func (m *livenessOf) drop() {
-	m.own.drop()
+func (m *livenessSeries) drop() {
+	m.perProxy.drop()
 	if m.instance != nil {
 		m.instance.drop()
 	}

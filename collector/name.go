@@ -6,16 +6,16 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// The longest name and label of the DNS, in bytes (RFC 1035). A name that is longer than a label value
-// may be is cut in front, for its end says more.
+// Maximum lengths of a DNS name and of its parts, in bytes (RFC 1035). A name that is too long for a label value is
+// cut at its start, because its end says more.
 const (
 	maxNameBytes = 253
 	maxPartBytes = 63
 )
 
-// serverName returns a TLS server name in lower case and without the dot at its end, or _invalid: for an
-// IP address, which no client must send (RFC 6066), and for what cannot be the name of a host.
-// Underscores are let in, for they are found in names that work, but not in the last part.
+// serverName returns a TLS server name in lower case and without a trailing dot. It returns _invalid for an IP
+// address, which clients must not send (RFC 6066), and for anything that cannot be the name of a host.
+// Underscores are allowed, except in the last part, because names with them are in use.
 func serverName(sni string) string {
 	name := strings.ToLower(strings.TrimSuffix(sni, "."))
 	if name == "" || len(name) > maxNameBytes {
@@ -46,8 +46,8 @@ func inName(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_'
 }
 
-// isNumber reports whether the last part of a name is a number, as only in an IPv4 address, in all the
-// ways in which those are written (WHATWG URL Standard, "ends in a number").
+// isNumber reports whether the last part of a name is a number, which makes the name an IPv4 address in one of its
+// notations (WHATWG URL Standard, "ends in a number").
 func isNumber(part string) bool {
 	if strings.HasPrefix(part, "0x") {
 		return strings.Trim(part[2:], "0123456789abcdef") == ""
@@ -55,7 +55,7 @@ func isNumber(part string) bool {
 	return strings.Trim(part, "0123456789") == ""
 }
 
-// tail is the end of a name, from the beginning of a part, that a label value can hold.
+// tail returns the end of a name that fits into a label value, from the start of a part.
 func tail(name string) string {
 	if len(name) <= maxLabelBytes {
 		return name
@@ -64,8 +64,8 @@ func tail(name string) string {
 	return strings.Clone(name[strings.IndexByte(name, '.')+1:])
 }
 
-// registeredDomain is the domain that somebody registered to have the name, by the public suffix list;
-// the name itself when nobody did, as of "localhost".
+// registeredDomain returns the registered domain of a name by the public suffix list, or the name itself if it
+// has none, such as "localhost".
 func registeredDomain(name string) string {
 	domain, err := publicsuffix.EffectiveTLDPlusOne(name)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// neighbors are the client addresses that the proxies see.
+// neighbors has the metrics of client addresses.
 type neighbors struct {
 	lastSeen, discovered *metric
 	bounds               *bounds
@@ -16,38 +16,38 @@ type neighbors struct {
 func newNeighbors(d *definitions, b *bounds) *neighbors {
 	f := &neighbors{
 		lastSeen: d.gauge("smithproxy_neighbor_last_seen_timestamp_seconds", "seconds",
-			"Unix time at which the proxy last named the client address.", "source", "address"),
+			"Time at which the proxy last reported the client address as a Unix timestamp.", "source", "address"),
 		discovered: d.counter("smithproxy_neighbors_discovered_total", "addresses",
-			"Client addresses whose traffic the proxy saw for the first time.", "source"),
+			"Total number of client addresses that the proxy reported as new.", "source"),
 		bounds: b,
 	}
 	f.limit = b.limit(f.lastSeen, b.options.MaxValues)
 	return f
 }
 
-type neighborsOf struct {
-	own
+type neighborSeries struct {
+	perProxy
 	discovered *series
-	addresses  *capped[string]
+	addresses  *limitedLabel[string]
 }
 
-func (f *neighbors) of(p *proxy, now time.Time) member {
-	m := &neighborsOf{own: ownOf(p)}
+func (f *neighbors) open(p *proxy, now time.Time) familySeries {
+	m := &neighborSeries{perProxy: newPerProxy(p)}
 	m.discovered = m.series(f.discovered, now)
-	// A time has no 0 to begin with, so that _other comes with the first address that needs it.
-	m.addresses = capLabel(&m.own, f.bounds, f.limit, other, now, func(address string, now time.Time) []*series {
+	// A timestamp has no useful 0, so _other is not pinned.
+	m.addresses = limitLabel(&m.perProxy, f.bounds, f.limit, other, now, func(address string, now time.Time) []*series {
 		return []*series{f.lastSeen.with(now, m.source, pair("address", address))}
 	})
 	return m
 }
 
-func (m *neighborsOf) take(f track.Fact, now time.Time) {
+func (m *neighborSeries) take(f track.Fact, now time.Time) {
 	seen, ok := f.(track.NeighborSeen)
 	if !ok {
 		return
 	}
-	m.addresses.of(label(seen.Address), now)[0].value = unixSeconds(seen.At)
+	m.addresses.seriesFor(label(seen.Address), now)[0].set(unixSeconds(seen.At))
 	if seen.Discovered {
-		m.discovered.value++
+		m.discovered.add(1)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// serverNames counts connections by the name that the TLS client asked for.
+// serverNames counts connections and bytes by TLS server name.
 type serverNames struct {
 	connections, bytes *metric
 	registered         bool
@@ -17,31 +17,31 @@ type serverNames struct {
 func newServerNames(d *definitions, b *bounds, registered bool) *serverNames {
 	f := &serverNames{
 		connections: d.counter("smithproxy_sni_connections_total", "connections",
-			"Stopped connections by TLS server name.", "source", "sni"),
+			"Total number of stopped connections, by TLS server name.", "source", "sni"),
 		bytes: d.counter("smithproxy_sni_bytes_total", "bytes",
-			"Payload bytes of stopped connections by TLS server name.", "source", "sni", "direction"),
+			"Total number of payload bytes of stopped connections, by TLS server name.", "source", "sni", "direction"),
 		registered: registered, bounds: b,
 	}
 	f.limit = b.limit(f.connections, b.options.MaxValues)
 	return f
 }
 
-// The series of a name.
+// Indexes of the series of a name.
 const (
 	nameConnections = iota
 	nameUp
 	nameDown
 )
 
-type serverNamesOf struct {
-	own
+type serverNameSeries struct {
+	perProxy
 	family *serverNames
-	names  *capped[string]
+	names  *limitedLabel[string]
 }
 
-func (f *serverNames) of(p *proxy, now time.Time) member {
-	m := &serverNamesOf{own: ownOf(p), family: f}
-	m.names = capLabel(&m.own, f.bounds, f.limit, other, now, func(name string, now time.Time) []*series {
+func (f *serverNames) open(p *proxy, now time.Time) familySeries {
+	m := &serverNameSeries{perProxy: newPerProxy(p), family: f}
+	m.names = limitLabel(&m.perProxy, f.bounds, f.limit, other, now, func(name string, now time.Time) []*series {
 		sni := pair("sni", name)
 		return []*series{
 			nameConnections: f.connections.with(now, m.source, sni),
@@ -54,7 +54,7 @@ func (f *serverNames) of(p *proxy, now time.Time) member {
 	return m
 }
 
-func (m *serverNamesOf) take(f track.Fact, now time.Time) {
+func (m *serverNameSeries) take(f track.Fact, now time.Time) {
 	stopped, ok := f.(track.Stopped)
 	if !ok || stopped.C.Stop.SNI == "" {
 		return
@@ -64,8 +64,8 @@ func (m *serverNamesOf) take(f track.Fact, now time.Time) {
 	if m.family.registered {
 		name = registeredDomain(name)
 	}
-	list := m.names.of(name, now)
-	list[nameConnections].value++
-	list[nameUp].value += float64(stop.BytesUp)
-	list[nameDown].value += float64(stop.BytesDown)
+	list := m.names.seriesFor(name, now)
+	list[nameConnections].add(1)
+	list[nameUp].add(float64(stop.BytesUp))
+	list[nameDown].add(float64(stop.BytesDown))
 }

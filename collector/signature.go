@@ -6,7 +6,7 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// signatures counts what the content of connections matched.
+// signatures counts signature matches.
 type signatures struct {
 	matched *metric
 	bounds  *bounds
@@ -15,31 +15,31 @@ type signatures struct {
 
 func newSignatures(d *definitions, b *bounds) *signatures {
 	f := &signatures{bounds: b, matched: d.counter("smithproxy_signatures_total", "matches",
-		"Signatures that stopped connections matched.", "source", "signature")}
+		"Total number of signature matches in stopped connections.", "source", "signature")}
 	f.limit = b.limit(f.matched, b.options.MaxValues)
 	return f
 }
 
-type signaturesOf struct {
-	own
-	names *capped[string]
+type signatureSeries struct {
+	perProxy
+	names *limitedLabel[string]
 }
 
-func (f *signatures) of(p *proxy, now time.Time) member {
-	m := &signaturesOf{own: ownOf(p)}
-	m.names = capLabel(&m.own, f.bounds, f.limit, other, now, func(name string, now time.Time) []*series {
+func (f *signatures) open(p *proxy, now time.Time) familySeries {
+	m := &signatureSeries{perProxy: newPerProxy(p)}
+	m.names = limitLabel(&m.perProxy, f.bounds, f.limit, other, now, func(name string, now time.Time) []*series {
 		return []*series{f.matched.with(now, m.source, pair("signature", name))}
 	})
 	m.names.pin(other, now)
 	return m
 }
 
-func (m *signaturesOf) take(f track.Fact, now time.Time) {
+func (m *signatureSeries) take(f track.Fact, now time.Time) {
 	stopped, ok := f.(track.Stopped)
 	if !ok {
 		return
 	}
 	for _, name := range stopped.C.Stop.Signatures {
-		m.names.of(label(name), now)[0].value++
+		m.names.seriesFor(label(name), now)[0].add(1)
 	}
 }

@@ -6,41 +6,32 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// sinkhole counts the payload that proxies swallowed.
-type sinkhole struct{ bytes, unanswered *metric }
+// sinkhole counts the payload that proxies discarded.
+type sinkhole struct{ bytes *metric }
 
 func newSinkhole(d *definitions) *sinkhole {
 	return &sinkhole{
-		// Bytes, and not connections: that a rule has the feature is known, what it stopped is not.
+		// Bytes rather than connections: the configuration tells which connections have a sinkhole, only the bytes
+		// tell what it stopped.
 		bytes: d.counter("smithproxy_sinkhole_bytes_total", "bytes",
-			"Total number of payload bytes that sink features swallowed, by direction.", "source", "direction"),
-		unanswered: d.counter("smithproxy_access_unanswered_total", "connections",
-			"Total number of connections whose proxy reports an access-request without a valid answer.", "source"),
+			"Total number of payload bytes discarded by sinkholes, by direction.", "source", "direction"),
 	}
 }
 
-type sinkholeOf struct {
-	own
-	up, down, unanswered *series
+type sinkholeSeries struct {
+	perProxy
+	up, down *series
 }
 
-func (f *sinkhole) of(p *proxy, now time.Time) member {
-	m := &sinkholeOf{own: ownOf(p)}
+func (f *sinkhole) open(p *proxy, now time.Time) familySeries {
+	m := &sinkholeSeries{perProxy: newPerProxy(p)}
 	m.up, m.down = m.series(f.bytes, now, upLabel), m.series(f.bytes, now, downLabel)
-	m.unanswered = m.series(f.unanswered, now)
 	return m
 }
 
-func (m *sinkholeOf) take(f track.Fact, _ time.Time) {
-	switch f := f.(type) {
-	case track.Profiled:
-		if f.Sink {
-			m.up.value += float64(f.C.Sinkhole.SunkenLeft)
-			m.down.value += float64(f.C.Sinkhole.SunkenRight)
-		}
-	case track.Finished:
-		if f.C.Echo != nil && f.C.Echo.Verdict == "" {
-			m.unanswered.value++
-		}
+func (m *sinkholeSeries) take(f track.Fact, _ time.Time) {
+	if p, ok := f.(track.Profiled); ok && p.Sink {
+		m.up.add(float64(p.C.Sinkhole.SunkenLeft))
+		m.down.add(float64(p.C.Sinkhole.SunkenRight))
 	}
 }

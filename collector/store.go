@@ -6,17 +6,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// StoreState is how the store stands. Its functions are called by each scrape, and must not wait for a disk.
+// StoreState gives scrapes access to the store. Its functions must not wait for a disk.
 type StoreState struct {
-	// Bytes is the size of the store on disk.
+	// Bytes returns the size of the store on disk.
 	Bytes func() int64
-	// Pending is how many spans wait, and their size in bytes.
+	// Pending returns the number of waiting spans, and their size in bytes.
 	Pending func() (spans int, bytes int64)
-	// Oldest is since when the first of them waits; zero if none does.
+	// Oldest returns when the oldest of them was stored, the zero time without any.
 	Oldest func() time.Time
 }
 
-// storeMetrics are the metrics of the store. Its methods are safe for use by many goroutines.
+// storeMetrics are the metrics of the store. Its methods are safe for concurrent use.
 type storeMetrics struct {
 	errors                  *prometheus.CounterVec
 	damaged, unsaved        prometheus.Counter
@@ -32,10 +32,10 @@ func newStoreMetrics(r prometheus.Registerer, state StoreState) *storeMetrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + name, Help: help})
 	}
 	s := &storeMetrics{
-		errors:  counter(prefix+"store_errors_total", "Total number of failed store operations.", "operation"),
+		errors:  counter(prefix+"store_errors_total", "Total number of failed store operations, by operation.", "operation"),
 		damaged: total("store_damaged_total", "Total number of stored items that could not be read."),
 		unsaved: total("events_unsaved_total", "Total number of events acknowledged without being persisted."),
-		behind:  gauge("store_behind", "Whether the store misses changes because the disk failed (1) or not (0)."),
+		behind:  gauge("store_behind", "Whether the store lacks recent changes because the disk failed (1) or not (0)."),
 		records: gauge("store_loaded_records", "Number of records loaded at the start."),
 		loaded:  gauge("store_load_duration_seconds", "Duration of loading the state at the start in seconds."),
 	}
@@ -48,7 +48,7 @@ func newStoreMetrics(r prometheus.Registerer, state StoreState) *storeMetrics {
 			spans, _ := state.Pending()
 			return float64(spans)
 		}),
-		read("spans_pending_bytes", "Encoded size of the spans waiting to be accepted by the tracing backend.", func() float64 {
+		read("spans_pending_bytes", "Encoded size of the spans waiting to be accepted by the tracing backend in bytes.", func() float64 {
 			_, bytes := state.Pending()
 			return float64(bytes)
 		}),
@@ -80,7 +80,7 @@ func (s *storeMetrics) Damaged(n int) { s.damaged.Add(float64(n)) }
 // Unsaved counts events that were acknowledged without being persisted.
 func (s *storeMetrics) Unsaved(events int) { s.unsaved.Add(float64(events)) }
 
-// Behind says whether the store misses changes.
+// Behind records whether the store lacks recent changes.
 func (s *storeMetrics) Behind(behind bool) {
 	s.behind.Set(0)
 	if behind {
@@ -88,7 +88,7 @@ func (s *storeMetrics) Behind(behind bool) {
 	}
 }
 
-// Restored says how many records were loaded at the start, and how long that took.
+// Restored records how many records were loaded at the start, and how long that took.
 func (s *storeMetrics) Restored(records int, took time.Duration) {
 	s.records.Set(float64(records))
 	s.loaded.Set(took.Seconds())

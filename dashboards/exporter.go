@@ -39,9 +39,9 @@ func exporterNumbers() []panel {
 			over(orZero(`sum(smithproxy_exporter_spans_pending{`+thisExporter+`})`), "pending")),
 		number(about{"Oldest span", "How long the oldest of the spans that wait has waited. An alert fires above ten minutes.", "s", 3, 4}, steps{{0, good}, {60, warn}, {600, bad}},
 			over(orZero(`max(smithproxy_exporter_spans_oldest_pending_age_seconds{`+thisExporter+`})`), "oldest")),
-		number(about{"Spans dropped", "Spans that were given up, in the time range: their traces are gone or lack a part.", "short", 3, 4}, zeroIsGood(bad),
+		number(about{"Spans dropped", "Spans that were dropped, in the time range: their traces are missing or incomplete.", "short", 3, 4}, zeroIsGood(bad),
 			now(orZero(`round(sum(increase(smithproxy_exporter_spans_dropped_total{`+thisExporter+`}[$__range])))`), "dropped")),
-		number(about{"Limited", "Increments that went to a series of _other, in the time range. Sums stay exact; which value it was is lost.", "short", 3, 4}, zeroIsGood(warn),
+		number(about{"Limited", "Increments that were counted in _other, in the time range. Sums stay exact; the values are lost.", "short", 3, 4}, zeroIsGood(warn),
 			now(orZero(`round(sum(increase(smithproxy_exporter_series_limited_total{`+thisExporter+`}[$__range])))`), "limited")),
 	}
 }
@@ -67,7 +67,7 @@ func eventsLate() panel {
 }
 
 func eventsUntracked() panel {
-	return lines(about{"Untracked events", "Events a second of sources for which there is no room: proxies.max is reached. They are answered and lead to nothing else. Somebody makes up sources, or there are too many proxies.", "eps", 12, 8},
+	return lines(about{"Untracked events", "Events a second that were answered and then ignored because proxies.max was reached: there are too many proxies, or sources are forged.", "eps", 12, 8},
 		over(`sum by (action) (rate(smithproxy_exporter_events_untracked_total{`+thisExporter+`}[$__rate_interval]))`, "{{action}}")).AxisSoftMax(1)
 }
 
@@ -80,7 +80,7 @@ func spansSent() panel {
 	rate := func(outcome string) string {
 		return `sum(rate(smithproxy_exporter_spans_` + outcome + `_total{` + thisExporter + `}[$__rate_interval]))`
 	}
-	return paint(lines(about{"Spans sent", "Spans a second that the tracing backend accepted, that were in an attempt that failed (they are tried again), and that were given up.", "suffix: spans/s", 8, 8},
+	return paint(lines(about{"Spans sent", "Spans a second that the tracing backend accepted, that were in a failed attempt (they are retried), and that were dropped.", "suffix: spans/s", 8, 8},
 		over(rate("exported"), "exported"), over(rate("failed"), "failed"), over(rate("dropped"), "dropped")),
 		[]seriesColor{{"exported", good}, {"failed", warn}, {"dropped", bad}})
 }
@@ -124,17 +124,17 @@ func accessFallbacks() panel {
 }
 
 func seriesLimited() panel {
-	return lines(about{"Series limited", "Increments a second that went to a series of _other, by metric: other values are seen more often, and metrics.max_values allows no more.", "cps", 12, 8},
+	return lines(about{"Series limited", "Increments a second that were counted in _other, by metric, because metrics.max_values was reached.", "cps", 12, 8},
 		over(`sum by (metric) (rate(smithproxy_exporter_series_limited_total{`+thisExporter+`}[$__rate_interval]))`, "{{metric}}"))
 }
 
 func distinctValues() panel {
-	return lines(about{"Distinct values", "How many values of the capped labels of a metric the proxy with the most of them has sent, by estimate. What is over metrics.max_values is in _other.", "short", 12, 8},
+	return lines(about{"Distinct values", "Estimated number of values of the limited labels of a metric, for the proxy with the most. Values beyond metrics.max_values are in _other.", "short", 12, 8},
 		over(`max by (metric) (smithproxy_exporter_distinct_values{`+thisExporter+`, source=~"$source"})`, "{{metric}}"))
 }
 
 func proxiesRemembered() panel {
-	return lines(about{"Proxies remembered", "Proxies that the exporter has series and connections of; proxies.max at the most.", "short", 12, 8},
+	return lines(about{"Proxies remembered", "Proxies with series and connections, at most proxies.max.", "short", 12, 8},
 		over(`sum by (instance) (smithproxy_exporter_proxies{`+thisExporter+`})`, "{{instance}}"))
 }
 

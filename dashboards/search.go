@@ -78,7 +78,7 @@ func jaegerTables() []panel {
 	return []panel{
 		tagged("Connections", "By the Jaeger tags above; without tags, the latest. A trace id leads to the trace.", 10, ""),
 		tagged("Rejected", "Connections that an access-request refused, of those with the tags above.", 8, "smithproxy.close.reason=rejected"),
-		tagged("Lost or cut off by a restart", "Connections whose end is not known, of those with the tags above.", 8, "error=true"),
+		tagged("End unknown", "Connections whose end is not known, of those with the tags above.", 8, "error=true"),
 	}
 }
 

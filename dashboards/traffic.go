@@ -131,7 +131,7 @@ func requestsByApp() panel {
 
 func byTransport() panel {
 	return stacks(about{"Connections by transport", "New connections a second. tls is inspected TLS over TCP, quic a QUIC or HTTP/3 stream.", connectionsPerSecond, 8, 10},
-		over(`sum by (transport) (rate(smithproxy_connections_started_total{source=~"$source"}[$__rate_interval]))`, "{{transport}}"))
+		over(relabel(`sum by (transport) (rate(smithproxy_connections_started_total{source=~"$source"}[$__rate_interval]))`, "transport", others, "_other"), "{{transport}}"))
 }
 
 func sunken() panel {

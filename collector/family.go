@@ -26,36 +26,38 @@ func (d *definitions) histogram(name, unit, help string, buckets []float64, labe
 	return d.add(&metric{name: name, unit: unit, help: help, labels: labels, kind: dto.MetricType_HISTOGRAM, buckets: buckets})
 }
 
-// own are the series that one proxy has in one family; members are made of it.
-type own struct {
-	source *dto.LabelPair
-	fixed  []*series
-	capped []cappedLabel
+// perProxy has the series of one proxy in one family; each familySeries embeds it.
+type perProxy struct {
+	source  *dto.LabelPair
+	fixed   []*series
+	limited []sweeper
 }
 
-type cappedLabel interface {
-	sweep(time.Time)
+// sweeper is a limitedLabel of any type of value.
+type sweeper interface {
+	sweep(time.Time) (more bool)
 	drop()
 }
 
-func ownOf(p *proxy) own { return own{source: pair("source", p.label)} }
+func newPerProxy(p *proxy) perProxy { return perProxy{source: pair("source", p.label)} }
 
 // series adds a series for as long as the proxy has any in the family.
-func (o *own) series(m *metric, now time.Time, labels ...*dto.LabelPair) *series {
-	s := m.with(now, append(labels, o.source)...)
-	o.fixed = append(o.fixed, s)
+func (p *perProxy) series(m *metric, now time.Time, labels ...*dto.LabelPair) *series {
+	s := m.with(now, append(labels, p.source)...)
+	p.fixed = append(p.fixed, s)
 	return s
 }
 
-func (o *own) sweep(now time.Time) {
-	for _, c := range o.capped {
-		c.sweep(now)
+func (p *perProxy) sweep(now time.Time) (more bool) {
+	for _, c := range p.limited {
+		more = c.sweep(now) || more
 	}
+	return more
 }
 
-func (o *own) drop() {
-	dropAll(o.fixed)
-	for _, c := range o.capped {
+func (p *perProxy) drop() {
+	dropAll(p.fixed)
+	for _, c := range p.limited {
 		c.drop()
 	}
 }

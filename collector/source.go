@@ -2,9 +2,9 @@ package collector
 
 import "smithproxy_exporter/exporter/track"
 
-// subject returns the proxy that a fact is about, "" for a fact that no series of a proxy comes of.
-// spoke is false for what becomes known by the mere passing of time.
-func subject(f track.Fact) (source string, spoke bool) {
+// sourceOf returns the source of the proxy that a fact is about, "" for facts that change no series of a proxy.
+// spoke reports whether the fact follows from an event of the proxy, and not from time or a restored state.
+func sourceOf(f track.Fact) (source string, spoke bool) {
 	switch f := f.(type) {
 	case track.Received:
 		if f.Outcome == track.Untracked {

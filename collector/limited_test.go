@@ -136,8 +136,8 @@ func TestSilentProxy(t *testing.T) {
 // TestSumsAreExact plays a changing stream and looks on as a scraper: each series only grows, and all that
 // every scrape saw grow adds up to what came, once each series was scraped after its last increment.
 func TestSumsAreExact(t *testing.T) {
-	const places, scrape = 8, 30 * time.Second
-	w := newWorld(t, places)
+	const slots, scrape = 8, 30 * time.Second
+	w := newWorld(t, slots)
 	random := rand.New(rand.NewPCG(1, 2))
 	last := map[string]float64{} // by series, as scraped last
 	increase, came := 0.0, 0.0
@@ -154,7 +154,7 @@ func TestSumsAreExact(t *testing.T) {
 			for _, m := range f.GetMetric() {
 				now[value(m, "signature")] = m.GetCounter().GetValue()
 			}
-			if len(now) > 2*places+1 {
+			if len(now) > 2*slots+1 {
 				t.Fatalf("%d series: %v", len(now), now)
 			}
 			for name, n := range now {
@@ -263,7 +263,7 @@ func TestCandidates(t *testing.T) {
 	}
 	c.halve()
 	c.halve()
-	if len(c.byValue) != 0 || len(c.seldom) != 0 {
+	if len(c.byValue) != 0 || len(c.heap) != 0 {
 		t.Errorf("left are %v", c.byValue)
 	}
 }
