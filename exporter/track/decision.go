@@ -53,10 +53,11 @@ func (d *Decision) isAbout(label string) bool {
 	return d.Label == label || d.Session().SameConnection(event.ParseSession(label))
 }
 
-// comesBefore reports whether d was received before everything else of the connection, as it must be for the stream of a
-// QUIC connection.
+// comesBefore reports whether d was received before the events of the connection, as it must be for the stream of a QUIC
+// connection.
 func (d *Decision) comesBefore(c *Connection) bool {
-	return d.Session().Transport() != event.QUIC || d.Mono <= c.first.Mono
+	first := earlier(earlier(c.started, c.stopped), c.informed)
+	return d.Session().Transport() != event.QUIC || first.IsZero() || d.Mono <= first.Mono
 }
 
 // canRepeat reports whether d can ask again about the connection of o. Once the proxy has echoed an answer it
