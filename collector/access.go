@@ -30,9 +30,9 @@ func (a AccessAnswer) labels() AccessAnswer { return AccessAnswer{label(a.Verdic
 // accessBuckets, in seconds: 10 ms costs a proxy nine tenths of its throughput.
 var accessBuckets = []float64{.000025, .00005, .0001, .00025, .0005, .001, .0025, .005, .01, .05, .25, 1, 5}
 
-func newAccess(d *definitions, b *bounds, rules AccessRules) *access {
+func newAccess(d *definitions, b *bounds) *access {
 	f := &access{
-		rules: rules, bounds: b,
+		bounds: b,
 		requests: d.counter("smithproxy_access_requests_total", "connections",
 			"Total number of connections decided by an access-request, by verdict and rule.", "source", "verdict", "rule"),
 		dryRuns: d.counter("smithproxy_access_dry_run_rejects_total", "connections",
@@ -42,8 +42,8 @@ func newAccess(d *definitions, b *bounds, rules AccessRules) *access {
 		duration: d.histogram("smithproxy_access_request_duration_seconds", "seconds",
 			"Duration from the receipt of an access-request to its answer in seconds.", accessBuckets, "source"),
 	}
-	f.requestLimit = b.limit(f.requests, b.options.MaxValues)
-	f.dryRunLimit = b.limit(f.dryRuns, b.options.MaxValues)
+	f.requestLimit = b.limit(f.requests, b.config.MaxValues)
+	f.dryRunLimit = b.limit(f.dryRuns, b.config.MaxValues)
 	return f
 }
 
@@ -56,7 +56,7 @@ type accessSeries struct {
 }
 
 func (f *access) open(p *proxy, now time.Time) familySeries {
-	m := &accessSeries{perProxy: newPerProxy(p), slots: f.bounds.options.MaxValues}
+	m := &accessSeries{perProxy: newPerProxy(p), slots: f.bounds.config.MaxValues}
 	m.unanswered, m.duration = m.series(f.unanswered, now), m.series(f.duration, now)
 	m.requests = limitLabel(&m.perProxy, f.bounds, f.requestLimit, AccessAnswer{other, other}, now, func(a AccessAnswer, now time.Time) []*series {
 		return []*series{f.requests.with(now, m.source, pair("verdict", a.Verdict), pair("rule", a.Rule))}

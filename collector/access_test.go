@@ -13,11 +13,10 @@ import (
 )
 
 func TestAccessRules(t *testing.T) {
-	o := DefaultOptions()
-	o.AccessRules = AccessRules{
+	sink := New(DefaultConfig(), time.Now)
+	sink.UseAccessRules(AccessRules{
 		Answers: []AccessAnswer{{"reject", "old"}, {"accept", "default"}}, DryRuns: []string{"trial"},
-	}
-	sink := New(o)
+	})
 	sink.Take(track.ProxyAppeared{Source: "a"})
 	old := &track.Decision{Source: "a", Verdict: event.Reject, Rule: "old"}
 	trial := &track.Decision{Source: "a", Verdict: event.Accept, Rule: "default", DryRunRule: "trial"}
@@ -104,7 +103,7 @@ func TestRulesOfReloads(t *testing.T) {
 	requests("r1 2", "r2 0")
 	use("r3", "r4")
 	requests("r1 2", "r2 0", "r3 0", "r4 0")
-	w.wait(DefaultOptions().Expiry)
+	w.wait(DefaultConfig().Expiry)
 	decide("r4")
 	requests("r3 0", "r4 1")
 	use("r1")

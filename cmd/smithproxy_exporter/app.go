@@ -92,9 +92,7 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 			Oldest: func() time.Time { return fromStore(a, (*store.Store).OldestSpan) },
 		},
 	})
-	options := cfg.CollectorOptions()
-	options.Now = c.now
-	families, lists := collector.New(options), collector.NewAccessLists(registry)
+	families, lists := collector.New(cfg.Metrics, c.now), collector.NewAccessLists(registry)
 	a.reloader = reload.New(reload.Options{
 		Path: f.configFile, Config: cfg, Now: c.now, Meter: a.own, Logger: logger,
 		InForce: func(set *access.Set) {
@@ -106,8 +104,8 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	if err := a.openTraces(ctx); err != nil {
 		return nil, err
 	}
-	pipelined := pipeline.Config{
-		Track: cfg.TrackOptions(), Now: c.now, Mono: c.mono, Tick: c.tick,
+	pipelined := pipeline.Options{
+		Track: track.Config{Connections: cfg.Connections, Proxies: cfg.Proxies}, Now: c.now, Mono: c.mono, Tick: c.tick,
 		Sinks: []track.Sink{families, recent}, Metrics: a.own, Logger: logger,
 	}
 	if a.spans != nil {
@@ -145,17 +143,17 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 
 // openTraces leaves a.spans nil when nobody said where to send traces.
 func (a *app) openTraces(ctx context.Context) error {
-	endpoint := a.flags.otlpEndpoint
-	if endpoint == "" {
-		endpoint = a.config.OTLP.Endpoint
+	cfg := a.config.OTLP
+	if a.flags.otlpEndpoint != "" {
+		cfg.Endpoint = a.flags.otlpEndpoint
 	}
-	if !traces.Configured(endpoint) {
+	if !cfg.HasEndpoint() {
 		a.logger.Info("No OTLP endpoint is configured, traces are not sent")
 		return nil
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { a.logger.Warn("OpenTelemetry", "err", err) }))
 	var err error
-	if a.client, err = traces.NewClient(a.config.OTLP.Protocol, endpoint, a.config.OTLP.Headers); err != nil {
+	if a.client, err = traces.NewClient(cfg); err != nil {
 		return fmt.Errorf("otlp: %w", err)
 	}
 	if a.spans, err = traces.NewSink(ctx, a.config.Connections.MaxRequests); err != nil {
@@ -250,7 +248,7 @@ func (a *app) serve(ctx context.Context) error {
 		a.reloader.Run(ctx, hangups)
 	}()
 	s, err := store.Open(a.flags.storagePath, store.Options{
-		Sync: a.config.Storage.Sync, MaxSize: int64(a.config.Storage.MaxSize), Logger: a.logger, Metrics: storeMetrics{a.own}, Faults: storeFaults,
+		Config: a.config.Storage, Logger: a.logger, Metrics: storeMetrics{a.own}, Faults: storeFaults,
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("storage.path: %w", err), a.webhook.Close(), a.web.Close())
@@ -298,7 +296,7 @@ func (a *app) shutdown(served, piped <-chan struct{}, sender *traces.Sender) err
 	<-piped
 	var errs []error
 	if sender != nil {
-		flush, cancel := context.WithTimeout(context.Background(), time.Duration(a.config.OTLP.FlushTimeout))
+		flush, cancel := context.WithTimeout(context.Background(), a.config.OTLP.FlushTimeout)
 		defer cancel()
 		errs = append(errs, sender.Close(flush))
 	}

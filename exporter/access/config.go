@@ -3,13 +3,15 @@ package access
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"unicode"
 	"unicode/utf8"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/setting"
 )
 
-// Config is the section access of the configuration.
+// Config is the section access of the configuration file. Start from DefaultConfig.
 type Config struct {
 	// Default is the verdict for what no rule decides: accept or reject; "" is accept.
 	Default event.Verdict `yaml:"default"`
@@ -57,16 +59,6 @@ type Schedule struct {
 	Timezone string    `yaml:"timezone"`
 }
 
-// FieldError says which field of the section is wrong: `rules[2].schedule.from`.
-type FieldError struct {
-	Field string
-	Err   error
-}
-
-func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
-
-func (e *FieldError) Unwrap() error { return e.Err }
-
 // maxRuleName is the length of a rule's name in bytes: a label's value and a part of the proxy's echo.
 const maxRuleName = 128
 
@@ -75,39 +67,54 @@ var (
 	errMissing = errors.New("is missing")
 )
 
-// Validate returns the first *FieldError of the configuration, or nil. It does not read the lists.
+// DefaultConfig returns the configuration of an empty file: every connection is accepted.
+func DefaultConfig() Config { return Config{Default: event.Accept} }
+
+// SetDirectory makes the relative paths of lists relative to dir.
+func (c *Config) SetDirectory(dir string) {
+	for i := range c.Rules {
+		for _, paths := range [][]string{c.Rules[i].ClientFile, c.Rules[i].ServerFile} {
+			for j, path := range paths {
+				if !filepath.IsAbs(path) {
+					paths[j] = filepath.Join(dir, path)
+				}
+			}
+		}
+	}
+}
+
+// Validate returns a *setting.Error for the first setting that is invalid. It does not read the lists.
 func (c Config) Validate() error {
 	if c.Default != "" {
 		if err := validVerdict(c.Default); err != nil {
-			return &FieldError{"default", err}
+			return setting.Invalid("default", err)
 		}
 	}
 	for i, d := range c.Defaults {
 		if err := d.validate(); err != nil {
-			return under("defaults", i, err)
+			return setting.Within(index("defaults", i), err)
 		}
 	}
 	names := map[string]int{RuleDefault: -1}
 	for i := range c.Rules {
 		r := &c.Rules[i]
 		if err := r.validate(); err != nil {
-			return under("rules", i, err)
+			return setting.Within(index("rules", i), err)
 		}
 		if other, taken := names[r.Name]; taken {
 			err := fmt.Errorf("%q is the name of rules[%d]", r.Name, other)
 			if other < 0 {
 				err = fmt.Errorf("%q stands for what no rule decides", r.Name)
 			}
-			return under("rules", i, &FieldError{"name", err})
+			return setting.Within(index("rules", i), setting.Invalid("name", err))
 		}
 		names[r.Name] = i
 	}
 	return nil
 }
 
-func under(list string, i int, err *FieldError) error {
-	return &FieldError{fmt.Sprintf("%s[%d].%s", list, i, err.Field), err.Err}
-}
+// index returns the field of an element of a list.
+func index(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
 
 func validVerdict(v event.Verdict) error {
 	switch v {
@@ -119,19 +126,16 @@ func validVerdict(v event.Verdict) error {
 	return fmt.Errorf("%q is neither accept nor reject", v)
 }
 
-func (d ProxyDefault) validate() *FieldError {
+func (d ProxyDefault) validate() error {
 	if len(d.Source) == 0 {
-		return &FieldError{"source", errMissing}
+		return setting.Invalid("source", errMissing)
 	}
-	if err := validVerdict(d.Verdict); err != nil {
-		return &FieldError{"verdict", err}
-	}
-	return nil
+	return setting.Invalid("verdict", validVerdict(d.Verdict))
 }
 
-func (r *Rule) validate() *FieldError {
+func (r *Rule) validate() error {
 	if err := validName(r.Name); err != nil {
-		return &FieldError{"name", err}
+		return setting.Invalid("name", err)
 	}
 	for _, list := range []struct {
 		field string
@@ -147,19 +151,19 @@ func (r *Rule) validate() *FieldError {
 		{"policy", empty(r.Policy)},
 	} {
 		if list.empty {
-			return &FieldError{list.field, errEmpty}
+			return setting.Invalid(list.field, errEmpty)
 		}
 	}
 	for i, t := range r.Transport {
 		switch t {
 		case event.TCP, event.TLS, event.UDP, event.SSH, event.QUIC:
 		default:
-			return &FieldError{fmt.Sprintf("transport[%d]", i), fmt.Errorf("%q is none of tcp, tls, udp, ssh, quic", t)}
+			return setting.Invalid(index("transport", i), fmt.Errorf("%q is none of tcp, tls, udp, ssh, quic", t))
 		}
 	}
 	for i, p := range r.Policy {
 		if p < event.PolicyUnknown {
-			return &FieldError{fmt.Sprintf("policy[%d]", i), fmt.Errorf("%v is no policy: they count from 0, -1 is one that is not known", p)}
+			return setting.Invalid(index("policy", i), fmt.Errorf("%v is no policy: they count from 0, -1 is one that is not known", p))
 		}
 	}
 	for _, files := range []struct {
@@ -168,19 +172,16 @@ func (r *Rule) validate() *FieldError {
 	}{{"client_file", r.ClientFile}, {"server_file", r.ServerFile}} {
 		for i, path := range files.paths {
 			if path == "" {
-				return &FieldError{fmt.Sprintf("%s[%d]", files.field, i), errMissing}
+				return setting.Invalid(index(files.field, i), errMissing)
 			}
 		}
 	}
 	if r.Schedule != nil {
 		if err := r.Schedule.validate(); err != nil {
-			return &FieldError{"schedule." + err.Field, err.Err}
+			return setting.Within("schedule", err)
 		}
 	}
-	if err := validVerdict(r.Verdict); err != nil {
-		return &FieldError{"verdict", err}
-	}
-	return nil
+	return setting.Invalid("verdict", validVerdict(r.Verdict))
 }
 
 // empty reports whether a list was written and has nothing in it.

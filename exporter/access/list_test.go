@@ -14,6 +14,8 @@ import (
 	"testing/iotest"
 	"testing/synctest"
 	"time"
+
+	"smithproxy_exporter/exporter/setting"
 )
 
 func TestParseList(t *testing.T) {
@@ -189,7 +191,7 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = loader.Load(c)
-	var field *FieldError
+	var field *setting.Error
 	if !errors.As(err, &field) || field.Field != "rules[0].client_file[1]" || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}

@@ -1,6 +1,10 @@
 package access
 
-import "fmt"
+import (
+	"fmt"
+
+	"smithproxy_exporter/exporter/setting"
+)
 
 // Loader reads list files and compiles configurations. It keeps the lists of the Set that it compiled last,
 // so that a file whose content is still the same is not parsed again. It is used by one goroutine.
@@ -13,7 +17,7 @@ type Loader struct {
 }
 
 // Load reads all lists that a configuration names, each once, and compiles it to a Set. Errors are of type
-// *FieldError.
+// *setting.Error.
 func (l *Loader) Load(c Config) (*Set, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -56,7 +60,7 @@ func (r *reading) lists(field string, paths []string) ([]*List, error) {
 		if !ok {
 			var err error
 			if list, err = readList(path, r.kept[path], r.pacer); err != nil {
-				return nil, &FieldError{fmt.Sprintf("%s[%d]", field, i), err}
+				return nil, setting.Invalid(index(field, i), err)
 			}
 			list.index = len(r.order)
 			r.read[path] = list

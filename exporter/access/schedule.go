@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // Containers often have no time zones of their own.
+
+	"smithproxy_exporter/exporter/setting"
 )
 
 // Day is a day of the week: mon, tue, wed, thu, fri, sat, sun.
@@ -48,19 +50,17 @@ func (t *TimeOfDay) UnmarshalText(text []byte) error {
 
 func (t TimeOfDay) String() string { return fmt.Sprintf("%02d:%02d", t/60, t%60) }
 
-func (s *Schedule) validate() *FieldError {
+func (s *Schedule) validate() error {
 	switch {
 	case empty(s.Days):
-		return &FieldError{"days", errEmpty}
+		return setting.Invalid("days", errEmpty)
 	case s.Days == nil && s.From == 0 && s.To == 0:
-		return &FieldError{"days", errors.New("is missing, and so are from and to: this is always")}
+		return setting.Invalid("days", errors.New("is missing, and so are from and to: this is always"))
 	case s.From == s.To && s.From != 0:
-		return &FieldError{"to", fmt.Errorf("%v is when it begins, too", s.To)}
+		return setting.Invalid("to", fmt.Errorf("%v is when it begins, too", s.To))
 	}
-	if _, err := time.LoadLocation(s.Timezone); err != nil {
-		return &FieldError{"timezone", err}
-	}
-	return nil
+	_, err := time.LoadLocation(s.Timezone)
+	return setting.Invalid("timezone", err)
 }
 
 // window is a Schedule for one time zone.

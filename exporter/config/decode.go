@@ -1,19 +1,60 @@
 package config
 
 import (
+	"bytes"
 	"encoding"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
+
+	"smithproxy_exporter/exporter/setting"
 )
 
-// decoder reads YAML into a struct as yaml.Decoder with KnownFields does, but says of every error which line
-// and which field it is in, and remembers for later errors where each field was.
+// decode reads a YAML document into c, and returns the lines of its fields. Its errors are a *lineError.
+func decode(raw []byte, c *Config) (map[string]int, error) {
+	var document, more yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(raw))
+	err := documents.Decode(&document)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err == nil:
+		err = documents.Decode(&more)
+	}
+	switch {
+	case err == nil:
+		return nil, &lineError{more.Line, errors.New("there is something behind the end of the document")}
+	case !errors.Is(err, io.EOF):
+		line, text := position(err)
+		return nil, &lineError{line, errors.New("no yaml: " + text)}
+	}
+	d := decoder{map[string]int{}}
+	if err := d.decode(document.Content[0], reflect.ValueOf(c).Elem(), ""); err != nil {
+		return nil, err
+	}
+	return d.lines, nil
+}
+
+// lineError is an error in a line of the file; 0 if the line is not known.
+type lineError struct {
+	line int
+	err  error
+}
+
+func (e *lineError) Error() string { return e.err.Error() }
+
+func (e *lineError) Unwrap() error { return e.err }
+
+// decoder reads YAML into a struct as yaml.Decoder with KnownFields does, but its errors name the line and the field,
+// and it records the lines of all fields. It reads a time.Duration in the notation of Prometheus: 30d, 1h30m.
 type decoder struct{ lines map[string]int }
 
 // decode reads n into v. A field is as in `rules[2].port`.
@@ -27,6 +68,8 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, field string) error {
 		return d.wrap(u.UnmarshalText([]byte(n.Value)), n, field)
 	}
 	switch {
+	case v.Type() == reflect.TypeFor[time.Duration]() && !null:
+		return d.wrap(decodeDuration(n, v), n, field)
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		return d.decode(n, v.Elem(), field)
@@ -45,6 +88,16 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, field string) error {
 	default:
 		return d.wrap(n.Decode(v.Addr().Interface()), n, field)
 	}
+}
+
+func decodeDuration(n *yaml.Node, v reflect.Value) error {
+	var text string
+	if err := n.Decode(&text); err != nil {
+		return err
+	}
+	duration, err := model.ParseDuration(text)
+	v.SetInt(int64(duration))
+	return err
 }
 
 // isScalar reports whether a value of the type is written as a scalar.
@@ -116,7 +169,7 @@ func (d *decoder) wrap(err error, n *yaml.Node, field string) error {
 	if field == "" {
 		field = "the whole file"
 	}
-	return &fieldError{field, n.Line, err}
+	return &lineError{n.Line, &setting.Error{Field: field, Err: err}}
 }
 
 var syntaxLine = regexp.MustCompile(`^yaml: line (\d+): `)

@@ -51,9 +51,9 @@ type Metrics interface {
 	Restored(records int, took time.Duration)
 }
 
-// Config is what a pipeline is made of.
-type Config struct {
-	Track track.Options
+// Options are what a pipeline works with.
+type Options struct {
+	Track track.Config
 	// Now is the wall clock, and Mono the monotonic clock at a time that Now returned. Mono may be nil:
 	// times must hold a reading of the monotonic clock then, as those of time.Now do.
 	Now  func() time.Time
@@ -68,7 +68,7 @@ type Config struct {
 
 // Pipeline owns a tracker. Create it with New, and call Run once.
 type Pipeline struct {
-	Config
+	Options
 	tracker *track.Tracker
 
 	// closing guards the sends on intake against its being closed: senders hold it for reading, so
@@ -108,11 +108,11 @@ type taken struct {
 }
 
 // New returns a pipeline.
-func New(c Config) *Pipeline {
-	p := &Pipeline{Config: c, intake: make(chan item, queueLength)}
+func New(o Options) *Pipeline {
+	p := &Pipeline{Options: o, intake: make(chan item, queueLength)}
 	p.waiting.New = func() any { return &taken{done: make(chan struct{}, 1)} }
-	p.tracker = track.New(c.Track, p.emit)
-	p.clock = newClock(c.Mono, c.Now()) // for what is received before Run, too
+	p.tracker = track.New(o.Track, p.emit)
+	p.clock = newClock(o.Mono, o.Now()) // for what is received before Run, too
 	return p
 }
 

@@ -162,7 +162,7 @@ func TestReload(t *testing.T) {
 
 func TestLoadFails(t *testing.T) {
 	c := config.Default()
-	c.Origin.Path = "config.yml"
+	c.Positions.Path = "config.yml"
 	c.Access.Rules = []access.Rule{{Name: "feed", ServerFile: []string{filepath.Join(t.TempDir(), "none")}, Verdict: event.Reject}}
 	err := reload.New(reload.Options{Config: c}).Load()
 	if err == nil || !strings.Contains(err.Error(), "config.yml: access.rules[0].server_file[0]: ") {

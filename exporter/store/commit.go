@@ -113,7 +113,7 @@ func (s *Store) Commit(b *Batch) error {
 		s.keep(c)
 		s.mu.Unlock()
 		b.c = nil // the worker may still read it
-	} else if s.written.Add(int64(len(c.buf))) > s.opt.MaxSize/64 {
+	} else if s.written.Add(int64(len(c.buf))) > int64(s.opt.MaxSize)/64 {
 		s.nudge()
 	}
 	s.signal(len(c.spans))

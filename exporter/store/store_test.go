@@ -170,7 +170,7 @@ func TestModes(t *testing.T) {
 func BenchmarkCommit(b *testing.B) {
 	for _, sync := range []bool{false, true} {
 		b.Run(fmt.Sprintf("sync=%v", sync), func(b *testing.B) {
-			s := open(b, b.TempDir(), Options{Sync: sync})
+			s := open(b, b.TempDir(), Options{Config: Config{Sync: sync}})
 			record, payload := make([]byte, 400), make([]byte, 800)
 			var batch Batch
 			b.ReportAllocs()

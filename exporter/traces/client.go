@@ -22,16 +22,6 @@ import (
 // responded by a response in the context.
 type Client = otlptrace.Client
 
-// The protocols, under the names of OTEL_EXPORTER_OTLP_PROTOCOL.
-const (
-	protocolGRPC = "grpc"
-	protocolHTTP = "http/protobuf"
-)
-
-// Configured reports whether anyone said where to send traces to: endpoint is what flag or
-// configuration say.
-func Configured(endpoint string) bool { return endpoint != "" || fromEnv("ENDPOINT") != "" }
-
 // fromEnv returns a variable of the OTLP exporters: the one for traces, else the one for all signals.
 func fromEnv(name string) string {
 	if value := os.Getenv("OTEL_EXPORTER_OTLP_TRACES_" + name); value != "" {
@@ -40,9 +30,9 @@ func fromEnv(name string) string {
 	return os.Getenv("OTEL_EXPORTER_OTLP_" + name)
 }
 
-// NewClient returns an OTLP client. protocol is grpc or http/protobuf; "" leaves it to the OTEL_* variables, and grpc is
-// the default. endpoint is a URL or host:port, which is taken as http://host:port; "" leaves it to the variables.
-func NewClient(protocol, endpoint string, headers map[string]string) (Client, error) {
+// NewClient returns an OTLP client. An endpoint without a scheme is taken as http://host:port.
+func NewClient(c Config) (Client, error) {
+	protocol, endpoint := c.Protocol, c.Endpoint
 	if protocol == "" {
 		protocol = fromEnv("PROTOCOL")
 	}
@@ -51,9 +41,9 @@ func NewClient(protocol, endpoint string, headers map[string]string) (Client, er
 	}
 	switch protocol {
 	case "", protocolGRPC:
-		return newGRPC(endpoint, headers), nil
+		return newGRPC(endpoint, c.Headers), nil
 	case protocolHTTP:
-		return newHTTP(endpoint, headers)
+		return newHTTP(endpoint, c.Headers)
 	}
 	return nil, fmt.Errorf("protocol %q is neither %s nor %s", protocol, protocolGRPC, protocolHTTP)
 }

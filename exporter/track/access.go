@@ -16,7 +16,7 @@ func (t *Tracker) Decide(d Decision, past *Past) {
 		return
 	}
 	p.dirty = p.shutdown.alive() || p.dirty
-	d.Label = event.Cut(d.Label, t.opts.Limits.TextBytes)
+	d.Label = event.Cut(d.Label, t.limits.textBytes)
 	d.Requests = 1
 	outcome := Applied
 	switch repeat, c := p.decisions.record(&d); repeat {
@@ -100,7 +100,7 @@ func (t *Tracker) attach(p *proxy, c *Connection, d *Decision, at Instant) {
 		t.emit(Decided{D: d, Corrected: true})
 	}
 	c.first = earlier(c.first, d.received())
-	p.conns.relabel(c, func() { c.setLabel(d.Label, rankAccess, t.opts.Limits) })
+	p.conns.relabel(c, func() { c.setLabel(d.Label, rankAccess, t.limits) })
 	t.touch(c)
 }
 

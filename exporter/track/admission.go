@@ -17,7 +17,7 @@ import (
 func (t *Tracker) admit(source string, action event.Action, at Instant) *proxy {
 	p, ok := t.proxies[source]
 	if !ok {
-		if t.tracked >= t.opts.MaxProxies && !t.makeRoom(action, at.Mono) {
+		if t.tracked >= t.config.Proxies.Max && !t.makeRoom(action, at.Mono) {
 			return nil
 		}
 		p = newProxy(source, at.Mono)
@@ -83,14 +83,14 @@ func (t *Tracker) makeRoom(action event.Action, at time.Duration) bool {
 // replaceableAt is until when a proxy is kept when there are too many.
 func (t *Tracker) replaceableAt(p *proxy) time.Duration {
 	if p.ping.last.IsZero() {
-		return p.appearedAt + t.opts.PingTimeout
+		return p.appearedAt + t.config.Proxies.PingTimeout
 	}
-	return p.ping.last.Mono + max(t.opts.PingTimeout, p.ping.last.Mono-p.ping.since)
+	return p.ping.last.Mono + max(t.config.Proxies.PingTimeout, p.ping.last.Mono-p.ping.since)
 }
 
 // forgetSilent lets go of the proxies that said nothing for so long that they are not expected back.
 func (t *Tracker) forgetSilent(p *proxy, now Instant) {
-	if !p.leaving && now.Mono-max(p.heardAt, t.resumedAt) > t.opts.ForgetAge {
+	if !p.leaving && now.Mono-max(p.heardAt, t.resumedAt) > t.config.Proxies.ForgetAfter {
 		t.leave(p)
 	}
 }

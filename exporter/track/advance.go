@@ -11,7 +11,7 @@ func (t *Tracker) Advance(now Instant) (more bool) {
 		for range min(len(t.order), expireProxies) {
 			t.expired = (t.expired + 1) % len(t.order)
 			p := t.order[t.expired]
-			grace := max(0, now.Mono-t.opts.Grace)
+			grace := max(0, now.Mono-t.config.Connections.GracePeriod)
 			if t.resumedAt <= grace {
 				more = t.expireDecisions(p, grace) || more
 			}
@@ -81,12 +81,12 @@ func (t *Tracker) walk(p *proxy, serial *uint64, visit func(*Connection)) (more 
 // oldest, so that one that invents sources, or floods one, takes from itself. Between two calls of Advance the
 // bounds can be exceeded.
 func (t *Tracker) enforceTotals(now Instant) (more bool) {
-	more = t.enforce(t.opts.MaxTotalConnections, func(p *proxy) int { return p.conns.len() }, func(p *proxy) {
+	more = t.enforce(t.config.Connections.MaxOpenTotal, func(p *proxy) int { return p.conns.len() }, func(p *proxy) {
 		if oldest, ok := p.conns.oldest(); ok {
 			t.move(p, oldest, inEvict, now)
 		}
 	})
-	return t.enforce(t.opts.MaxTotalNeighbors, func(p *proxy) int { return p.neighbors.byAge.Len() }, func(p *proxy) {
+	return t.enforce(t.config.Proxies.MaxNeighborsTotal, func(p *proxy) int { return p.neighbors.byAge.Len() }, func(p *proxy) {
 		p.neighbors.dropOldest()
 		p.changed = true
 		t.mark(p)
@@ -174,7 +174,7 @@ func (t *Tracker) Adopt(a Adoptable) {
 	}
 	c := t.record(p, a.ID, 1, a.at)
 	c.first, c.alive, c.listed, c.list = a.at, a.at, true, a.number
-	p.conns.relabel(c, func() { c.setLabel(a.label, rankList, t.opts.Limits) })
+	p.conns.relabel(c, func() { c.setLabel(a.label, rankList, t.limits) })
 	t.move(p, c, inListed, a.at)
 	t.join(p, c, a.at)
 	t.emit(Adopted{c})

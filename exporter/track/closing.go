@@ -35,7 +35,7 @@ func (t *Tracker) move(p *proxy, c *Connection, in input, at Instant) {
 		if cause == CauseAbsence && c.missed != 0 {
 			from = c.missed // what is still under way has been so since the first list that lacked it
 		}
-		c.until = from + t.opts.Grace
+		c.until = from + t.config.Connections.GracePeriod
 		t.deadlines.set(c, c.until)
 		if cause == CauseStop || cause == CauseReject {
 			t.emit(Ended{c})
@@ -55,7 +55,7 @@ func (t *Tracker) settle(p *proxy, c *Connection, at Instant) {
 		t.move(p, c, inComplete, at)
 		return
 	}
-	c.until = at.Mono + t.opts.Grace
+	c.until = at.Mono + t.config.Connections.GracePeriod
 }
 
 // complete reports whether everything that can still come for a closing connection has come.
@@ -78,8 +78,8 @@ func (t *Tracker) wake(p *proxy, c *Connection, now Instant) {
 	switch c.State {
 	case StateClosing:
 		until := c.until
-		if until-t.opts.Grace < t.resumedAt {
-			until = t.resumedAt + t.opts.Grace // nothing could be received for a part of it
+		if until-t.config.Connections.GracePeriod < t.resumedAt {
+			until = t.resumedAt + t.config.Connections.GracePeriod // nothing could be received for a part of it
 		}
 		if until > now.Mono {
 			t.deadlines.set(c, until)
@@ -95,7 +95,7 @@ func (t *Tracker) wake(p *proxy, c *Connection, now Instant) {
 		t.move(p, c, inGraceOver, now)
 	case StateOpen:
 		t.reportAge(c, now)
-		if t.opts.IdleAge > 0 && t.idleAt(c) <= now.Mono {
+		if t.config.Connections.IdleTimeout > 0 && t.idleAt(c) <= now.Mono {
 			t.move(p, c, inIdle, now)
 			return
 		}
@@ -109,10 +109,10 @@ const never = time.Duration(1<<63 - 1)
 // openDeadline is when an open connection needs a look.
 func (t *Tracker) openDeadline(c *Connection) time.Duration {
 	at := never
-	if t.opts.OpenAge > 0 && c.ages < maxAges {
-		at = c.first.Mono + t.opts.OpenAge<<c.ages
+	if t.config.Connections.OpenSpanAge > 0 && c.ages < maxAges {
+		at = c.first.Mono + t.config.Connections.OpenSpanAge<<c.ages
 	}
-	if t.opts.IdleAge > 0 {
+	if t.config.Connections.IdleTimeout > 0 {
 		at = min(at, t.idleAt(c))
 	}
 	return at
@@ -120,7 +120,7 @@ func (t *Tracker) openDeadline(c *Connection) time.Duration {
 
 // idleAt is when an open connection has been without a sign of life for the idle age.
 func (t *Tracker) idleAt(c *Connection) time.Duration {
-	return max(c.lastSign().Mono, t.resumedAt) + t.opts.IdleAge
+	return max(c.lastSign().Mono, t.resumedAt) + t.config.Connections.IdleTimeout
 }
 
 // maxAges keeps the doubled age, in ns, from an overflow: 20 doublings of 5 minutes are ten years.
@@ -128,11 +128,11 @@ const maxAges = 20
 
 // reportAge reports the latest age that the connection has passed, once.
 func (t *Tracker) reportAge(c *Connection, now Instant) {
-	if t.opts.OpenAge <= 0 {
+	if t.config.Connections.OpenSpanAge <= 0 {
 		return
 	}
 	passed := -1
-	for age := int(c.ages); age < maxAges && now.Mono-c.first.Mono >= t.opts.OpenAge<<age; age++ {
+	for age := int(c.ages); age < maxAges && now.Mono-c.first.Mono >= t.config.Connections.OpenSpanAge<<age; age++ {
 		passed = age
 	}
 	if passed < 0 {
@@ -140,7 +140,7 @@ func (t *Tracker) reportAge(c *Connection, now Instant) {
 	}
 	c.ages = uint8(passed + 1)
 	t.touch(c)
-	t.emit(StillOpen{C: c, At: c.first.Time().Add(t.opts.OpenAge << passed)})
+	t.emit(StillOpen{C: c, At: c.first.Time().Add(t.config.Connections.OpenSpanAge << passed)})
 }
 
 // closedRecord is a connection whose record is to be removed from the store.

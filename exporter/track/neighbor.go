@@ -34,13 +34,13 @@ func (t *Tracker) neighbor(p *proxy, m event.Neighbor, at Instant) {
 			continue
 		}
 		n := p.neighbors.touch(address, at)
-		discovered := m.State == event.NeighborNew && (n.discovered == 0 || at.Mono-n.discovered > t.opts.Grace)
+		discovered := m.State == event.NeighborNew && (n.discovered == 0 || at.Mono-n.discovered > t.config.Connections.GracePeriod)
 		if discovered {
 			n.discovered = at.Mono
 		}
 		t.emit(NeighborSeen{Source: p.source, Address: address, At: n.seen.Time(), Discovered: discovered})
 	}
-	for p.neighbors.byAge.Len() > t.opts.MaxNeighbors {
+	for p.neighbors.byAge.Len() > t.config.Proxies.MaxNeighbors {
 		p.neighbors.dropOldest()
 	}
 	p.changed = true
@@ -51,7 +51,7 @@ func (t *Tracker) neighbor(p *proxy, m event.Neighbor, at Instant) {
 func (t *Tracker) expireNeighbors(p *proxy, now Instant) (more bool) {
 	for range stepItems {
 		oldest := p.neighbors.byAge.Front()
-		if oldest == nil || now.Mono-oldest.Value.(*neighbor).seen.Mono < t.opts.NeighborWindow {
+		if oldest == nil || now.Mono-oldest.Value.(*neighbor).seen.Mono < t.config.Proxies.NeighborWindow {
 			return false
 		}
 		p.neighbors.dropOldest()

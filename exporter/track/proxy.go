@@ -133,12 +133,12 @@ func (r *restartTask) step(t *Tracker, at Instant) (more bool) {
 // on, and every one from when it could be heard.
 func (t *Tracker) checkPings(p *proxy, now Instant) {
 	since := max(p.appearedAt, t.resumedAt, p.ping.last.Mono)
-	if !p.ping.down && now.Mono-since > t.opts.PingTimeout {
+	if !p.ping.down && now.Mono-since > t.config.Proxies.PingTimeout {
 		p.ping.down, p.ping.known, p.ping.downAt = true, true, now.Mono
 		p.dirty, p.changed = true, true
 		t.mark(p)
 	}
-	if p.ping.down && t.opts.DownAge > 0 && p.open > 0 && now.Mono-max(p.ping.downAt, t.resumedAt) >= t.opts.DownAge && now.Mono-p.heardAt >= t.opts.DownAge {
+	if p.ping.down && t.config.Proxies.DownTimeout > 0 && p.open > 0 && now.Mono-max(p.ping.downAt, t.resumedAt) >= t.config.Proxies.DownTimeout && now.Mono-p.heardAt >= t.config.Proxies.DownTimeout {
 		p.ping.downAt = now.Mono // once for each down age
 		t.later(&downTask{p: p})
 	}

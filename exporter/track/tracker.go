@@ -18,7 +18,8 @@ import (
 // Tracker turns events into facts, and keeps account of the records that changed; see Changes. Its methods
 // must not be called at the same time.
 type Tracker struct {
-	opts    Options
+	config  Config
+	limits  limits
 	emit    func(Fact)
 	proxies map[string]*proxy
 	// order has the same proxies as they appeared, for facts in a stable order; bySource has them by name, for
@@ -57,8 +58,8 @@ type task interface {
 }
 
 // New returns a Tracker that passes its facts to emit.
-func New(opts Options, emit func(Fact)) *Tracker {
-	return &Tracker{opts: opts, emit: emit, proxies: map[string]*proxy{}, pasts: newPasts()}
+func New(c Config, emit func(Fact)) *Tracker {
+	return &Tracker{config: c, limits: c.Connections.limits(), emit: emit, proxies: map[string]*proxy{}, pasts: newPasts()}
 }
 
 // Apply moves the state by one event that was received at the given time. past is the tombstone of the event's
@@ -172,7 +173,7 @@ func (t *Tracker) connection(p *proxy, ev event.Event, at Instant, past *Past) (
 	}
 	wasOpen := c.State == StateOpen
 	var added parts
-	p.conns.relabel(c, func() { added = c.merge(ev.Payload, at, t.opts.Limits) })
+	p.conns.relabel(c, func() { added = c.merge(ev.Payload, at, t.limits) })
 	t.touch(c)
 	t.move(p, c, inputOf(c, ev.Payload), at)
 	if c.State == StateOpen && p.isRetired(c.Instance()) {
@@ -204,7 +205,7 @@ func inputOf(c *Connection, payload any) input {
 
 // record makes the record of a connection, and room for it.
 func (t *Tracker) record(p *proxy, id string, n uint32, at Instant) *Connection {
-	if p.conns.len() >= t.opts.MaxConnections {
+	if p.conns.len() >= t.config.Connections.MaxOpen {
 		if oldest, ok := p.conns.oldest(); ok {
 			t.move(p, oldest, inEvict, at)
 		}
@@ -235,7 +236,7 @@ func (t *Tracker) late(p *proxy, past *Past, i int, ev event.Event, at Instant) 
 	c := &Connection{
 		Source: p.source, ID: ev.ID, N: past.First + uint32(i), State: StateClosed, Cause: grave.Cause,
 	}
-	added := c.merge(ev.Payload, at, t.opts.Limits) &^ grave.Got
+	added := c.merge(ev.Payload, at, t.limits) &^ grave.Got
 	if added == 0 {
 		return false
 	}
