@@ -82,9 +82,13 @@ func (c *Connection) Instance() string { return event.Instance(c.ID) }
 // Session is what Label says.
 func (c *Connection) Session() event.Session { return event.ParseSession(c.Label) }
 
-// Started reports whether the start was received, Stopped the stop, Informed a connection-info.
-func (c *Connection) Started() bool  { return c.got&gotStart != 0 }
-func (c *Connection) Stopped() bool  { return c.got&gotStop != 0 }
+// Started reports whether the start was received.
+func (c *Connection) Started() bool { return c.got&gotStart != 0 }
+
+// Stopped reports whether the stop was received.
+func (c *Connection) Stopped() bool { return c.got&gotStop != 0 }
+
+// Informed reports whether a connection-info was received.
 func (c *Connection) Informed() bool { return c.got&gotInfo != 0 }
 
 // StoppedAt is when the stop was received; the zero time without one.
