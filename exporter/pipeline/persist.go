@@ -93,7 +93,10 @@ func (p *Pipeline) lookUp() {
 func (p *Pipeline) load() {
 	began, records, damaged := time.Now(), 0, 0
 	now := p.Now()
-	err := p.store.Load(func(kind store.Kind, source, key string, record []byte) error {
+	err := p.store.Load(func(kind store.Kind, source, key string, record []byte, stale bool) error {
+		if stale && track.Kind(kind) == track.KindConnection && p.isFinished(source, key) {
+			return nil
+		}
 		records++
 		err := error(nil)
 		if track.Kind(kind) == track.KindTracker {
@@ -126,6 +129,23 @@ func (p *Pipeline) load() {
 	p.tracker.Publish()
 	p.saved.clockAt = -1
 }
+
+// isFinished reports whether the connection with the key of a record has a tombstone.
+func (p *Pipeline) isFinished(source, key string) bool {
+	id, n, ok := track.ConnectionOf(key)
+	if !ok {
+		return false
+	}
+	found, _ := p.store.Tombstones([]store.TombstoneKey{{Source: source, ID: id}}, nil)
+	if len(found) == 0 || found[0] == nil {
+		return false
+	}
+	past, err := track.DecodePast(found[0])
+	return err == nil && past.Has(n)
+}
+
+// The kinds of the tracker are kinds of the store: this constant would be negative otherwise.
+const _ = uint(store.MaxKind) - uint(track.KindNeighbor)
 
 // writer writes what the tracker changes to a batch of the store.
 type writer struct{ *store.Batch }

@@ -34,6 +34,14 @@ const maxGraves = 16
 // latest is the N of the last connection.
 func (p *Past) latest() uint32 { return p.First + uint32(len(p.Ended)) - 1 }
 
+// Has reports whether the n-th connection of the id is finished.
+func (p *Past) Has(n uint32) bool {
+	if len(p.Ended) == 0 || n > p.latest() {
+		return false
+	}
+	return n < p.First || p.Ended[n-p.First].Cause != causeNone
+}
+
 // add notes the n-th connection of the id.
 func (p *Past) add(n uint32, g Grave) {
 	if len(p.Ended) == 0 || n > p.latest()+maxGraves {

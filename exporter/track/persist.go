@@ -3,6 +3,7 @@ package track
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -112,6 +113,14 @@ func (t *Tracker) encode(v any) []byte {
 
 // recordKey tells the connections of a proxy apart; no two have the same.
 func recordKey(c *Connection) string { return strconv.FormatUint(uint64(c.N), 10) + " " + c.ID }
+
+// ConnectionOf returns the id of the connection that a record of KindConnection with the key is of, and which of the
+// connections of that id it is.
+func ConnectionOf(key string) (id string, n uint32, ok bool) {
+	number, id, ok := strings.Cut(key, " ")
+	parsed, err := strconv.ParseUint(number, 10, 32)
+	return id, uint32(parsed), ok && err == nil
+}
 
 // Rewrite writes all records anew, some at a time, for a store that has missed changes.
 type Rewrite struct {
