@@ -26,7 +26,6 @@ func Catalog() []Entry {
 		})
 	}
 	NewExporter((*registrar)(&entries), ExporterOptions{})
-	NewAccessLists((*registrar)(&entries))
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return entries
 }

@@ -32,7 +32,7 @@ type Sink struct {
 	// the expiry.
 	persistent, expiring []family
 	bounds               *bounds
-	access               *access
+	accessRequests       *accessRequests
 
 	// scraping and changing are locked before mu, and for longer.
 	scraping sync.Mutex // one scrape at a time
@@ -75,7 +75,7 @@ func New(c Config, now func() time.Time) *Sink {
 	s := &Sink{now: now, expiry: c.Expiry, proxies: map[string]*proxy{}, byLabel: map[string]*proxy{}, sweptAt: now()}
 	s.bounds = newBounds(d, c, now)
 	s.persistent = []family{newLiveness(d), newGauges(d)}
-	s.access = newAccess(d, s.bounds)
+	s.accessRequests = newAccessRequests(d, s.bounds)
 	s.expiring = []family{
 		newEvents(d),
 		newNeighbors(d, s.bounds),
@@ -85,7 +85,7 @@ func New(c Config, now func() time.Time) *Sink {
 		newSignatures(d, s.bounds),
 		newEntropy(d, c.Expiry),
 		newSinkhole(d),
-		s.access,
+		s.accessRequests,
 		newContent(d),
 	}
 	s.metrics = d.metrics

@@ -41,7 +41,7 @@ func newWorldOf(t *testing.T, change func(*Config)) *world {
 	c := DefaultConfig()
 	change(&c)
 	w.sink = New(c, func() time.Time { return w.now })
-	w.sink.UseAccessRules(AccessRules{Answers: []AccessAnswer{{Verdict: "accept", Rule: "default"}}, DryRuns: []string{"trial"}})
+	w.sink.useAccessRules(accessRules{answers: []accessAnswer{{verdict: "accept", rule: "default"}}, dryRuns: []string{"trial"}})
 	w.tracker = track.New(track.DefaultConfig(), w.sink.Take)
 	return w
 }

@@ -107,7 +107,7 @@ func TestRulesChangeMeanwhile(t *testing.T) {
 	go func() {
 		defer close(done)
 		for i := range 200 {
-			sink.UseAccessRules(AccessRules{Answers: []AccessAnswer{{"reject", fmt.Sprint(i % 3)}, {"accept", "default"}}})
+			sink.useAccessRules(accessRules{answers: []accessAnswer{{"reject", fmt.Sprint(i % 3)}, {"accept", "default"}}})
 			if _, err := sink.Gather(); err != nil {
 				t.Error(err)
 			}

@@ -14,9 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/common/version"
 	"go.opentelemetry.io/otel"
 
@@ -74,10 +71,7 @@ func open(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger) 
 
 func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger, c clock) (*app, error) {
 	a := &app{flags: f, config: cfg, logger: logger}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		versioncollector.NewCollector("smithproxy_exporter"))
+	registry := collector.NewRegistry()
 	a.own = collector.NewExporter(registry, collector.ExporterOptions{
 		Refusals: webhook.Refusals, Fallbacks: webhook.Fallbacks, DropReasons: traces.DropReasons,
 		Store: collector.StoreState{
@@ -92,12 +86,12 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 			Oldest: func() time.Time { return fromStore(a, (*store.Store).OldestSpan) },
 		},
 	})
-	families, lists := collector.New(cfg.Metrics, c.now), collector.NewAccessLists(registry)
+	families := collector.New(cfg.Metrics, c.now)
 	a.reloader = reload.New(reload.Options{
 		Path: f.configFile, Config: cfg, Now: c.now, Meter: a.own, Logger: logger,
 		InForce: func(set *access.Set) {
-			families.UseAccessRules(accessRules(set))
-			lists.Use(accessLists(set))
+			families.UseAccessRules(set)
+			a.own.UseAccessLists(set)
 		},
 	})
 	recent := web.NewRecent(cfg.API.Finished)

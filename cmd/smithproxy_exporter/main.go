@@ -9,13 +9,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/common/version"
 
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/proc"
 	"smithproxy_exporter/exporter/reload"
 	"smithproxy_exporter/exporter/traceid"
 )
@@ -42,7 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if flags.configCheck || command == commandAccess {
 		return verify(flags, command, cfg, stdout, stderr)
 	}
-	tuneRuntime()
+	proc.TuneGC()
 	logger.Info("Starting smithproxy_exporter", "version", version.Info())
 	// A file that reaches a limit is an error of the write, and no reason to die.
 	signal.Ignore(syscall.SIGXFSZ)
@@ -66,7 +66,7 @@ func verify(f flags, command string, cfg config.Config, stdout, stderr io.Writer
 	switch {
 	case err != nil:
 	case command == commandAccess:
-		err = f.check.run(set, time.Now(), stdout)
+		err = f.check.run(set, stdout)
 	default:
 		fmt.Fprintln(stdout, "configuration is valid")
 	}

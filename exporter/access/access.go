@@ -16,23 +16,12 @@ import (
 	"encoding/hex"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"smithproxy_exporter/exporter/event"
 )
 
 // RuleDefault is the rule name of decisions that no rule matched.
 const RuleDefault = "default"
-
-// Request is what is known of a connection when the proxy asks. There is no SNI, often no policy
-// (event.PolicyUnknown), and over SOCKS and CONNECT not always a server.
-type Request struct {
-	Source  string
-	Session event.Session
-	Policy  int
-	// At is the time of receipt, which schedules go by.
-	At time.Time
-}
 
 // Outcome is what the rules say of a request.
 type Outcome struct {

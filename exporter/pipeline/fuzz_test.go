@@ -75,9 +75,6 @@ func startExporter(t *testing.T) *exporter {
 	}
 	x := &exporter{spans: &collected{Sink: sink}, store: openStore(t, t.TempDir(), nil), ran: make(chan struct{})}
 	families := collector.New(collector.DefaultConfig(), time.Now)
-	families.UseAccessRules(collector.AccessRules{
-		Answers: []collector.AccessAnswer{{Verdict: string(event.Accept), Rule: access.RuleDefault}},
-	})
 	own := collector.NewExporter(registry, collector.ExporterOptions{
 		Refusals: webhook.Refusals, Fallbacks: webhook.Fallbacks, DropReasons: traces.DropReasons,
 		Store: collector.StoreState{
@@ -95,6 +92,7 @@ func startExporter(t *testing.T) *exporter {
 	}
 	rules := access.New()
 	rules.Use(set)
+	families.UseAccessRules(set)
 	x.handler = &webhook.Handler{
 		Secrets: webhook.NewSecrets("S3CRET"), Decider: rules, Intake: x.pipeline, Refused: own.Refused,
 		Fallback: own.AccessFallback, Now: time.Now, MaxBody: fuzzBody, Logger: slog.New(slog.DiscardHandler),
