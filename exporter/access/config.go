@@ -15,11 +15,11 @@ import (
 type Config struct {
 	// Default is the verdict for what no rule decides: accept or reject; "" is accept.
 	Default event.Verdict `yaml:"default"`
-	// Defaults take its place for some proxies; the first that names the proxy counts.
+	// Defaults override it for some proxies; the first one that matches the proxy applies.
 	Defaults []ProxyDefault `yaml:"defaults"`
-	// DryRun makes all rules and defaults dry-run: what would be rejected is accepted, counted and traced.
+	// DryRun makes all rules and defaults dry-run: a connection that would be rejected is accepted, counted and traced.
 	DryRun bool `yaml:"dry_run"`
-	// Rules are tried in order: the first that matches decides.
+	// Rules are tried in order; the first one that matches decides.
 	Rules []Rule `yaml:"rules"`
 }
 
@@ -29,12 +29,12 @@ type ProxyDefault struct {
 	Verdict event.Verdict `yaml:"verdict"`
 }
 
-// Rule decides about the connections that all its fields match. A field that is nil matches every
-// connection. Any other field matches only connections of which it is known.
+// Rule decides about the connections that match all its fields. A nil field matches every connection; any other field
+// does not match a connection for which its value is unknown.
 type Rule struct {
 	Name   string `yaml:"name"`
 	Source []Glob `yaml:"source"`
-	// Client and Server are addresses and networks, the files lists of such.
+	// Client and Server are addresses and networks, ClientFile and ServerFile are lists of them.
 	Client     []Network `yaml:"client"`
 	ClientFile []string  `yaml:"client_file"`
 	Server     []Network `yaml:"server"`
@@ -45,13 +45,13 @@ type Rule struct {
 	Policy    []Policy          `yaml:"policy"`
 	Schedule  *Schedule         `yaml:"schedule"`
 	Verdict   event.Verdict     `yaml:"verdict"`
-	// DryRun makes it a dry-run rule: it decides nothing, and what it would reject is counted and traced.
+	// DryRun makes it a dry-run rule: it does not decide, but connections that it would reject are counted and traced.
 	DryRun bool `yaml:"dry_run"`
 }
 
-// Schedule is a part of the week, by the local clock in Timezone ("" is UTC). It lasts from From to To, on
-// the next day when To is not after From, and the whole day when neither is set. Days are those on which it
-// begins, all of them when nil.
+// Schedule is a part of the week, by the local clock in Timezone ("" is UTC). It lasts from From to To, which is on the
+// next day if To is not after From, or the whole day if neither is set. Days are the days on which it begins, all of
+// them if nil.
 type Schedule struct {
 	Days     []Day     `yaml:"days"`
 	From     TimeOfDay `yaml:"from"`
@@ -59,7 +59,7 @@ type Schedule struct {
 	Timezone string    `yaml:"timezone"`
 }
 
-// maxRuleName is the length of a rule's name in bytes: a label's value and a part of the proxy's echo.
+// maxRuleName bounds the name of a rule, in bytes. The name is a label value, and part of the proxy's echo.
 const maxRuleName = 128
 
 var (
@@ -104,7 +104,7 @@ func (c Config) Validate() error {
 		if other, taken := names[r.Name]; taken {
 			err := fmt.Errorf("%q is the name of rules[%d]", r.Name, other)
 			if other < 0 {
-				err = fmt.Errorf("%q stands for what no rule decides", r.Name)
+				err = fmt.Errorf("%q is the name of the default verdict", r.Name)
 			}
 			return setting.Within(index("rules", i), setting.Invalid("name", err))
 		}
@@ -163,7 +163,7 @@ func (r *Rule) validate() error {
 	}
 	for i, p := range r.Policy {
 		if p < event.PolicyUnknown {
-			return setting.Invalid(index("policy", i), fmt.Errorf("%v is no policy: they count from 0, -1 is one that is not known", p))
+			return setting.Invalid(index("policy", i), fmt.Errorf("%v is not a policy: they count from 0, and -1 is an unknown one", p))
 		}
 	}
 	for _, files := range []struct {
@@ -184,7 +184,7 @@ func (r *Rule) validate() error {
 	return setting.Invalid("verdict", validVerdict(r.Verdict))
 }
 
-// empty reports whether a list was written and has nothing in it.
+// empty reports whether a list is present and empty.
 func empty[T any](list []T) bool { return list != nil && len(list) == 0 }
 
 func validName(name string) error {

@@ -29,7 +29,7 @@ func ParseRequest(source, session, policy, at string, now time.Time) (Request, e
 	if at != "" {
 		var err error
 		if q.At, err = time.Parse(time.RFC3339, at); err != nil {
-			return Request{}, setting.Invalid("at", fmt.Errorf("%q is no time such as 2026-11-01T23:00:00+01:00", at))
+			return Request{}, setting.Invalid("at", fmt.Errorf("%q is not a time such as 2026-11-01T23:00:00+01:00", at))
 		}
 	}
 	return q, nil

@@ -154,7 +154,7 @@ func TestLoadInvalid(t *testing.T) {
 		{"zero-grace-period", "connections.grace_period: must be more than 0"},
 		{"zero-max-open-total", "connections.max_open_total: must be more than 0"},
 		{"otlp-protocol", `otlp.protocol: "http/json" is neither grpc nor http/protobuf`},
-		{"storage-too-small", "storage.max_size: must be 64MiB at least"},
+		{"storage-too-small", "storage.max_size: must be at least 64MiB"},
 		{"zero-flush-timeout", "otlp.flush_timeout: must be more than 0"},
 		{"zero-max-open", "connections.max_open: must be more than 0"},
 		{"negative-max-open", "connections.max_open: must be more than 0"},

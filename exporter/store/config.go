@@ -26,7 +26,7 @@ func DefaultConfig() Config { return Config{MaxSize: units.GiB} }
 // Validate returns a *setting.Error for the first setting that is invalid.
 func (c Config) Validate() error {
 	if c.MaxSize < MinMaxSize {
-		return setting.Invalid("max_size", fmt.Errorf("must be %v at least", units.Base2Bytes(MinMaxSize)))
+		return setting.Invalid("max_size", fmt.Errorf("must be at least %v", units.Base2Bytes(MinMaxSize)))
 	}
 	return nil
 }

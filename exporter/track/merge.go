@@ -2,8 +2,8 @@ package track
 
 import "smithproxy_exporter/exporter/event"
 
-// What a label's source is worth: the later in a connection's life, the more it knows. A retried start
-// can arrive 20 s after the stop, so the order of arrival says nothing.
+// The ranks of labels by their source: the later in the life of a connection, the more complete. The order of arrival
+// does not tell, because a retried start can arrive 20 s after the stop.
 const (
 	rankList = iota + 1
 	rankStart
@@ -11,7 +11,7 @@ const (
 	rankEcho
 	rankStatistics
 	rankStop
-	// rankComplete is added for a label with both sides.
+	// rankComplete is added for a label with client and server.
 	rankComplete = 10
 )
 
@@ -28,7 +28,7 @@ func (c *Connection) setLabel(label string, rank uint8, l limits) {
 	}
 }
 
-// merge joins one event into the record and returns what it added, 0 for a repeat.
+// merge adds an event to the record, and returns the parts that are new: 0 for a repeat.
 func (c *Connection) merge(payload any, at Instant, l limits) parts {
 	c.first = earlier(c.first, at)
 	before := c.got
@@ -96,7 +96,7 @@ func (c *Connection) mergeInfo(m event.Info, at Instant, l limits) {
 	}
 }
 
-// sessionOf is the session label that an event of a connection carries, "" for none.
+// sessionOf returns the session label of an event, "" for none.
 func sessionOf(payload any) string {
 	switch m := payload.(type) {
 	case event.Start:

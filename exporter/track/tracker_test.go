@@ -149,7 +149,7 @@ func TestMemoryIsGivenBack(t *testing.T) {
 		"connections": p.conns.len(), "ids": len(p.conns.latest), "clients": len(p.conns.byClient), "pasts of records": len(p.conns.past),
 		"decisions": len(p.decisions.byClient), "ids of decisions": len(p.decisions.byID), "pending": len(p.decisions.pending),
 		"closed decisions": len(p.decisions.closed), "deadlines": len(w.tracker.deadlines.heap),
-		"decision queue": p.decisions.queue.len(), "tombstones beyond the bound": max(0, len(w.tracker.pasts.byID)-memory),
+		"decision queue": p.decisions.queue.len(), "tombstones beyond the bound": max(0, len(w.tracker.pasts.byID)-recentPasts),
 		"tasks": len(w.tracker.tasks), "stored records": len(w.store.records) - 1,
 	}
 	for what, n := range left {
