@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	app := kingpin.New("smithproxy_sim", "Plays a fleet of smithproxies against a webhook receiver.")
+	app := kingpin.New("smithproxy_sim", "Simulates a fleet of smithproxies that send events to a webhook receiver.")
 	app.HelpFlag.Short('h')
 	app.Version(version.Print("smithproxy_sim"))
 	logConfig := &promslog.Config{}
@@ -33,11 +33,11 @@ func main() {
 	}
 }
 
-// run plays the fleet until it is done or told to stop, and writes the reports.
+// run runs the fleet until it is done or interrupted, and writes the reports.
 func run(o *options, logger *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// The first signal lets open connections finish, a second one does not wait.
+	// The first signal lets open connections finish, a second one ends the process.
 	context.AfterFunc(ctx, stop)
 
 	cfg := o.config()

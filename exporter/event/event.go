@@ -92,7 +92,7 @@ type Stop struct {
 	SNI string
 	// App is the detected L7 application, "" if there is none.
 	App string
-	// Details are the requests that the L7 engine saw (URLs of HTTP), often not all of them.
+	// Details are the requests the L7 engine saw (URLs of HTTP); often not all of them.
 	Details []string
 	// Signatures are the signatures that the content matched, as `category/name`.
 	Signatures []string

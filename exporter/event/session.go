@@ -23,8 +23,8 @@ const (
 // maxTransportBytes bounds the transport in a label. Those of smithproxy have two to four characters.
 const maxTransportBytes = 16
 
-// parseTransport returns the transport for its name in a label. An unknown name of the form [a-z0-9]+ is kept.
-func parseTransport(name string) Transport {
+// transportOf returns the transport for its name in a label. An unknown name of the form [a-z0-9]+ is kept.
+func transportOf(name string) Transport {
 	switch name {
 	case "ssli":
 		return TLS
@@ -122,7 +122,7 @@ func parseSide(side string) Endpoint {
 	if err != nil {
 		return Endpoint{}
 	}
-	return Endpoint{Transport: parseTransport(name), Host: address[:colon], Port: uint16(port)}
+	return Endpoint{Transport: transportOf(name), Host: address[:colon], Port: uint16(port)}
 }
 
 func digits(s string) bool {

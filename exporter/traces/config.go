@@ -35,5 +35,5 @@ func (c Config) Validate() error {
 	return setting.Positive("flush_timeout", c.FlushTimeout)
 }
 
-// HasEndpoint reports whether the configuration or an OTEL_* variable says where to send traces.
+// HasEndpoint reports whether the configuration or an OTEL_* variable has an endpoint.
 func (c Config) HasEndpoint() bool { return c.Endpoint != "" || fromEnv("ENDPOINT") != "" }
