@@ -16,7 +16,7 @@ type accessCheck struct {
 	source, session, policy, at string
 }
 
-func (c *accessCheck) addFlags(command *kingpin.CmdClause) {
+func (c *accessCheck) flags(command *kingpin.CmdClause) {
 	command.Flag("source", "Name of the proxy that sends the request.").Required().StringVar(&c.source)
 	command.Flag("session", "Session label: tcp_10.0.0.1:40000+ssli_192.0.2.1:443. An unknown side is 0:0.").
 		Required().StringVar(&c.session)

@@ -9,7 +9,7 @@ import (
 	toolkitflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
 )
 
-// The commands; serving is what happens without one.
+// The commands; serve is the default.
 const (
 	commandServe   = "serve"
 	commandTraceID = "trace-id"
@@ -57,7 +57,7 @@ func parse(args []string) (flags, string, error) {
 	traceID := app.Command(commandTraceID, "Print the id of the trace of a connection.")
 	traceID.Arg("source", "Name of the proxy.").Required().StringVar(&f.traceSource)
 	traceID.Arg("id", "Id of the connection, Proxy-…-OID-…; for the n-th connection of an id that was used again, <id>#<n>.").Required().StringVar(&f.traceConnection)
-	f.check.addFlags(app.Command(commandAccess, "Say how an access-request would be answered, and why."))
+	f.check.flags(app.Command(commandAccess, "Say how an access-request would be answered, and why."))
 
 	command, err := app.Parse(args)
 	return f, command, err

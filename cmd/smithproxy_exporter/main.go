@@ -1,5 +1,4 @@
-// Command smithproxy_exporter receives the webhooks of smithproxies, and makes traces and metrics of
-// them.
+// Command smithproxy_exporter receives webhooks of smithproxy, exposes Prometheus metrics and sends OpenTelemetry traces.
 package main
 
 import (
@@ -22,7 +21,7 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// run is main with its surroundings passed in; it returns the exit status.
+// run runs a command line, and returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
 	flags, command, err := parse(args)
 	if err != nil {
@@ -44,7 +43,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	proc.TuneGC()
 	logger.Info("Starting smithproxy_exporter", "version", version.Info())
-	// A file that reaches a limit is an error of the write, and no reason to die.
+	// A file at its size limit is an error of the write, and must not end the process.
 	signal.Ignore(syscall.SIGXFSZ)
 	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	defer stop()
@@ -60,7 +59,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// verify does what a reload would, and puts nothing in force.
+// verify compiles the rules, and then runs access-check or reports that the configuration is valid.
 func verify(f flags, command string, cfg config.Config, stdout, stderr io.Writer) int {
 	set, err := reload.Compile(cfg, new(access.Loader))
 	switch {
@@ -77,8 +76,8 @@ func verify(f flags, command string, cfg config.Config, stdout, stderr io.Writer
 	return 0
 }
 
-// stopSignals end the exporter in order. An interrupt that the parent chose to ignore stays ignored, as
-// for a job in the background of a script.
+// stopSignals returns the signals that shut the exporter down. An interrupt that the parent process ignores, as for a
+// background job of a script, stays ignored.
 func stopSignals() []os.Signal {
 	if signal.Ignored(os.Interrupt) {
 		return []os.Signal{syscall.SIGTERM}
