@@ -51,6 +51,12 @@ func (d *Decision) isAbout(label string) bool {
 	return d.Label == label || d.Session().SameConnection(event.ParseSession(label))
 }
 
+// comesBefore reports whether d was received before every other event of the connection, as it must be for the stream of
+// a QUIC connection.
+func (d *Decision) comesBefore(c *Connection) bool {
+	return d.Session().Transport() != event.QUIC || d.Mono <= c.first.Mono
+}
+
 // canRepeat reports whether d can be a further request for the connection of o. There is none after the echo.
 func (d *Decision) canRepeat(o *Decision) bool {
 	return d.isAbout(o.Label) && (o.EchoedAt == 0 || d.Mono < o.EchoedAt)

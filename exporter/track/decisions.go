@@ -16,7 +16,8 @@ import (
 //     with another decision by its label loses it.
 //   - Repeats. A second request with the same label is a repeat, and is not counted again: a 2025 proxy sends two over
 //     SOCKS, and any proxy retries if it got no answer. QUIC streams are different: they share the label of their QUIC
-//     connection, and the proxy sends one request for each.
+//     connection, and the proxy sends one request for each, before its start. So a request does not belong to a stream
+//     that was known before.
 //   - Doubtful repeats. In transparent mode a second request can also be for a new connection from the same client port.
 //     It counts as a repeat and stays pending. If the start or the echo of a connection matches it, it is counted after
 //     all (Decided with Corrected).
@@ -102,7 +103,7 @@ func (ds *decisions) earlier(d *Decision) (*Decision, *Connection) {
 	if d.Session().Transport() == event.QUIC {
 		return nil, nil
 	}
-	if o := ds.find(d.Label); o != nil && !o.Doubtful {
+	if o := ds.find(d.Label, nil); o != nil && !o.Doubtful {
 		return o, nil
 	}
 	key := clientOf(d.Label)
@@ -130,7 +131,7 @@ func (c *Connection) echoesOther(d *Decision) bool {
 // connectionFor returns a known connection without a decision that d can be about, nil if there is none.
 func (ds *decisions) connectionFor(d *Decision) *Connection {
 	for c := range ds.conns.ofClient(clientOf(d.Label)) {
-		if c.Decision == nil && c.canHaveAsked(d) && d.isAbout(c.Label) && !c.echoesOther(d) {
+		if c.Decision == nil && c.canHaveAsked(d) && d.isAbout(c.Label) && d.comesBefore(c) && !c.echoesOther(d) {
 			return c
 		}
 	}
@@ -144,7 +145,7 @@ func (ds *decisions) match(c *Connection) (d *Decision, from *Connection) {
 	if c.Label == "" || c.Decision != nil {
 		return nil, nil
 	}
-	d = ds.find(c.Label)
+	d = ds.find(c.Label, c)
 	if c.Echo == nil || c.Echo.Decision == "" {
 		if d != nil && c.canHaveAsked(d) {
 			return d, nil
@@ -207,13 +208,13 @@ func (ds *decisions) take(d *Decision) {
 	}
 }
 
-// find returns the oldest pending decision that matches the label. If all are doubtful, it returns the newest, because
-// the others can be from connections whose end was not seen.
-func (ds *decisions) find(label string) *Decision {
+// find returns the oldest pending decision that matches the label and, unless c is nil, can be about c. If all are
+// doubtful, it returns the newest, because the others can be from connections whose end was not seen.
+func (ds *decisions) find(label string, c *Connection) *Decision {
 	var found *Decision
 	for _, d := range ds.byClient[clientOf(label)] {
 		switch {
-		case !d.isAbout(label):
+		case !d.isAbout(label), c != nil && !d.comesBefore(c):
 		case !d.Doubtful:
 			return d
 		default:
