@@ -158,7 +158,7 @@ func (p *proxy) perform(c *connection, d op) {
 // free allows a later connection to reuse the id, unless the receiver could confuse the two.
 func (p *proxy) free(c *connection, known bool) {
 	// Lists can have a UDP connection after its stop.
-	if c.freed || c.script.lingers > 0 || c.uncertain.Load() || !c.script.labelsInfo(p.form) {
+	if c.freed || c.script.staysListed > 0 || c.uncertain.Load() || !c.script.labelsInfo(p.form) {
 		return
 	}
 	c.freed = true

@@ -8,10 +8,10 @@ import (
 // presence has the connections that pings list: those with a client and a server side. The scheduler changes it, the
 // threads read it.
 type presence struct {
-	mu        sync.Mutex
-	open      []*connection // indexed by connection.listIndex
-	lingering []*connection // stopped, but still listed for a while
-	lists     uint64        // number of lists so far
+	mu      sync.Mutex
+	open    []*connection // indexed by connection.listIndex
+	stopped []*connection // stopped, but still listed for a while
+	lists   uint64        // number of lists so far
 	// acked are the two highest numbers of acknowledged lists, which tell whether two of them followed the end of a
 	// connection.
 	acked [2]uint64
@@ -25,7 +25,7 @@ func (p *presence) add(c *connection, from time.Time) {
 	p.open = append(p.open, c)
 }
 
-// remove removes a connection from the lists, after script.lingers.
+// remove removes a connection from the lists, after script.staysListed.
 func (p *presence) remove(c *connection, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -36,9 +36,9 @@ func (p *presence) remove(c *connection, now time.Time) {
 		p.open[last] = nil
 		p.open = p.open[:last]
 		c.listIndex = -1
-		if c.script.lingers > 0 {
-			c.listed = now.Add(c.script.lingers)
-			p.lingering = append(p.lingering, c)
+		if c.script.staysListed > 0 {
+			c.listed = now.Add(c.script.staysListed)
+			p.stopped = append(p.stopped, c)
 		}
 	}
 	c.endedAtList, c.ended = p.lists, true
@@ -52,7 +52,7 @@ func (p *presence) clear() []*connection {
 	for _, c := range open {
 		c.listIndex = -1
 	}
-	p.open, p.lingering = nil, nil
+	p.open, p.stopped = nil, nil
 	return open
 }
 
@@ -81,16 +81,16 @@ func (p *presence) list(now time.Time, labels bool) listing {
 			put(c)
 		}
 	}
-	kept := p.lingering[:0]
-	for _, c := range p.lingering {
+	kept := p.stopped[:0]
+	for _, c := range p.stopped {
 		if c.listed.After(now) {
 			put(c)
 			kept = append(kept, c)
 			c.endedAtList = l.number // this list still has it
 		}
 	}
-	clear(p.lingering[len(kept):])
-	p.lingering = kept
+	clear(p.stopped[len(kept):])
+	p.stopped = kept
 	return l
 }
 

@@ -178,19 +178,17 @@ type Connection struct {
 	RestartedOpen bool `json:"restarted_open,omitempty"`
 	// PlannedStop: that restart was a SIGTERM.
 	PlannedStop bool `json:"planned_stop,omitempty"`
-	// Listable: the lists of pings may hold the connection. Listed: the receiver
-	// acknowledged a list that does.
+	// Listable: the lists of pings can have the connection. Listed: the receiver acknowledged a list that has it.
 	Listable bool `json:"listable"`
 	Listed   bool `json:"listed"`
-	// PingsAfter counts the acknowledged pings with a list that lacks the
-	// connection after it ended, in the same boot, up to 2. It is kept up only
-	// for one whose end nothing else tells.
+	// PingsAfter counts the acknowledged lists without the connection after it ended, in the same boot, up to 2. It is
+	// only valid if no other event reported the end.
 	PingsAfter int `json:"pings_after"`
-	// Expected is the close reason a correct receiver must find:
+	// Expected is the close reason that a correct receiver must report:
 	//   - stop: the stop was acknowledged.
 	//   - rejected: no stop, and the info echoes a reject.
 	//   - blocked: no stop, and the info echoes a failed access-request. A receiver
-	//     without that reason finds lost.
+	//     without that reason reports lost.
 	//   - lost: no stop but an info; or nothing, and after a list with it two lists
 	//     without it.
 	//   - restart: no stop but an info after a SIGTERM; or nothing, and the proxy

@@ -61,7 +61,7 @@ type script struct {
 	duration    time.Duration // from the first data to the stop
 	negotiation time.Duration // of SOCKS and HTTP CONNECT
 	listedAfter time.Duration // until the lists of the pings hold it
-	lingers     time.Duration // in those lists after its stop (UDP)
+	staysListed time.Duration // in those lists after its stop (UDP)
 	infoDelay   time.Duration // after the stop
 	order       order
 	orderGap    time.Duration // delay of the later event

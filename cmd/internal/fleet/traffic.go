@@ -263,9 +263,9 @@ func (t *traffic) pickTimes(s *script) {
 	}
 	s.negotiation = time.Duration(r.Int64N(int64(10 * time.Millisecond)))
 	s.listedAfter = time.Duration(r.Int64N(int64(2 * time.Millisecond)))
-	lingers := time.Duration(r.Int64N(int64(3 * time.Second)))
+	staysListed := time.Duration(r.Int64N(int64(3 * time.Second)))
 	if s.transport == "udp" {
-		s.lingers = min(lingers, cfg.DurationMax)
+		s.staysListed = min(staysListed, cfg.DurationMax)
 	}
 	delayed, delay := t.chance(0.15), r.Float64()
 	s.infoDelay = min(time.Duration(delay*float64(time.Millisecond)), cfg.InfoDelayMax)
