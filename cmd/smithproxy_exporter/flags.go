@@ -34,6 +34,12 @@ type flags struct {
 // parse reads the command line. --help and --version print and exit.
 func parse(args []string) (flags, string, error) {
 	var f flags
+	command, err := f.define().Parse(args)
+	return f, command, err
+}
+
+// define returns a command line whose flags and arguments are stored in f.
+func (f *flags) define() *kingpin.Application {
 	app := kingpin.New("smithproxy_exporter",
 		"Receives the webhooks of smithproxies, and makes Prometheus metrics and OpenTelemetry traces of them.")
 	app.Version(version.Print("smithproxy_exporter"))
@@ -58,7 +64,5 @@ func parse(args []string) (flags, string, error) {
 	traceID.Arg("source", "Name of the proxy.").Required().StringVar(&f.traceSource)
 	traceID.Arg("id", "Id of the connection, Proxy-…-OID-…; for the n-th connection of an id that was used again, <id>#<n>.").Required().StringVar(&f.traceConnection)
 	f.check.flags(app.Command(commandAccess, "Say how an access-request would be answered, and why."))
-
-	command, err := app.Parse(args)
-	return f, command, err
+	return app
 }
