@@ -107,9 +107,9 @@ func entropyQuantiles() panel {
 		return `histogram_quantile(` + q + `, sum by (le) (rate(smithproxy_payload_entropy_bits_bucket{source=~"$source", direction="` + direction + `"}[$__rate_interval])))`
 	}
 	return paint(lines(about{"Entropy quantiles", "Median and 90th percentile of the payload entropy. Diamonds are single uploads and link to their traces.", bitsPerByte, 12, 8},
-		traced(quantile("0.5", "up"), "up, half"), over(quantile("0.9", "up"), "up, 90 %"),
-		over(quantile("0.5", "down"), "down, half"), over(quantile("0.9", "down"), "down, 90 %")),
-		[]seriesColor{{"up, half", "orange"}, {"up, 90 %", "dark-orange"}, {"down, half", "blue"}, {"down, 90 %", "dark-blue"}}).
+		traced(quantile("0.5", "up"), "up, 50 %"), over(quantile("0.9", "up"), "up, 90 %"),
+		over(quantile("0.5", "down"), "down, 50 %"), over(quantile("0.9", "down"), "down, 90 %")),
+		[]seriesColor{{"up, 50 %", "orange"}, {"up, 90 %", "dark-orange"}, {"down, 50 %", "blue"}, {"down, 90 %", "dark-blue"}}).
 		FillOpacity(0).Max(8)
 }
 
