@@ -33,12 +33,8 @@ var documentedRow = regexp.MustCompile("(?m)^\\| `(--)?([a-z0-9_.\\[\\]-]+)` \\|
 // documentation returns the rows of settings and of flags by name.
 func documentation(t *testing.T) (settings, flags map[string]documented) {
 	t.Helper()
-	raw, err := os.ReadFile(configurationPage)
-	if err != nil {
-		t.Fatal(err)
-	}
 	settings, flags = map[string]documented{}, map[string]documented{}
-	for _, cells := range documentedRow.FindAllStringSubmatch(string(raw), -1) {
+	for _, cells := range documentedRow.FindAllStringSubmatch(read(t, configurationPage), -1) {
 		rows, name := settings, cells[2]
 		if cells[1] != "" {
 			rows = flags
@@ -202,11 +198,7 @@ var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
 // TestExamplesLoad loads the configuration files that the documents show.
 func TestExamplesLoad(t *testing.T) {
 	for _, page := range []string{"configuration.md", "access.md"} {
-		raw, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
-		if err != nil {
-			t.Fatal(err)
-		}
-		blocks := yamlBlock.FindAllStringSubmatch(string(raw), -1)
+		blocks := yamlBlock.FindAllStringSubmatch(read(t, filepath.Join("..", "..", "docs", page)), -1)
 		if len(blocks) == 0 {
 			t.Errorf("%s has no example", page)
 		}
@@ -216,4 +208,59 @@ func TestExamplesLoad(t *testing.T) {
 			}
 		}
 	}
+}
+
+var (
+	markdownLink    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	markdownHeading = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	markdownFence   = regexp.MustCompile("(?ms)^```.*?^```$")
+	notOfAnchors    = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
+)
+
+// TestLinks follows the links between pages, with their anchors.
+func TestLinks(t *testing.T) {
+	root := filepath.Join("..", "..")
+	pages := []string{filepath.Join(root, "dashboards", "README.md")}
+	for _, pattern := range []string{"*.md", filepath.Join("docs", "*.md")} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no pages %s: %v", pattern, err)
+		}
+		pages = append(pages, found...)
+	}
+	for _, page := range pages {
+		for _, link := range markdownLink.FindAllStringSubmatch(read(t, page), -1) {
+			target, anchor, _ := strings.Cut(link[1], "#")
+			if strings.Contains(link[1], "://") {
+				continue
+			}
+			path := page
+			if target != "" {
+				path = filepath.Join(filepath.Dir(page), target)
+			}
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("%s links to %s: %v", page, link[1], err)
+			} else if anchor != "" && !slices.Contains(anchors(read(t, path)), anchor) {
+				t.Errorf("%s links to %s, which has no such heading", page, link[1])
+			}
+		}
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// anchors returns the anchors that GitHub gives the headings of a page.
+func anchors(page string) (list []string) {
+	for _, heading := range markdownHeading.FindAllStringSubmatch(markdownFence.ReplaceAllString(page, ""), -1) {
+		name := notOfAnchors.ReplaceAllString(strings.ToLower(heading[1]), "")
+		list = append(list, strings.ReplaceAll(name, " ", "-"))
+	}
+	return list
 }
