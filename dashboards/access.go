@@ -2,7 +2,7 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/common"
 
-// access: who decides what, and how long do proxies block for it?
+// access returns the dashboard of access-requests: verdicts, rules, lists, and how long proxies block.
 func access() *board {
 	requests := `smithproxy_access_requests_total{source=~"$source"}`
 	return &board{

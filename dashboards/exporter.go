@@ -1,6 +1,6 @@
 package dashboards
 
-// exporter: can what the other dashboards show be believed?
+// exporter returns the dashboard of the exporter itself: whether the other dashboards can be trusted.
 func exporter() *board {
 	return &board{
 		uid: uidPrefix + "exporter", title: "Exporter", link: "Exporter",

@@ -2,7 +2,7 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/common"
 
-// fleet: which proxies are there, and is anything wrong with one of them?
+// fleet returns the overview of all proxies: up or down, traffic, alerts.
 func fleet() *board {
 	return &board{
 		uid: uidPrefix + "fleet", title: "Fleet", link: "Fleet",
@@ -64,7 +64,7 @@ func fleetTable() panel {
 	)
 }
 
-// closedBySource is 0 for a proxy that has no connection closed for the reason: its series is not there.
+// closedBySource returns a query that is 0 for a proxy without the series of the reason.
 func closedBySource(reason string) string {
 	return `round(sum by (source) (increase(smithproxy_connections_closed_total{source=~"$source", reason="` + reason + `"}[$__range])))
 		or sum by (source) (smithproxy_pings_total{source=~"$source"}) * 0`

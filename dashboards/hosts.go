@@ -2,7 +2,7 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/common"
 
-// hosts: who is behind the proxies, and who sends out what nobody can read?
+// hosts returns the dashboard of client addresses and payload entropy.
 func hosts() *board {
 	return &board{
 		uid: uidPrefix + "hosts", title: "Hosts and entropy", link: "Hosts",
@@ -24,7 +24,7 @@ func hosts() *board {
 	}
 }
 
-// highEntropy is the number of uploads above the chosen entropy that a function of buckets gives.
+// highEntropy returns a query for the number of uploads above the chosen entropy, by a function of buckets.
 func highEntropy(by, function, window string) string {
 	in := func(metric, more string) string {
 		return `sum` + by + ` (` + function + `(smithproxy_payload_entropy_bits_` + metric + `{source=~"$source", direction="up"` + more + `}[` + window + `]))`
@@ -74,8 +74,7 @@ func hostTable() panel {
 }
 
 func hostsSeenWithin() panel {
-	// The series of an address goes a while after it was named last (metrics.expiry), so that the past is
-	// looked at.
+	// The series of an address expires (metrics.expiry) after its last report, so the query looks at the past.
 	within := func(seconds string) string {
 		return orZero(`count(time() - max by (source, address) (max_over_time(smithproxy_neighbor_last_seen_timestamp_seconds{source=~"$source", address=~"$address", address!="_other"}[` + seconds + `s])) < ` + seconds + `)`)
 	}
@@ -119,7 +118,7 @@ func lastEntropy() panel {
 		DrawStyle(common.GraphDrawStylePoints).ShowPoints(common.VisibilityModeAlways).PointSize(4).Max(8).DataLinks(ofProxy())
 }
 
-// skewQuantiles is no heatmap: those of Grafana take 0 for the lower end of the lowest bucket.
+// skewQuantiles is not a heatmap, because Grafana assumes 0 as the lower bound of the lowest bucket.
 func skewQuantiles() panel {
 	quantile := func(q string) string {
 		return `histogram_quantile(` + q + `, sum by (le) (rate(smithproxy_flow_skew_ratio_bucket{source=~"$source"}[$__rate_interval])))`

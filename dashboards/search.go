@@ -8,7 +8,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/table"
 )
 
-// search: what became of this connection?
+// search returns the dashboard that finds single connections.
 func search() *board {
 	return &board{
 		uid: uidPrefix + "search", title: "Connection search", link: "Search",
@@ -39,7 +39,7 @@ func searchHelp() panel {
 A log line of a proxy names a connection: `+"`smithproxy_exporter trace-id SOURCE ID`"+` prints the id of its trace, and so does `+"`printf %s SOURCE/ID | sha256sum | cut -c1-32`"+`. Tempo and Jaeger open it in Explore.`))
 }
 
-// ofProxies is what every search has: root spans of the chosen proxies.
+// ofProxies is the part that every search has: spans of the selected proxies.
 const ofProxies = `resource.service.name="smithproxy" && resource.service.instance.id=~"${source:pipe}"`
 
 func tempoTables() []panel {
@@ -64,8 +64,8 @@ func tempoTables() []panel {
 	}
 }
 
-// found is a table of what a TraceQL condition finds. The attributes that the condition names are its
-// columns.
+// found returns a table of the traces that match a TraceQL condition. Its columns are the attributes in the
+// condition.
 func found(title, description string, h uint32, condition string) panel {
 	return traces(about{title: title, description: description, w: columns, h: h}).Datasource(tempo).
 		Targets([]cog.Builder[variants.Dataquery]{traceQuery(tempoQuery{

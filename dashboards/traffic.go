@@ -2,7 +2,7 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/common"
 
-// traffic: what is it that the proxies carry, and how does it end?
+// traffic returns the dashboard of applications, server names, policies, durations and close reasons.
 func traffic() *board {
 	return &board{
 		uid: uidPrefix + "traffic", title: "Traffic", link: "Traffic",
@@ -29,7 +29,7 @@ func traffic() *board {
 	}
 }
 
-// What the variables choose of the families that have these labels.
+// Selectors of the variables, by the labels that a metric has.
 const chosenTraffic = `source=~"$source", policy=~"$policy", app=~"$app"`
 
 func trafficNumbers() []panel {
@@ -93,7 +93,7 @@ func policies() panel {
 	)
 }
 
-// topNames is the most seen names, and what all that have no series of their own add up to.
+// topNames returns a ranking of the most frequent names, with the sum of the others.
 func topNames(title, description, unit, metric, more string) panel {
 	return ranking(about{title, description + " The rest is in \"" + others + "\".", unit, 12, 11}, neutral,
 		now(`topk($top, round(sum by (sni) (increase(`+metric+`{source=~"$source", sni!="_other"`+more+`}[$__range]))))`, "{{sni}}"),
