@@ -68,15 +68,15 @@ fuzz:
 crashtest:
 	go test -run '^TestCrash' -count 1 -v -timeout 30m ./cmd/smithproxy_exporter -crash.rounds 25 -crash.operations 300
 
-# CPU time an event, against a handler that only reads the body: see docs/performance.md.
+# CPU time of an event, compared with an empty handler: see docs/performance.md.
 cost:
 	go test -run '^TestCost$$' -count 1 -v ./cmd/smithproxy_exporter -cost
 
-# Takes the backend away from the exporter while 60,000 connections end, and gives it back.
+# Stops the backend while 60,000 connections end, and starts it again.
 outage:
 	go test -run '^TestOutage$$' -count 1 -v -timeout 20m ./cmd/smithproxy_exporter -outage.connections 60000
 
-# A million server names and more against the running exporter: series, scrape times, memory, sums.
+# Sends a million server names to a running exporter, and checks series, scrape times, memory and sums.
 flood:
 	go test -run '^TestFlood$$' -count 1 -timeout 30m -v ./cmd/smithproxy_exporter -flood
 
@@ -85,7 +85,7 @@ flood:
 latency:
 	go test -run '^Test(Latency|Pause)$$' -count 1 -v -timeout 20m ./cmd/smithproxy_exporter -latency
 
-# What a decision by 10,000 rules takes, and what reading a list of a million entries does.
+# Benchmarks of access decisions, and of reading a list of a million entries.
 bench:
 	go test -run '^$$' -bench . -benchtime 1s ./exporter/access
 
@@ -97,7 +97,7 @@ dashboards:
 docs:
 	go run ./collector/generate
 
-# Write the golden files anew; check them by hand.
+# Regenerate the golden files. Review the difference.
 golden:
 	go test ./cmd/smithproxy_exporter -run '^TestReplay$$' -update
 	go test ./collector -update
