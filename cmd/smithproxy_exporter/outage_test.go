@@ -9,13 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"smithproxy_exporter/exporter/traceid"
+	"smithproxy_exporter/test/loopback"
 )
 
 var outageConnections = flag.Int("outage.connections", 10_000, "how many connections end while TestOutage has no backend")
@@ -75,7 +75,7 @@ func TestOutage(t *testing.T) {
 
 // outage is a binary whose backend comes and goes.
 type outage struct {
-	*crashed
+	*child
 	backend, log string
 	urls         int // of each connection
 	left         int // spans that wait when the backend comes back
@@ -85,8 +85,8 @@ type outage struct {
 func startOutage(t *testing.T, binary string, maxSize, urls int) *outage {
 	t.Helper()
 	o := &outage{
-		crashed: &crashed{t: t, webhook: freeAddress(t), web: freeAddress(t), directory: t.TempDir()},
-		backend: freeAddress(t), log: filepath.Join(t.TempDir(), "log"), urls: urls,
+		child:   &child{t: t, webhook: loopback.Reserve(t), web: loopback.Reserve(t), directory: t.TempDir()},
+		backend: loopback.Reserve(t), log: filepath.Join(t.TempDir(), "log"), urls: urls,
 	}
 	configuration := filepath.Join(t.TempDir(), "config.yml")
 	// What is remembered of finished connections, for a day, is no matter of the outage: with a
@@ -270,22 +270,6 @@ func (o *outage) metric(name string, labels ...string) int {
 }
 
 func (o *outage) rss() int { return resident(o.t, o.command.Process) }
-
-// resident is the resident memory of a process in bytes (VmRSS of proc_pid_status(5)).
-func resident(t *testing.T, p *os.Process) int {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid))
-	if err != nil {
-		t.Error(err)
-		return 0
-	}
-	_, after, _ := strings.Cut(string(status), "VmRSS:")
-	kib, err := strconv.Atoi(strings.Fields(after)[0])
-	if err != nil {
-		t.Error(err)
-	}
-	return kib << 10
-}
 
 // size is that of all files in a folder, in bytes. Some go while it looks.
 func size(folder string) (bytes int) {

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"smithproxy_exporter/test/loopback"
 )
 
 var pauseDuration = flag.Duration("latency.duration", 5*time.Minute, "how long TestPause measures with -latency")
@@ -55,7 +57,7 @@ func TestPause(t *testing.T) {
 		"access: {rules: [{name: feed, server_file: feed.netset, verdict: reject}]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	webhook, web, empty := freeAddress(t), freeAddress(t), freeAddress(t)
+	webhook, web, empty := loopback.Reserve(t), loopback.Reserve(t), loopback.Reserve(t)
 	exporter := process(t, webhook, exec.Command(buildBinary(t), "--config.file="+configuration, "--web.enable-lifecycle",
 		"--webhook.listen-address="+webhook, "--web.listen-address="+web, "--otlp.endpoint=http://"+newReceiver(t).address,
 		"--storage.path="+filepath.Join(dir, "data"), "--log.level=warn"))

@@ -33,7 +33,7 @@ func restartWithSocket(t *testing.T, binary string, generation fleet.Generation)
 	}
 	defer socket.Close()
 	backend := newReceiver(t)
-	c := newCrashed(t, binary, backend)
+	c := newChild(t, binary, backend)
 	c.files = []*os.File{socket}
 	// Only the shell knows its own number before it becomes the exporter.
 	c.wrap = []string{"sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=webhook exec "$@"`, "sh"}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/track"
+	"smithproxy_exporter/test/loopback"
 )
 
 // startLimit is within which access-requests are answered after the start, whatever the backlog.
@@ -38,9 +38,9 @@ func TestStart(t *testing.T) {
 	}
 	data := filepath.Join(dir, "data")
 	fillStore(t, data, open, spans)
-	webhook, web := freeAddress(t), freeAddress(t)
+	webhook, web := loopback.Reserve(t), loopback.Reserve(t)
 	command := exec.Command(buildBinary(t), "--config.file="+configuration, "--webhook.listen-address="+webhook, "--web.listen-address="+web,
-		"--otlp.endpoint=http://"+freeAddress(t), "--storage.path="+data, "--log.level=warn")
+		"--otlp.endpoint=http://"+loopback.Reserve(t), "--storage.path="+data, "--log.level=warn")
 	began := time.Now()
 	process(t, webhook, command)
 	listens := time.Since(began)
@@ -52,14 +52,7 @@ func TestStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	taken := time.Since(began)
-	await(t, "ready", func() bool {
-		response, err := http.Get("http://" + web + "/-/ready")
-		if err != nil {
-			return false
-		}
-		response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	})
+	awaitReady(t, web)
 	t.Logf("%d open connections, %d MiB of spans, %d prefixes: listens after %v, answers an access-request after %v and an event after %v, ready after %v",
 		open, spans>>20, prefixes, listens, answered, taken, time.Since(began))
 	if *latency && answered > startLimit {

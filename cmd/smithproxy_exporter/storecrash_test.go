@@ -3,7 +3,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,11 +11,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"smithproxy_exporter/exporter/traceid"
+	"smithproxy_exporter/test/loopback"
 )
 
 var storeCrashes = flag.Int("crash.operations", 40, "at how many store operations TestCrashAtStoreOperation kills the exporter")
@@ -61,7 +60,7 @@ func TestCrashAtStoreOperation(t *testing.T) {
 	if err := os.WriteFile(configuration, []byte("webhook: {secrets: [{secret: "+secret+"}]}\nconnections: {grace_period: 1s}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	webhook, web := freeAddress(t), freeAddress(t)
+	webhook, web := loopback.Reserve(t), loopback.Reserve(t)
 	start := func(n int) *exec.Cmd {
 		command := exec.Command(self, "--config.file="+configuration, "--storage.path="+filepath.Join(dir, "data"),
 			"--webhook.listen-address="+webhook, "--web.listen-address="+web, "--otlp.endpoint=http://"+backend.address, "--log.level=error")
@@ -75,8 +74,7 @@ func TestCrashAtStoreOperation(t *testing.T) {
 	acknowledged := map[string]bool{} // stops, by the id of the connection
 	next, killed := 0, 0
 	send := func(command *exec.Cmd) (alive bool) {
-		gone := make(chan struct{})
-		go func() { defer close(gone); _ = command.Wait() }() // it is killed
+		gone := ended(command)
 		if !listening(webhook, gone) {
 			return false
 		}
@@ -105,13 +103,8 @@ func TestCrashAtStoreOperation(t *testing.T) {
 		}
 	}
 	last := start(-1)
-	await(t, "sent", func() bool {
-		response, err := http.Get("http://" + web + "/metrics")
-		if err != nil {
-			return false
-		}
-		defer response.Body.Close()
-		if response.StatusCode != http.StatusOK {
+	eventually(t, "sent", func() bool {
+		if status, _ := fetch(web, "/metrics"); status != http.StatusOK {
 			return false
 		}
 		have := map[string]bool{}
@@ -157,30 +150,4 @@ func TestCrashAtStoreOperation(t *testing.T) {
 	}
 	t.Logf("killed %d times at a store operation and %d times between; %d connections acknowledged, %d identical repeats",
 		killed, *storeCrashes-killed, len(acknowledged), repeats)
-}
-
-// listening waits until somebody accepts connections, and reports false when that cannot be any more.
-func listening(address string, gone <-chan struct{}) bool {
-	for {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-			return true
-		}
-		select {
-		case <-gone:
-			return false
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
-// await polls, for what it waits for is in another process.
-func await(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not %s within a minute", what)
-		}
-	}
 }
