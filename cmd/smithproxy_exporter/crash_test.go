@@ -25,9 +25,7 @@ var crashRounds = flag.Int("crash.rounds", 1, "how often TestCrash kills the exp
 // and expects a root span of each connection whose start and stop were acknowledged: one, or the very same
 // again. Once with a backend that answers, once with one that fails at random and goes away.
 func TestCrash(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
-	}
+	long(t)
 	binary := buildBinary(t)
 	for _, generation := range fleet.Generations {
 		t.Run(fmt.Sprint("steady backend, ", generation), func(t *testing.T) { crash(t, binary, generation, newReceiver(t), nil) })

@@ -41,11 +41,10 @@ const (
 // another process, a net/http handler answers a constant. It judges the times only with -latency, for which the
 // machine should be idle; that none fails, always.
 func TestLatency(t *testing.T) {
+	long(t)
 	duration, prefixes := 3*time.Second, latencyPrefixes/10
 	if *latency {
 		duration, prefixes = 30*time.Second, latencyPrefixes
-	} else if testing.Short() {
-		t.Skip("takes seconds")
 	}
 	bodies := make(chan []byte, otherEvents)
 	go makeBodies(t, bodies)

@@ -31,15 +31,15 @@ const (
 	outageJudged = 20_000
 	// outageAnswer bounds an answer while the backlog drains: a proxy gives up after five times of it.
 	outageAnswer = time.Second
+	// outageSlower is by how much the slowest answer then may be slower than the slowest before, if that is more.
+	outageSlower = 3
 )
 
 // TestOutage takes the backend away from the binary, lets many connections end, and gives the backend
 // back: memory and disk stay within their bounds, what fits the disk arrives once, soon, and what does
 // not is counted. New events are answered meanwhile.
 func TestOutage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
-	}
+	long(t)
 	binary := buildBinary(t)
 	n := *outageConnections
 	for _, c := range []struct {

@@ -37,11 +37,10 @@ const (
 // events when a receiver pauses for 85 ms. Beside it, in another process, an empty handler gets the same load. It
 // judges the times only with -latency, for which the machine should be idle; that none fails, always.
 func TestPause(t *testing.T) {
+	long(t)
 	duration, open := 5*time.Second, pauseOpen/20
 	if *latency {
 		duration, open = *pauseDuration, pauseOpen
-	} else if testing.Short() {
-		t.Skip("takes seconds")
 	}
 	dir := t.TempDir()
 	feed, configuration := filepath.Join(dir, "feed.netset"), filepath.Join(dir, "config.yml")

@@ -39,6 +39,14 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
+// long marks a test that plays for seconds or minutes: make test-long runs it, make test does not.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("run by make test-long")
+	}
+}
+
 // binaryDirectory is where build has left the exporter.
 var binaryDirectory string
 

@@ -23,9 +23,7 @@ var (
 // TestSimulator runs a fleet of each generation with every fault there is against the exporter, and holds each
 // span and each counter against what the fleet says it did.
 func TestSimulator(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
-	}
+	long(t)
 	for _, generation := range fleet.Generations {
 		for _, verdict := range []event.Verdict{event.Accept, event.Reject} {
 			t.Run(fmt.Sprintf("%s/%s", generation, verdict), func(t *testing.T) {

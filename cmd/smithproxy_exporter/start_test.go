@@ -23,11 +23,10 @@ const startLimit = time.Second
 // prefixes: when an access-request is answered, by the rules, when an event is, and when the exporter is ready. It
 // judges the times only with -latency.
 func TestStart(t *testing.T) {
+	long(t)
 	open, spans, prefixes := 10_000, int64(32<<20), 50_000
 	if *latency {
 		open, spans, prefixes = 200_000, 1<<30, 1_000_000
-	} else if testing.Short() {
-		t.Skip("takes seconds")
 	}
 	dir := t.TempDir()
 	feed, configuration := filepath.Join(dir, "feed.netset"), filepath.Join(dir, "config.yml")

@@ -47,9 +47,7 @@ func crashAtOperation(n int64) int {
 // directory, while connections come and go. All that was acknowledged has exactly one root span in the end, or
 // the very same again.
 func TestCrashAtStoreOperation(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	long(t)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
