@@ -88,7 +88,6 @@ func TestFlood(t *testing.T) {
 	<-stopped
 	t.Logf("%d events in %v, %.0f a second; scrapes meanwhile: %s", sent.events, took.Round(time.Second),
 		float64(sent.events)/took.Seconds(), watch)
-	time.Sleep(time.Second) // what is queued goes through
 	idle := &floodWatch{url: watch.url}
 	spent := cpuTime(t, exporter)
 	for i := range floodScrapes {

@@ -169,3 +169,30 @@ func TestDamage(t *testing.T) {
 		})
 	}
 }
+
+// A store that is salvaged lacks what a range deletion removed, and nothing else.
+func TestSalvageHonoursRangeDeletions(t *testing.T) {
+	path := t.TempDir()
+	s := open(t, path, Options{})
+	commit := func(change func(b *Batch)) {
+		t.Helper()
+		var b Batch
+		change(&b)
+		check(t, s.Commit(&b))
+	}
+	commit(func(b *Batch) {
+		for _, source := range []string{"a", "b", "c"} {
+			b.Put(KindConnection, source, "old", []byte(source))
+		}
+	})
+	check(t, s.inst.db.Flush())
+	commit(func(b *Batch) { b.RemoveSource("b") })
+	commit(func(b *Batch) { b.Put(KindConnection, "b", "new", []byte("b")) })
+	check(t, s.inst.db.Flush())
+	check(t, s.Close())
+	for _, name := range files(t, path, "MANIFEST-*") {
+		check(t, os.Remove(name))
+	}
+	s = open(t, path, Options{})
+	equal(t, "records", fmt.Sprint(load(t, s)), "map[2/a/old:a 2/b/new:b 2/c/old:c]")
+}
