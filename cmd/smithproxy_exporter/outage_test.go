@@ -51,7 +51,7 @@ func TestOutage(t *testing.T) {
 	}{
 		{"connection refused", false, 1 << 30, 1},
 		{"black hole", true, 1 << 30, 1},
-		{"more than the disk may take", false, 64 << 20, 60},
+		{"more than the disk may take", false, 64 << 20, 30},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := startOutage(t, binary, c.maxSize, c.urls)

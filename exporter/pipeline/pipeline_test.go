@@ -281,8 +281,8 @@ func TestAfterStop(t *testing.T) {
 	s := &facts{}
 	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
 		p.Stop()
-		if _, err := p.Event(start(id), time.Now()); !errors.Is(err, pipeline.ErrStopped) {
-			t.Errorf("Event() = %v, want %v", err, pipeline.ErrStopped)
+		if ask, err := p.Event(start(id), time.Now()); ask || !errors.Is(err, pipeline.ErrStopped) {
+			t.Errorf("Event() = %v, %v, want false, %v", ask, err, pipeline.ErrStopped)
 		}
 		if err := p.Decision(track.Decision{Source: source}); !errors.Is(err, pipeline.ErrStopped) {
 			t.Errorf("Decision() = %v, want %v", err, pipeline.ErrStopped)
