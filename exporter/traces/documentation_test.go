@@ -119,8 +119,8 @@ func compare(t *testing.T, what string, documented, made table) {
 // everySpan returns spans of all kinds, which together have every attribute and span event.
 func everySpan(t *testing.T) (spans []*tracepb.Span) {
 	const label = "ssli_10.20.0.1:40000+ssli_192.0.2.1:443"
-	options := track.DefaultOptions()
-	options.Limits.ListItems = 1
+	options := track.DefaultConfig()
+	options.Connections.MaxRequests = 1
 	sink := newSink(t)
 	tracker := track.New(options, sink.Take)
 	decision := func(id, label string) track.Decision {
