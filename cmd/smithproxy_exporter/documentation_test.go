@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/alecthomas/units"
@@ -69,7 +70,11 @@ func TestSettingsAreDocumented(t *testing.T) {
 		if want := defaultOfSetting(field.Value); byDefault != want && (byDefault != "required" || !field.optional) {
 			t.Errorf("the default of %s is documented as %q, but is %q", name, byDefault, want)
 		}
-		if err := yaml.Unmarshal([]byte(row.example), reflect.New(field.Type()).Interface()); err != nil {
+		kind := field.Type()
+		if kind == reflect.TypeFor[time.Duration]() {
+			kind = reflect.TypeFor[model.Duration]() // which has the notation of the file
+		}
+		if err := yaml.Unmarshal([]byte(row.example), reflect.New(kind).Interface()); err != nil {
 			t.Errorf("the example %s of %s: %v", row.example, name, err)
 		}
 	}
@@ -118,7 +123,7 @@ func isMapping(t reflect.Type) bool {
 // kindOfSetting returns the name of a type on the page, "" for types that have a name of their own.
 func kindOfSetting(t reflect.Type) string {
 	switch {
-	case t == reflect.TypeFor[model.Duration]():
+	case t == reflect.TypeFor[time.Duration]():
 		return "duration"
 	case t == reflect.TypeFor[units.Base2Bytes]():
 		return "size"
@@ -142,6 +147,9 @@ func defaultOfSetting(v reflect.Value) string {
 		if v.IsZero() {
 			return "none"
 		}
+	}
+	if d, ok := v.Interface().(time.Duration); ok {
+		return model.Duration(d).String()
 	}
 	return fmt.Sprint(v.Interface())
 }

@@ -159,10 +159,10 @@ func everySpan(t *testing.T) (spans []*tracepb.Span) {
 	tracker.Decide(decision("4", "tcp_10.20.0.4:40000+tcp_192.0.2.1:80"), nil)
 	apply("Proxy-A-OID-5", event.ActionStart, event.Start{Session: "tcp_10.20.0.5:40000+tcp_192.0.2.1:80"}, time.Second)
 	apply("Proxy-A-OID-6", event.ActionStop, event.Stop{Session: "tcp_10.20.0.6:40000+tcp_192.0.2.1:80"}, time.Second)
-	for passed := 10 * time.Second; passed <= options.OpenAge+time.Minute; passed += 10 * time.Second {
+	for passed := 10 * time.Second; passed <= options.Connections.OpenSpanAge+time.Minute; passed += 10 * time.Second {
 		tracker.Advance(at(passed))
 	}
-	apply("Proxy-A-OID-6", event.ActionStart, event.Start{Session: "tcp_10.20.0.6:40000+tcp_192.0.2.1:80"}, options.OpenAge+2*time.Minute)
+	apply("Proxy-A-OID-6", event.ActionStart, event.Start{Session: "tcp_10.20.0.6:40000+tcp_192.0.2.1:80"}, options.Connections.OpenSpanAge+2*time.Minute)
 
 	sink.Encoded(func(encoded []byte, _ int) {
 		var message tracepb.ResourceSpans
