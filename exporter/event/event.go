@@ -96,8 +96,10 @@ type Stop struct {
 	SNI string
 	// App is the L7 application that was detected, "" without one.
 	App string
-	// Details are the requests the L7 engine saw (URLs of HTTP); often not all of them.
-	Details []string
+	// Details are the requests the L7 engine saw (URLs of HTTP); often not all of them. DetailsOmitted is how many
+	// of those that the proxy listed the privacy settings left out.
+	Details        []string
+	DetailsOmitted int `cbor:",omitempty"`
 	// Signatures are `category/name` of what the content matched.
 	Signatures []string
 }

@@ -60,8 +60,8 @@ func (c *Connection) mergeStop(m event.Stop, at Instant, limits Limits) {
 	}
 	c.got |= gotStop
 	c.setLabel(m.Session, rankStop, limits)
-	c.DetailsListed = len(m.Details)
-	m.Session = ""
+	c.DetailsListed = len(m.Details) + m.DetailsOmitted
+	m.Session, m.DetailsOmitted = "", 0
 	m.SNI = event.Cut(m.SNI, limits.TextBytes)
 	m.App = event.Cut(m.App, limits.TextBytes)
 	m.JA4Client = event.Cut(m.JA4Client, limits.TextBytes)
