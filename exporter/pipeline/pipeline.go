@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/privacy"
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/track"
 )
@@ -54,6 +55,8 @@ type Metrics interface {
 // Config is what a pipeline is made of.
 type Config struct {
 	Track track.Options
+	// Privacy is applied to all that is taken; nil keeps everything.
+	Privacy *privacy.Policy
 	// Now is the wall clock, and Mono the monotonic clock at a time that Now returned. Mono may be nil:
 	// times must hold a reading of the monotonic clock then, as those of time.Now do.
 	Now  func() time.Time
@@ -112,6 +115,7 @@ func New(c Config) *Pipeline {
 	p := &Pipeline{Config: c, intake: make(chan item, queueLength)}
 	p.waiting.New = func() any { return &taken{done: make(chan struct{}, 1)} }
 	p.tracker = track.New(c.Track, p.emit)
+	p.tracker.Privacy = c.Privacy
 	p.clock = newClock(c.Mono, c.Now()) // for what is received before Run, too
 	return p
 }
@@ -131,7 +135,7 @@ func (p *Pipeline) emit(f track.Fact) {
 func (p *Pipeline) Event(ev event.Event, at time.Time) (ask bool, err error) {
 	t := p.waiting.Get().(*taken)
 	defer p.waiting.Put(t)
-	if err := p.take(context.Background(), item{event: ev, at: at, taken: t}); err != nil {
+	if err := p.take(context.Background(), item{event: p.Privacy.Event(ev), at: at, taken: t}); err != nil {
 		return false, err
 	}
 	<-t.done
@@ -141,6 +145,7 @@ func (p *Pipeline) Event(ev event.Event, at time.Time) (ask bool, err error) {
 // Decision takes an access-request that has been answered. It never waits: the proxy that asked may
 // not have seen the end of its answer yet. It fails only with ErrStopped.
 func (p *Pipeline) Decision(d track.Decision) error {
+	d.Label, d.ConnectionID = p.Privacy.Session(d.Label), p.Privacy.ID(d.ConnectionID)
 	it := item{decision: &d, at: d.Received}
 	p.closing.RLock()
 	defer p.closing.RUnlock()

@@ -13,11 +13,16 @@ import (
 	"github.com/tidwall/btree"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/privacy"
 )
 
 // Tracker turns events into facts, and keeps account of the records that changed; see Changes. Its methods
 // must not be called at the same time.
 type Tracker struct {
+	// Privacy is the policy that the events have passed. Restore applies it to records that another one has passed.
+	// It is set before the first call; nil is the policy that keeps everything.
+	Privacy *privacy.Policy
+
 	opts    Options
 	emit    func(Fact)
 	proxies map[string]*proxy
