@@ -18,6 +18,7 @@ import (
 
 	"smithproxy_exporter/collector"
 	"smithproxy_exporter/exporter/access"
+	"smithproxy_exporter/exporter/privacy"
 	"smithproxy_exporter/exporter/track"
 )
 
@@ -31,6 +32,8 @@ type Config struct {
 	Proxies     Proxies       `yaml:"proxies"`
 	Metrics     Metrics       `yaml:"metrics"`
 	API         API           `yaml:"api"`
+	// Privacy is what is kept of URLs and client addresses.
+	Privacy privacy.Config `yaml:"privacy"`
 
 	// Origin is where all this comes from, for errors that are found later.
 	Origin Origin `yaml:"-"`
@@ -155,7 +158,8 @@ func Default() Config {
 			MaxValues: m.MaxValues, MaxApps: m.MaxApps, Grace: model.Duration(m.Grace), Expiry: model.Duration(m.Expiry),
 			SNIGrouping: SNIExact,
 		},
-		API: API{Finished: 1000},
+		API:     API{Finished: 1000},
+		Privacy: privacy.DefaultConfig(),
 	}
 }
 

@@ -23,6 +23,9 @@ func (c *Config) validate() error {
 	if err := c.Access.Validate(); err != nil {
 		return accessError(err)
 	}
+	if err := c.Privacy.Validate(); err != nil {
+		return &fieldError{field: "privacy", err: err}
+	}
 	if g := c.Metrics.SNIGrouping; g != SNIExact && g != SNIRegisteredDomain {
 		return &fieldError{field: "metrics.sni_grouping", err: fmt.Errorf("%q is neither %s nor %s", g, SNIExact, SNIRegisteredDomain)}
 	}
