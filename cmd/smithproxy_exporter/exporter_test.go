@@ -90,6 +90,11 @@ func startLive(t testing.TB, args []string, change func(*config.Config)) *export
 
 func launch(t testing.TB, c testClock, tick time.Duration, args []string, change func(*config.Config)) *exporter {
 	t.Helper()
+	return launchLogged(t, c, tick, args, change, slog.NewTextHandler(testWriter{t}, nil))
+}
+
+func launchLogged(t testing.TB, c testClock, tick time.Duration, args []string, change func(*config.Config), log slog.Handler) *exporter {
+	t.Helper()
 	cfg := config.Default()
 	cfg.Webhook.Secrets = []config.Secret{{Secret: secret}}
 	if change != nil {
@@ -104,7 +109,7 @@ func launch(t testing.TB, c testClock, tick time.Duration, args []string, change
 	}
 	e := &exporter{t: t, clock: c, handled: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
-	e.app, err = openAt(ctx, f, cfg, slog.New(slog.NewTextHandler(testWriter{t}, nil)), clock{now: c.now, mono: c.mono, tick: tick})
+	e.app, err = openAt(ctx, f, cfg, slog.New(log), clock{now: c.now, mono: c.mono, tick: tick})
 	if err != nil {
 		cancel()
 		t.Fatal(err)
