@@ -27,9 +27,7 @@ const (
 // KeyBytes is the length of the key for hashed addresses.
 const KeyBytes = sha256.Size
 
-func (p *Policy) hidesAddresses() bool {
-	return p != nil && (p.addresses == AddressesTruncated || p.addresses == AddressesHashed)
-}
+func (p *Policy) hidesAddresses() bool { return p != nil && p.hides }
 
 // Session returns a session label with the client's address as it is to be kept.
 func (p *Policy) Session(label string) string {

@@ -21,13 +21,16 @@ type Policy struct {
 	urls      URLs
 	addresses Addresses
 	sensitive map[string]struct{}
+	hides     bool       // addresses are not kept in full
 	hashes    *sync.Pool // of keyed hashes; nil unless addresses are hashed
 	form      string
 }
 
 // New returns the policy of a valid configuration. The key is for hashed addresses; see Config.NeedsKey.
 func New(c Config, key []byte) *Policy {
-	p := &Policy{urls: c.URLs, addresses: c.ClientAddresses, sensitive: map[string]struct{}{}}
+	p := &Policy{
+		urls: c.URLs, addresses: c.ClientAddresses, hides: c.ClientAddresses != AddressesFull, sensitive: map[string]struct{}{},
+	}
 	for _, name := range knownParameters {
 		p.sensitive[name] = struct{}{}
 	}
@@ -75,7 +78,7 @@ func (p *Policy) Event(ev event.Event) event.Event {
 		}
 	case event.Neighbor:
 		if p.hidesAddresses() {
-			m.Addresses = mapped(m.Addresses, p.Address)
+			m.Addresses = mapped(m.Addresses, p.neighbor)
 			ev.Payload = m
 		}
 	case event.Ping:
@@ -136,6 +139,14 @@ func mapped(list []string, f func(string) string) []string {
 		list[i] = changed
 	}
 	return list
+}
+
+// neighbor leaves what is too long for an address: the tracker ignores that.
+func (p *Policy) neighbor(address string) string {
+	if len(address) > event.MaxNameBytes {
+		return address
+	}
+	return p.Address(address)
 }
 
 // ID returns a connection's id. An access-request has a session label as its id.
