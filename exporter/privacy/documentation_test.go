@@ -14,7 +14,7 @@ func TestDocumentation(t *testing.T) {
 		t.Fatal(err)
 	}
 	listed := map[string][]string{}
-	for _, row := range regexp.MustCompile("(?m)^\\| (that end in|keys|logins|single sign-on) \\| (.*) \\|$").FindAllSubmatch(page, -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| (that end in|keys|logins|single sign-on) \| (.*) \|$`).FindAllSubmatch(page, -1) {
 		kind := "names"
 		if string(row[1]) == "that end in" {
 			kind = "endings"
