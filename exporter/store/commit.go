@@ -105,6 +105,7 @@ func (s *Store) Commit(b *Batch) error {
 	in, lo, hi := s.inst, s.lo, s.hi
 	for _, t := range c.tombs {
 		s.tombSize += tombOverhead + int64(t.end-t.start)
+		s.filter.add(t.hash, t.at)
 	}
 	s.mu.Unlock()
 	err := s.do(in, func(in *instance) error { return in.write(c, lo, hi) })

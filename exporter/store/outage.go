@@ -172,6 +172,7 @@ func (s *Store) adopt(in *instance, found survey) error {
 	s.inst = in
 	s.lo, s.hi = found.lo, found.hi
 	s.tombSize = found.tombSize
+	s.filter = found.filter
 	s.nextID = max(s.nextID, found.lastID+1)
 	s.oldest = found.oldest
 	s.trimmed = 0
@@ -230,6 +231,9 @@ func (s *Store) recover(in *instance) {
 			s.endOutage()
 			s.mu.Unlock()
 			return
+		}
+		for h, t := range tombs {
+			s.filter.add(h, t.at)
 		}
 		s.mu.Unlock()
 		if err := s.do(in, func(in *instance) error { return in.writeKept(spans, tombs, removed) }); err != nil {

@@ -89,6 +89,7 @@ type Store struct {
 	mem               []memorySpan        // ascending ids
 	memSize           int64
 	tombs             map[hash]memoryTombstone
+	filter            tombFilter
 	tombSize          int64  // estimate of the bytes of tombstones on disk
 	trimmed           uint64 // payloads below are covered by a range deletion
 	freed             int64  // bytes of payloads removed since

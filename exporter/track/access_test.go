@@ -246,3 +246,29 @@ func TestEchoAfterRestart(t *testing.T) {
 		t.Errorf("%d decisions, %d of them unclaimed, want 2 and 0", decided, unclaimed)
 	}
 }
+
+// TestStreamsAskBeforeTheyStart has a stream whose own decision was lost, with a crash: it does not get that of another
+// stream of its QUIC connection, which has the same label.
+func TestStreamsAskBeforeTheyStart(t *testing.T) {
+	const label = "mf_10.0.0.2:50000+mf_10.1.1.1:443"
+	const first, second = idA, "Proxy-A1-OID-2"
+	for _, when := range []string{"before the other stream starts", "after"} {
+		t.Run("the first stream stops "+when, func(t *testing.T) {
+			w := newWorld(t)
+			w.startAs(first, label)
+			w.pass(100 * time.Millisecond)
+			w.askAs("d2", label, 3)
+			if when != "after" {
+				w.stopAs(first, label)
+			}
+			w.startAs(second, label)
+			w.stopAs(second, label)
+			if when == "after" {
+				w.stopAs(first, label)
+			}
+			w.pass(time.Minute)
+			w.want(first, "")
+			w.want(second, "d2")
+		})
+	}
+}

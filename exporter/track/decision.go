@@ -53,6 +53,12 @@ func (d *Decision) isAbout(label string) bool {
 	return d.Label == label || d.Session().SameConnection(event.ParseSession(label))
 }
 
+// comesBefore reports whether d was received before everything else of the connection, as it must be for the stream of a
+// QUIC connection.
+func (d *Decision) comesBefore(c *Connection) bool {
+	return d.Session().Transport() != event.QUIC || d.Mono <= c.first.Mono
+}
+
 // canRepeat reports whether d can ask again about the connection of o. Once the proxy has echoed an answer it
 // is done with the connection.
 func (d *Decision) canRepeat(o *Decision) bool {

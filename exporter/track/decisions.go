@@ -17,7 +17,8 @@ import (
 //     say. A connection that had another decision by its label gives that back.
 //   - Repeats. A second request with the same label is a repeat, and counts once: a 2025 proxy asks twice
 //     over SOCKS, and any proxy may ask again when the answer did not arrive.
-//     QUIC streams have the label of their QUIC connection, and each asks for itself.
+//     QUIC streams have the label of their QUIC connection, and each asks for itself, before its start: a stream
+//     that was known before a request did not ask it.
 //   - Doubt. In transparent mode a second request can also be of a client that takes the same port again
 //     at once: it counts as a repeat, and stays to be matched. When a connection turns out to have it, by
 //     its start or by its echo, it is counted after all (Decided with Corrected).
@@ -103,7 +104,7 @@ func (ds *decisions) earlier(d *Decision) (*Decision, *Connection) {
 	if d.Session().Transport() == event.QUIC {
 		return nil, nil
 	}
-	if o := ds.find(d.Label); o != nil && !o.Doubtful {
+	if o := ds.find(d.Label, nil); o != nil && !o.Doubtful {
 		return o, nil
 	}
 	key := clientOf(d.Label)
@@ -131,7 +132,7 @@ func (c *Connection) echoesOther(d *Decision) bool {
 // asked returns a connection that is known already, has no decision, and can be the one that d is about.
 func (ds *decisions) asked(d *Decision) *Connection {
 	for c := range ds.conns.ofClient(clientOf(d.Label)) {
-		if c.Decision == nil && c.canHaveAsked(d) && d.isAbout(c.Label) && !c.echoesOther(d) {
+		if c.Decision == nil && c.canHaveAsked(d) && d.isAbout(c.Label) && d.comesBefore(c) && !c.echoesOther(d) {
 			return c
 		}
 	}
@@ -145,7 +146,7 @@ func (ds *decisions) match(c *Connection) (d *Decision, from *Connection) {
 	if c.Label == "" || c.Decision != nil {
 		return nil, nil
 	}
-	d = ds.find(c.Label)
+	d = ds.find(c.Label, c)
 	if c.Echo == nil || c.Echo.Decision == "" {
 		if d != nil && c.canHaveAsked(d) {
 			return d, nil
@@ -208,13 +209,13 @@ func (ds *decisions) take(d *Decision) {
 	}
 }
 
-// find returns the oldest pending decision about a connection with the label. One that may only be a repeat
-// comes last, and of those the newest, for a connection that nobody saw end may have left the others.
-func (ds *decisions) find(label string) *Decision {
+// find returns the oldest pending decision about a connection with the label: c, if it is not nil. One that may only be a
+// repeat comes last, and of those the newest, for a connection that nobody saw end may have left the others.
+func (ds *decisions) find(label string, c *Connection) *Decision {
 	var found *Decision
 	for _, d := range ds.byClient[clientOf(label)] {
 		switch {
-		case !d.isAbout(label):
+		case !d.isAbout(label), c != nil && !d.comesBefore(c):
 		case !d.Doubtful:
 			return d
 		default:
