@@ -324,6 +324,38 @@ func runSpied(t *testing.T, c privacy.Config, seeds *seeds) sight {
 	return s.sight
 }
 
+// TestPrivacyChange hides client addresses from a restart on, with a connection open and a neighbor.
+func TestPrivacyChange(t *testing.T) {
+	const client = "10.77.1.2"
+	args := []string{"--storage.path=" + filepath.Join(t.TempDir(), "data")}
+	neighbor := body(event.ActionNeighbor, "", nil, map[string]any{"state": "new", "addresses": []string{client}})
+	e := startExporter(t, args, nil)
+	for _, b := range [][]byte{[]byte(pingBody), neighbor, startBody(1)} {
+		e.post(b)
+	}
+	if _, list := e.get("/api/v1/connections"); !strings.Contains(list, client) {
+		t.Errorf("the client is not shown before:\n%s", list)
+	}
+	if err := e.stop(); err != nil {
+		t.Fatal(err)
+	}
+	e = startExporter(t, args, func(c *config.Config) { c.Privacy.ClientAddresses = privacy.AddressesHashed })
+	_, open := e.get("/api/v1/connections?state=open")
+	e.post(stopBody(1))
+	e.advance(e.clock.now().Add(time.Minute))
+	_, all := e.get("/api/v1/connections")
+	metrics := e.metrics()
+	if strings.Contains(open+all+metrics, client) {
+		t.Errorf("the client is shown afterwards:\n%s\n%s\n%s", open, all, metrics)
+	}
+	if !strings.Contains(open, `"client_address": "client-`) || !strings.Contains(metrics, `address="client-`) {
+		t.Errorf("the client or the neighbor is lost:\n%s\n%s", open, metrics)
+	}
+	if strings.Count(all, `"close_reason": "stop"`) != 1 || strings.Count(all, `"id"`) != 1 {
+		t.Errorf("the stop does not find its connection:\n%s", all)
+	}
+}
+
 // look takes all that the web listener shows.
 func (s *spied) look(when string) {
 	s.t.Helper()
