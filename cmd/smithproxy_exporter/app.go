@@ -24,7 +24,6 @@ import (
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/pipeline"
-	"smithproxy_exporter/exporter/privacy"
 	"smithproxy_exporter/exporter/privacy/keyfile"
 	"smithproxy_exporter/exporter/reload"
 	"smithproxy_exporter/exporter/store"
@@ -108,8 +107,10 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	if err := a.openTraces(ctx); err != nil {
 		return nil, err
 	}
-	policy, err := a.privacy()
-	if err != nil {
+	policy, err := keyfile.Policy(cfg.Privacy, f.storagePath)
+	if errors.Is(err, keyfile.ErrNotKept) {
+		logger.Error("Failed to keep the key for client addresses, the next start will generate another", "err", err)
+	} else if err != nil {
 		return nil, err
 	}
 	pipelined := pipeline.Config{
@@ -168,20 +169,6 @@ func (a *app) openTraces(ctx context.Context) error {
 		return fmt.Errorf("traces: %w", err)
 	}
 	return nil
-}
-
-// privacy returns the policy for URLs and client addresses.
-func (a *app) privacy() (*privacy.Policy, error) {
-	if !a.config.Privacy.NeedsKey() {
-		return privacy.New(a.config.Privacy, nil), nil
-	}
-	key, err := keyfile.Load(a.flags.storagePath)
-	if errors.Is(err, keyfile.ErrNotKept) {
-		a.logger.Error("Failed to keep the key for client addresses, the next start will generate another", "err", err)
-	} else if err != nil {
-		return nil, err
-	}
-	return privacy.New(a.config.Privacy, key), nil
 }
 
 // secrets returns the webhook's secrets, and what is to be logged of them once it is served.

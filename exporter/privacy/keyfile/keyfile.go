@@ -27,6 +27,19 @@ var (
 	ErrDamaged = errors.New("not a key for client addresses")
 )
 
+// Policy returns the policy of a valid configuration, with the key in dir if it needs one. Errors are those of Load. With
+// ErrNotKept the policy can be used all the same.
+func Policy(c privacy.Config, dir string) (*privacy.Policy, error) {
+	if !c.NeedsKey() {
+		return privacy.New(c, nil), nil
+	}
+	key, err := Load(dir)
+	if key == nil {
+		return nil, err
+	}
+	return privacy.New(c, key), err
+}
+
 // Load returns the key in dir. If there is none yet, it generates one. With ErrNotKept the key can be used all the
 // same. A damaged file is an error and stays as it is: with another key, no hash would match an earlier one.
 func Load(dir string) (key []byte, err error) {

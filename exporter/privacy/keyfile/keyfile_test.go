@@ -66,4 +66,31 @@ func TestKeyCannotBeKept(t *testing.T) {
 	if key, err := keyfile.Load(filepath.Join(file, "data")); !errors.Is(err, keyfile.ErrNotKept) || len(key) != privacy.KeyBytes {
 		t.Errorf("key %x, %v, want one that is not kept", key, err)
 	}
+	c := privacy.Config{URLs: privacy.URLsNone, ClientAddresses: privacy.AddressesHashed}
+	if p, err := keyfile.Policy(c, filepath.Join(file, "data")); !errors.Is(err, keyfile.ErrNotKept) || !privacy.IsHash(p.Address("10.1.2.3")) {
+		t.Errorf("policy %+v, %v, want one that hashes", p, err)
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	dir := t.TempDir()
+	c := privacy.DefaultConfig()
+	if p, err := keyfile.Policy(c, dir); err != nil || p.Address("10.1.2.3") != "10.1.2.3" {
+		t.Errorf("policy %+v, %v, want one that keeps addresses", p, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, keyfile.Name)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a key was generated that is not needed: %v", err)
+	}
+	c.ClientAddresses = privacy.AddressesHashed
+	one, err := keyfile.Policy(c, dir)
+	two, errTwo := keyfile.Policy(c, dir)
+	if err := errors.Join(err, errTwo); err != nil || one.Address("10.1.2.3") != two.Address("10.1.2.3") {
+		t.Errorf("the hash is another one after a restart: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, keyfile.Name), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := keyfile.Policy(c, dir); p != nil || !errors.Is(err, keyfile.ErrDamaged) {
+		t.Errorf("policy %+v, %v, want an error", p, err)
+	}
 }
