@@ -290,7 +290,7 @@ func runSpied(t *testing.T, c privacy.Config, seeds *seeds) sight {
 	}
 	s.look("open")
 	s.checkShown(c, seeds)
-	s.advance(s.clock.now().Add(s.app.config.TrackOptions().OpenAge + time.Minute)) // open connections have spans
+	s.advance(s.clock.now().Add(s.app.config.Connections.OpenSpanAge + time.Minute)) // open connections have spans
 	s.post(seeds.stopBody("late stop", "Proxy-A1-SID-8", "tcp_"+seeds.client("late stop")+":50000+ssli_192.0.2.1:443"))
 	s.look("later")
 	if err := s.stop(); err != nil {
@@ -410,7 +410,7 @@ func (s *spied) lookAtDisk(when string) {
 		s.t.Fatal(err)
 	}
 	var records, spans strings.Builder
-	err = errors.Join(opened.Load(func(_ store.Kind, source, key string, record []byte) error {
+	err = errors.Join(opened.Load(func(_ store.Kind, source, key string, record []byte, _ bool) error {
 		fmt.Fprintf(&records, "%s %s %s\n", source, key, record)
 		return nil
 	}), opened.Spans(0, func(_ uint64, _ int, encoded []byte) bool {

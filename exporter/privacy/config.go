@@ -1,8 +1,11 @@
 package privacy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+
+	"smithproxy_exporter/exporter/setting"
 )
 
 // Config is the section privacy of the configuration file. Start from DefaultConfig.
@@ -96,18 +99,15 @@ func DefaultConfig() Config {
 	return Config{URLs: URLsRedacted, ClientAddresses: AddressesFull}
 }
 
-// Validate returns an error for the first setting that is invalid, which begins with its name.
+// Validate returns a *setting.Error for the first setting that is invalid.
 func (c Config) Validate() error {
-	if err := c.URLs.validate(); err != nil {
-		return fmt.Errorf("urls: %w", err)
-	}
-	if err := c.ClientAddresses.validate(); err != nil {
-		return fmt.Errorf("client_addresses: %w", err)
-	}
 	for i, p := range c.SensitiveParameters {
 		if err := p.validate(); err != nil {
-			return fmt.Errorf("sensitive_parameters[%d]: %w", i, err)
+			return setting.Invalid(fmt.Sprintf("sensitive_parameters[%d]", i), err)
 		}
 	}
-	return nil
+	return cmp.Or(
+		setting.Invalid("urls", c.URLs.validate()),
+		setting.Invalid("client_addresses", c.ClientAddresses.validate()),
+	)
 }

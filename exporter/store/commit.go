@@ -114,7 +114,7 @@ func (s *Store) Commit(b *Batch) error {
 		s.keep(c)
 		s.mu.Unlock()
 		b.c = nil // the worker may still read it
-	} else if s.written.Add(int64(len(c.buf))) > s.opt.MaxSize/64 {
+	} else if s.written.Add(int64(len(c.buf))) > int64(s.opt.MaxSize)/64 {
 		s.nudge()
 	}
 	s.signal(len(c.spans))
@@ -150,7 +150,7 @@ func (in *instance) write(c *content, lo, hi uint32) error {
 			}
 		case removeSource:
 			for epoch := lo; epoch <= hi; epoch++ {
-				for k := range kinds {
+				for k := range MaxKind + 1 {
 					start := appendSource(epochPrefix(epoch), k, string(key))
 					end := append([]byte(nil), start...)
 					end[len(end)-1]++ // the terminator 00 01 becomes 00 02, which no key holds

@@ -239,7 +239,7 @@ func (s *Store) recover(in *instance) {
 		if err := s.do(in, func(in *instance) error { return in.writeKept(spans, tombs, removed) }); err != nil {
 			return
 		}
-		s.written.Add(s.opt.MaxSize / 256)
+		s.written.Add(int64(s.opt.MaxSize) / 256)
 		s.mu.Lock()
 		for _, m := range spans {
 			// Removed while it was written: it has to be removed from disk then.

@@ -68,7 +68,7 @@ func factsOf(t *testing.T, steps []step, policy *privacy.Policy) []string {
 		w.play(step{policy.Event(s.ev), s.at})
 		w.advance()
 	}
-	w.pass(w.opts.Grace)
+	w.pass(w.config.Connections.GracePeriod)
 	w.pass(time.Hour)
 	return facts
 }
@@ -133,7 +133,7 @@ func TestChangedPrivacy(t *testing.T) {
 
 				w.recorder.facts, w.recorder.finished = nil, nil
 				var said transcript
-				w.tracker = New(w.opts, func(f Fact) { said.take(f); w.recorder.take(f) })
+				w.tracker = New(w.config, func(f Fact) { said.take(f); w.recorder.take(f) })
 				w.tracker.Privacy = now
 				for _, k := range w.store.sorted() {
 					if err := w.tracker.Restore(k.kind, k.source, k.key, w.store.records[k]); err != nil {
@@ -147,7 +147,7 @@ func TestChangedPrivacy(t *testing.T) {
 				send(now, event.ActionStart, "Proxy-A1-OID-3", event.Start{Session: pending})
 				send(now, event.ActionStop, "Proxy-A1-OID-3", event.Stop{Session: pending})
 				send(now, event.ActionStop, idA, event.Stop{Session: label})
-				w.pass(w.opts.Grace)
+				w.pass(w.config.Connections.GracePeriod)
 				w.pass(time.Second)
 
 				w.wantFinished(ReasonStop, ReasonStop, ReasonStop)
@@ -176,7 +176,7 @@ func TestChangedPrivacy(t *testing.T) {
 						t.Errorf("the client is stored in %v: %q", k, record)
 					}
 				}
-				w.pass(w.opts.NeighborWindow)
+				w.pass(w.config.Proxies.NeighborWindow)
 				for k := range w.store.records {
 					if k.kind == KindNeighbor {
 						t.Errorf("a neighbor is left over in the store: %v", k)
