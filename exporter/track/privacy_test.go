@@ -140,6 +140,10 @@ func TestChangedPrivacy(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
+				err := w.tracker.Restore(KindNeighbor, source, old.Address(client), []byte("{"))
+				if err == nil || after != privacy.AddressesFull && strings.Contains(err.Error(), client) {
+					t.Errorf("a damaged record is reported as %v", err)
+				}
 				w.tracker.Resume(at(w.now))
 				w.tracker.Publish()
 				w.advance()

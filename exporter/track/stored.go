@@ -112,6 +112,7 @@ func (t *Tracker) Restore(kind Kind, source, key string, record []byte) error {
 		err = t.restoreDecision(source, record)
 	case KindNeighbor:
 		err = t.restoreNeighbor(source, key, record)
+		key = t.Privacy.Address(key) // for the error
 	default:
 		err = fmt.Errorf("kind %d is unknown", kind)
 	}
