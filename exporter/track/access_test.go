@@ -272,3 +272,22 @@ func TestStreamsAskBeforeTheyStart(t *testing.T) {
 		})
 	}
 }
+
+// TestStreamsSwapDecisions has the starts of two streams overtake each other, and the info of one lost.
+func TestStreamsSwapDecisions(t *testing.T) {
+	const label = "mf_10.0.0.2:50000+mf_10.1.1.1:443"
+	const first, second = idA, "Proxy-A1-OID-2"
+	w := newWorld(t)
+	w.askAs("d1", label, 3)
+	w.pass(time.Millisecond)
+	w.askAs("d2", label, 3)
+	w.pass(time.Millisecond)
+	w.startAs(second, label)
+	w.startAs(first, label)
+	w.stopAs(second, label)
+	w.stopAs(first, label)
+	w.echo(first, label, "d1")
+	w.pass(time.Minute)
+	w.want(first, "d1")
+	w.want(second, "d2")
+}

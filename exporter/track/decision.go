@@ -54,7 +54,8 @@ func (d *Decision) isAbout(label string) bool {
 // comesBefore reports whether d was received before every other event of the connection, as it must be for the stream of
 // a QUIC connection.
 func (d *Decision) comesBefore(c *Connection) bool {
-	return d.Session().Transport() != event.QUIC || d.Mono <= c.first.Mono
+	first := earlier(earlier(c.started, c.stopped), c.informed)
+	return d.Session().Transport() != event.QUIC || first.IsZero() || d.Mono <= first.Mono
 }
 
 // canRepeat reports whether d can be a further request for the connection of o. There is none after the echo.

@@ -227,6 +227,9 @@ func (t *traffic) pickFeatures(s *script) {
 	if t.chance(t.cfg.ImplicitShare) {
 		s.policy = policyImplicit
 	}
+	if s.transport == "mf" && t.quic != s {
+		s.policy, asks = t.quic.policy, t.quic.asks // a policy applies to a QUIC connection as a whole
+	}
 	if t.plain || s.policy == policyImplicit {
 		return
 	}
