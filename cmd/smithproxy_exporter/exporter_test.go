@@ -91,6 +91,14 @@ func startLive(t testing.TB, args []string, change func(*config.Config)) *export
 
 func launch(t testing.TB, c testClock, tick time.Duration, args []string, change func(*config.Config)) *exporter {
 	t.Helper()
+	log := newLogLines(t)
+	e := launchLogged(t, c, tick, args, change, slog.NewTextHandler(log, nil))
+	e.log = log
+	return e
+}
+
+func launchLogged(t testing.TB, c testClock, tick time.Duration, args []string, change func(*config.Config), log slog.Handler) *exporter {
+	t.Helper()
 	cfg := config.Default()
 	cfg.Webhook.Secrets = []config.Secret{{Secret: secret}}
 	if change != nil {
@@ -103,9 +111,9 @@ func launch(t testing.TB, c testClock, tick time.Duration, args []string, change
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &exporter{t: t, clock: c, log: newLogLines(t), handled: make(chan struct{}, 1)}
+	e := &exporter{t: t, clock: c, handled: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
-	e.app, err = openAt(ctx, f, cfg, slog.New(slog.NewTextHandler(e.log, nil)), clock{now: c.now, mono: c.mono, tick: tick})
+	e.app, err = openAt(ctx, f, cfg, slog.New(log), clock{now: c.now, mono: c.mono, tick: tick})
 	if err != nil {
 		cancel()
 		t.Fatal(err)
