@@ -153,7 +153,7 @@ func handshakeReason(err error) string {
 		return handshakeCertificate
 	case contains("unsupported versions"), contains("no cipher suite supported"), contains("no ECDHE"), contains("no mutually supported"):
 		return handshakeVersion
-	case errors.Is(err, io.EOF), contains("connection reset"), contains("broken pipe"):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), contains("connection reset"), contains("broken pipe"):
 		return handshakeAborted
 	}
 	return handshakeOther
