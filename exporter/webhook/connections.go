@@ -179,10 +179,11 @@ func (c *Connections) remove(closed *conn) {
 const maxPassed = 64
 
 // longestWaiting returns the first connection of a list that is not being answered, and has not been answered since
-// it was passed over; nil if there is none among the first ones. Those that it passes over go to the end.
+// it was passed over; nil if there is none among the first ones. Those that it passes over go to the end, and their turn
+// comes again.
 // The lock is held.
 func (c *Connections) longestWaiting(of *list.List) *conn {
-	for range min(maxPassed, of.Len()) {
+	for range min(maxPassed, 2*of.Len()) {
 		first := of.Front().Value.(*conn)
 		answered := first.answered.Load()
 		if first.busy.Load() == 0 && answered == first.seen {
