@@ -161,7 +161,7 @@ func TestLoadInvalid(t *testing.T) {
 		{"secret-dot", "webhook.secrets[0]: secret:"},
 		{"secret-dots", "webhook.secrets[0]: secret:"},
 		{"secret-sources-empty", ":4: webhook.secrets[0].sources: is empty"},
-		{"secret-sources-pattern", `:4: webhook.secrets[0].sources[1]: "edge-[" is no pattern`},
+		{"secret-sources-pattern", `:4: webhook.secrets[0].sources[1]: "edge-[" is not a pattern`},
 		{"allow-empty", ":2: webhook.allow: is empty"},
 		{"allow-network", `:2: webhook.allow[0]: "10.0.0.0/33" is neither`},
 		{"tls-clients-without-ca", ":5: webhook.tls.clients: needs client_ca_file"},
