@@ -6,6 +6,7 @@ VERSION_PACKAGE = github.com/prometheus/common/version
 LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revision=$(REVISION)
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+REVIVE = github.com/mgechev/revive@v1.17.0
 FUZZTIME ?= 30s
 
 .PHONY: all build run demo test e2e flood outage lint fuzz crashtest cost latency bench dashboards docs golden clean
@@ -46,6 +47,7 @@ lint:
 	go vet -tags e2e ./test/...
 	go run $(STATICCHECK) ./...
 	go run $(STATICCHECK) -tags e2e ./test/...
+	go run $(REVIVE) -config revive.toml -formatter unix ./...
 
 # Everything between real servers: Prometheus and Alertmanager, which are installed if they are missing
 # (apt), and a collector and Jaeger, which are built from source at the first run.

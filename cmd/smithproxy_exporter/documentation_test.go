@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/alecthomas/units"
@@ -69,13 +70,22 @@ func TestSettingsAreDocumented(t *testing.T) {
 		if want := defaultOfSetting(field.Value); byDefault != want && (byDefault != "required" || !field.optional) {
 			t.Errorf("the default of %s is documented as %q, but is %q", name, byDefault, want)
 		}
-		if err := yaml.Unmarshal([]byte(row.example), reflect.New(field.Type()).Interface()); err != nil {
+		if err := parseExample(row.example, field.Type()); err != nil {
 			t.Errorf("the example %s of %s: %v", row.example, name, err)
 		}
 	}
 	for name := range rows {
 		t.Errorf("%s is documented and does not exist", name)
 	}
+}
+
+// parseExample reads an example as a value of type t.
+func parseExample(text string, t reflect.Type) error {
+	if t == reflect.TypeFor[time.Duration]() {
+		_, err := model.ParseDuration(text)
+		return err
+	}
+	return yaml.Unmarshal([]byte(text), reflect.New(t).Interface())
 }
 
 // setting is the default value of one setting. It is optional inside a list entry or mapping that is absent by default:
@@ -118,7 +128,7 @@ func isMapping(t reflect.Type) bool {
 // kindOfSetting returns the name of a type on the page, "" for types that have a name of their own.
 func kindOfSetting(t reflect.Type) string {
 	switch {
-	case t == reflect.TypeFor[model.Duration]():
+	case t == reflect.TypeFor[time.Duration]():
 		return "duration"
 	case t == reflect.TypeFor[units.Base2Bytes]():
 		return "size"
@@ -137,6 +147,9 @@ func kindOfSetting(t reflect.Type) string {
 }
 
 func defaultOfSetting(v reflect.Value) string {
+	if d, ok := v.Interface().(time.Duration); ok {
+		return model.Duration(d).String()
+	}
 	switch v.Kind() {
 	case reflect.String, reflect.Slice, reflect.Map, reflect.Pointer:
 		if v.IsZero() {

@@ -9,7 +9,7 @@ import (
 	toolkitflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
 )
 
-// The commands; serving is what happens without one.
+// The commands; serve is the default.
 const (
 	commandServe   = "serve"
 	commandTraceID = "trace-id"

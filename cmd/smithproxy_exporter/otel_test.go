@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/model"
-
 	"smithproxy_exporter/exporter/config"
 )
 
@@ -62,7 +60,7 @@ func TestEnvironment(t *testing.T) {
 func TestBackendThatIsAway(t *testing.T) {
 	address := freeAddress(t)
 	e := startLive(t, []string{"--otlp.endpoint=" + address}, func(c *config.Config) {
-		c.Connections.GracePeriod = model.Duration(100 * time.Millisecond)
+		c.Connections.GracePeriod = 100 * time.Millisecond
 	})
 	e.live()
 	e.waitFor(func() bool {

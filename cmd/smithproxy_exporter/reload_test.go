@@ -96,7 +96,7 @@ func TestReload(t *testing.T) {
 
 	c.write("config.yml", "access:\n  rules:\n    - {name: web, port: https, verdict: reject}\n")
 	status, answer := c.reload()
-	want := filepath.Join(c.dir, "config.yml") + `:3: access.rules[0].port[0]: "https" is no port`
+	want := filepath.Join(c.dir, "config.yml") + `:3: access.rules[0].port[0]: "https" is not a port`
 	if status != http.StatusInternalServerError || !strings.Contains(answer, want) {
 		t.Errorf("reload: %d %s, want %s", status, answer, want)
 	}

@@ -81,13 +81,13 @@ func (w storeWriter) Remove(kind track.Kind, source, key string) {
 // fillStore leaves open connections and spans as an exporter would.
 func fillStore(t *testing.T, path string, open int, spans int64) {
 	t.Helper()
-	s, err := store.Open(path, store.Options{MaxSize: 4 << 30, Logger: slog.New(slog.DiscardHandler)})
+	s, err := store.Open(path, store.Options{Config: store.Config{MaxSize: 4 << 30}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := track.DefaultOptions()
-	options.MaxTotalConnections = open
-	tracker := track.New(options, func(track.Fact) {})
+	config := track.DefaultConfig()
+	config.Connections.MaxOpenTotal = open
+	tracker := track.New(config, func(track.Fact) {})
 	var batch store.Batch
 	commit := func() {
 		tracker.Changes(storeWriter{&batch})

@@ -88,7 +88,7 @@ func take(t *testing.T, p *pipeline.Pipeline, events ...event.Event) {
 func TestGracePeriodEndsByTheTicker(t *testing.T) {
 	s := &facts{}
 	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
-		grace := track.DefaultOptions().Grace
+		grace := track.DefaultConfig().Connections.GracePeriod
 		take(t, p, start(id), stop(id))
 		check := func(when string, want int) {
 			t.Helper()
@@ -225,7 +225,7 @@ func TestStopDrains(t *testing.T) {
 	}
 	next := &facts{}
 	runIn(t, path, next, func(t *testing.T, p *pipeline.Pipeline) {
-		time.Sleep(track.DefaultOptions().Grace + tick)
+		time.Sleep(track.DefaultConfig().Connections.GracePeriod + tick)
 		p.Stop()
 	})
 	if opened, finished := count[track.Started](next), count[track.Finished](next); opened != 0 || finished != connections {

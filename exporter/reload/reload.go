@@ -87,7 +87,7 @@ func (r *Reloader) Load() error {
 func Compile(c config.Config, loader *access.Loader) (*access.Set, error) {
 	set, err := loader.Load(c.Access)
 	if err != nil {
-		return nil, c.Origin.Access(err)
+		return nil, c.Positions.Locate("access", err)
 	}
 	return set, nil
 }

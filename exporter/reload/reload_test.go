@@ -140,7 +140,7 @@ func TestReload(t *testing.T) {
 
 		f.write("config.yml", "access:\n  rules:\n    - {name: web, port: https, verdict: reject}\n")
 		err := f.Reload(t.Context())
-		want := filepath.Join(f.dir, "config.yml") + `:3: access.rules[0].port[0]: "https" is no port`
+		want := filepath.Join(f.dir, "config.yml") + `:3: access.rules[0].port[0]: "https" is not a port`
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
@@ -162,7 +162,7 @@ func TestReload(t *testing.T) {
 
 func TestLoadFails(t *testing.T) {
 	c := config.Default()
-	c.Origin.Path = "config.yml"
+	c.Positions.Path = "config.yml"
 	c.Access.Rules = []access.Rule{{Name: "feed", ServerFile: []string{filepath.Join(t.TempDir(), "none")}, Verdict: event.Reject}}
 	err := reload.New(reload.Options{Config: c}).Load()
 	if err == nil || !strings.Contains(err.Error(), "config.yml: access.rules[0].server_file[0]: ") {

@@ -27,7 +27,7 @@ func diskUsage(t *testing.T, path string) (n int64) {
 func TestBoundOfSpans(t *testing.T) {
 	path := t.TempDir()
 	var c counts
-	s := open(t, path, Options{MaxSize: MinMaxSize, Metrics: &c, Timeout: 10 * time.Second})
+	s := open(t, path, Options{Config: Config{MaxSize: MinMaxSize}, Metrics: &c, Timeout: 10 * time.Second})
 	payload := make([]byte, 8<<10)
 	var b Batch
 	peak, added := int64(0), 0
@@ -72,7 +72,7 @@ func TestBoundOfSpans(t *testing.T) {
 // Tombstones take a share at most, oldest first out.
 func TestBoundOfTombstones(t *testing.T) {
 	path := t.TempDir()
-	s := open(t, path, Options{MaxSize: MinMaxSize, Timeout: 10 * time.Second})
+	s := open(t, path, Options{Config: Config{MaxSize: MinMaxSize}, Timeout: 10 * time.Second})
 	var b Batch
 	data := make([]byte, 400)
 	for n := range 200_000 {

@@ -14,6 +14,12 @@ import (
 
 const childVariable, pathVariable = "STORE_TEST_CHILD", "STORE_TEST_PATH"
 
+// Kinds of the tests.
+const (
+	KindProxy      Kind = 1
+	KindConnection Kind = 2
+)
+
 // children are what this binary does as a child process.
 var children = map[string]func(path string) error{}
 
@@ -53,12 +59,17 @@ func open(t testing.TB, path string, o Options) *Store {
 	return s
 }
 
+// load returns the records; stale ones say so.
 func load(t testing.TB, s *Store) map[string]string {
 	t.Helper()
 	for {
 		got := map[string]string{}
-		err := s.Load(func(k Kind, source, key string, record []byte) error {
-			got[fmt.Sprintf("%d/%s/%s", k, source, key)] = string(record)
+		err := s.Load(func(k Kind, source, key string, record []byte, stale bool) error {
+			value := string(record)
+			if stale {
+				value += " (stale)"
+			}
+			got[fmt.Sprintf("%d/%s/%s", k, source, key)] = value
 			return nil
 		})
 		// A fault of the background that was injected before may become known only now.

@@ -51,7 +51,7 @@ const (
 var errDied = errors.New("database stopped")
 
 func (in *instance) options() *pebble.Options {
-	memtable := min(maxMemtable, in.s.opt.MaxSize/memtableShare)
+	memtable := min(maxMemtable, int64(in.s.opt.MaxSize)/memtableShare)
 	o := &pebble.Options{
 		FS:                          in.fs,
 		WALDir:                      pebble.MakeStoreRelativePath(in.fs, logDir),

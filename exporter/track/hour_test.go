@@ -62,7 +62,7 @@ func simulateHour(t *testing.T, random *rand.Rand) {
 		h.do(w)
 		longest = max(longest, overdue(w, byID))
 	}
-	if bound := 2*hourInterval + DefaultOptions().Grace; longest > bound {
+	if bound := 2*hourInterval + DefaultConfig().Connections.GracePeriod; longest > bound {
 		t.Errorf("a connection was open for %v after its end, want at most %v", longest, bound)
 	}
 	lost := checkHour(t, w, byID)

@@ -84,7 +84,7 @@ func checkRestart(t *testing.T, steps []step, moment int) {
 	copied := newWorld(t)
 	copied.store.records, copied.store.tombstones = stored, maps.Clone(w.store.tombstones)
 	copied.now = w.now
-	copied.tracker = copied.store.restore(t, copied.opts, func(Fact) {})
+	copied.tracker = copied.store.restore(t, copied.config, func(Fact) {})
 	copied.tracker.Flush()
 	copied.tracker.emit = restored.take
 	for source, p := range w.tracker.proxies { // what is kept in memory only
@@ -101,7 +101,7 @@ func checkRestart(t *testing.T, steps []step, moment int) {
 			w.advance()
 		}
 		for range 3 {
-			w.pass(w.opts.Grace)
+			w.pass(w.config.Connections.GracePeriod)
 		}
 		w.pass(time.Hour)
 	}
@@ -129,7 +129,7 @@ func TestRestoreAfterDamage(t *testing.T) {
 		delete(records, missing)
 		copied := newWorld(t)
 		copied.store.records = records
-		copied.tracker, copied.recorder = copied.store.restore(t, copied.opts, r.take), r
+		copied.tracker, copied.recorder = copied.store.restore(t, copied.config, r.take), r
 		copied.tracker.Resume(at(0))
 		copied.tracker.Publish()
 		copied.stop(idA)
@@ -139,7 +139,7 @@ func TestRestoreAfterDamage(t *testing.T) {
 		}
 	}
 	for kind := range KindNeighbor + 2 {
-		if err := New(DefaultOptions(), w.take).Restore(kind, source, "key", []byte("{")); kind != KindTracker && err == nil {
+		if err := New(DefaultConfig(), w.take).Restore(kind, source, "key", []byte("{")); kind != KindTracker && err == nil {
 			t.Errorf("a record of kind %d is taken that is none", kind)
 		}
 	}

@@ -13,8 +13,8 @@ import (
 // wait for one.
 func TestNothingTakesLong(t *testing.T) {
 	const many = 100_000
-	w := newWorld(t, func(o *Options) {
-		o.MaxConnections, o.MaxTotalConnections, o.MaxNeighbors, o.MaxTotalNeighbors = many, 2*many, many, 2*many
+	w := newWorld(t, func(c *Config) {
+		c.Connections.MaxOpen, c.Connections.MaxOpenTotal, c.Proxies.MaxNeighbors, c.Proxies.MaxNeighborsTotal = many, 2*many, many, 2*many
 	})
 	w.tracker.emit = func(Fact) {}
 	longest, what := time.Duration(0), ""
@@ -80,7 +80,7 @@ func TestNothingTakesLong(t *testing.T) {
 	for more := true; more; {
 		measure("rewrite", func() { more = w.tracker.Rewrite(&rewrite, discard{}) })
 	}
-	w.now += w.opts.ForgetAge + time.Hour
+	w.now += w.config.Proxies.ForgetAfter + time.Hour
 	calls := settle("idle, down and forgotten")
 	if proxies, connections := w.tracker.Size(); proxies != 0 || connections != 0 {
 		t.Errorf("%d proxies and %d connections are left", proxies, connections)

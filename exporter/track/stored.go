@@ -7,8 +7,7 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// The records as the store has them. Fields can be added, with numbers of their own; a number is never used for
-// anything else.
+// The stored records. New fields get new numbers; a number is never reused for another field.
 
 type connectionState struct {
 	ID            string            `cbor:"1,keyasint"`
@@ -86,8 +85,8 @@ func pair(i Instant) [2]int64 { return [2]int64{i.Wall, int64(i.Mono)} }
 
 func instant(p [2]int64) Instant { return Instant{p[0], time.Duration(p[1])} }
 
-// Restore takes a record of the store. Records must come by kind, in order, before anything else. A record that
-// cannot be read changes nothing.
+// Restore adds a record from the store. It must be called before any other method, with the kinds in ascending order.
+// On an error the record is ignored.
 func (t *Tracker) Restore(kind Kind, source, key string, record []byte) error {
 	var err error
 	switch kind {
@@ -109,7 +108,7 @@ func (t *Tracker) Restore(kind Kind, source, key string, record []byte) error {
 	return nil
 }
 
-// restored returns the proxy, also when its own record was lost.
+// restored returns the proxy, which is created if its own record was lost.
 func (t *Tracker) restored(source string) *proxy {
 	p, ok := t.proxies[source]
 	if !ok {
