@@ -95,7 +95,8 @@ type setting struct {
 	optional bool
 }
 
-// walkSettings collects the settings of a struct by name: access.rules[].port.
+// walkSettings collects the settings of a struct by name: access.rules[].port. A mapping that is always present has no row
+// of its own.
 func walkSettings(v reflect.Value, path string, optional bool, found map[string]setting) {
 	for i := range v.NumField() {
 		tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
@@ -104,9 +105,6 @@ func walkSettings(v reflect.Value, path string, optional bool, found map[string]
 		}
 		name, field := strings.TrimPrefix(path+"."+tag, "."), v.Field(i)
 		if isMapping(field.Type()) {
-			if path != "" {
-				found[name] = setting{field, optional}
-			}
 			walkSettings(field, name, optional, found)
 			continue
 		}
@@ -138,7 +136,7 @@ func kindOfSetting(t reflect.Type) string {
 		return "integer"
 	case t.Kind() == reflect.Slice:
 		return "list"
-	case t.Kind() == reflect.Map || t.Kind() == reflect.Pointer || isMapping(t):
+	case t.Kind() == reflect.Map || t.Kind() == reflect.Pointer:
 		return "mapping"
 	case t == reflect.TypeFor[string]():
 		return "string"
