@@ -9,7 +9,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 REVIVE = github.com/mgechev/revive@v1.17.0
 FUZZTIME ?= 30s
 
-.PHONY: all build run demo test e2e flood outage lint fuzz crashtest cost latency bench dashboards docs golden clean
+.PHONY: all build run demo test test-long e2e flood outage lint fuzz crashtest cost latency bench dashboards docs golden clean
 
 all: lint test build
 
@@ -38,8 +38,15 @@ demo: build
 # The race detector needs a C compiler; without one the tests run without it.
 RACE = $(shell command -v $$(go env CC) >/dev/null 2>&1 && echo -race)
 
+# All tests that take seconds. Package track has no goroutines: the race detector would only slow its exhaustive tests.
 test:
-	go test $(RACE) -timeout 20m ./...
+	go test $(RACE) -short -timeout 10m $$(go list ./... | grep -v '/exporter/track$$')
+	go test -short -timeout 10m ./exporter/track
+
+# The tests that make test leaves out or cuts short: crashes, outages, restarts and a fleet of faulty proxies against the
+# whole exporter, for a few seconds each. make crashtest, outage and latency play some of them for longer.
+test-long:
+	go test $(RACE) -timeout 20m ./cmd/smithproxy_exporter ./exporter/access ./exporter/web
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
@@ -59,6 +66,8 @@ fuzz:
 	go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./exporter/event
 	go test -run '^$$' -fuzz '^FuzzParseSession$$' -fuzztime $(FUZZTIME) ./exporter/event
 	go test -run '^$$' -fuzz '^FuzzRestore$$' -fuzztime $(FUZZTIME) ./exporter/track
+	go test -run '^$$' -fuzz '^FuzzURL$$' -fuzztime $(FUZZTIME) ./exporter/privacy
+	go test -run '^$$' -fuzz '^FuzzSession$$' -fuzztime $(FUZZTIME) ./exporter/privacy
 	go test -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME) ./exporter/webhook
 	go test -run '^$$' -fuzz '^FuzzWholeWay$$' -fuzztime $(FUZZTIME) ./exporter/pipeline
 	go test -run '^$$' -fuzz '^FuzzServerName$$' -fuzztime $(FUZZTIME) ./collector

@@ -332,11 +332,12 @@ func TestFactsDoNotWaitForScrapes(t *testing.T) {
 		}
 	}
 	facts := factsOf()
-	// Of several rounds the best one counts: the others show the scheduler, and whatever else runs here.
-	const rounds, scrapes, bound = 3, 4, 20 * time.Millisecond
-	least := time.Hour
+	// Of several rounds the best one counts: the others show the scheduler, and whatever else runs here. On a machine
+	// that is busy all of it takes longer, so the bound is also a part of a scrape.
+	const rounds, scrapes, bound, part = 3, 2, 20 * time.Millisecond, 20
 	for range rounds {
 		done := make(chan struct{})
+		began := time.Now()
 		go func() {
 			defer close(done)
 			for range scrapes {
@@ -361,12 +362,14 @@ func TestFactsDoNotWaitForScrapes(t *testing.T) {
 			}
 		}
 		connections.Stop()
+		scrape := time.Since(began) / scrapes
 		slices.Sort(takes)
 		longest := takes[len(takes)-1]
-		t.Logf("the longest of %d facts took %v, 99.99 %% up to %v", len(takes), longest, takes[len(takes)*9999/10000])
-		least = min(least, longest)
+		t.Logf("a scrape took %v, the longest of %d facts %v, 99.99 %% up to %v",
+			scrape, len(takes), longest, takes[len(takes)*9999/10000])
+		if longest <= max(bound, scrape/part) {
+			return
+		}
 	}
-	if least > bound {
-		t.Errorf("a fact takes %v while scrapes go on, want %v at most", least, bound)
-	}
+	t.Errorf("in each of %d rounds a fact took longer than %v, and than a %dth of a scrape", rounds, bound, part)
 }

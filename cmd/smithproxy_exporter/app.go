@@ -21,6 +21,7 @@ import (
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/pipeline"
+	"smithproxy_exporter/exporter/privacy/keyfile"
 	"smithproxy_exporter/exporter/reload"
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/traces"
@@ -98,8 +99,14 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	if err := a.openTraces(ctx); err != nil {
 		return nil, err
 	}
+	policy, err := keyfile.Policy(cfg.Privacy, f.storagePath)
+	if errors.Is(err, keyfile.ErrNotKept) {
+		logger.Error("Failed to keep the key for client addresses, the next start will generate another", "err", err)
+	} else if err != nil {
+		return nil, err
+	}
 	pipelined := pipeline.Options{
-		Track: track.Config{Connections: cfg.Connections, Proxies: cfg.Proxies}, Now: c.now, Mono: c.mono, Tick: c.tick,
+		Track: track.Config{Connections: cfg.Connections, Proxies: cfg.Proxies}, Privacy: policy, Now: c.now, Mono: c.mono, Tick: c.tick,
 		Sinks: []track.Sink{families, recent}, Metrics: a.own, Logger: logger,
 	}
 	if a.spans != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,11 +11,11 @@ import (
 	"strconv"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"smithproxy_exporter/exporter/traceid"
+	"smithproxy_exporter/test/loopback"
 )
 
 var storeCrashes = flag.Int("crash.operations", 40, "at how many store operations TestCrashAtStoreOperation kills the exporter")
@@ -53,9 +52,7 @@ func crashAtOperation(n int64) int {
 // of its first commits, in turn, on one storage directory, while connections come and go. All that was acknowledged has
 // exactly one root span in the end, or the very same again.
 func TestCrashAtStoreOperation(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	long(t)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +63,7 @@ func TestCrashAtStoreOperation(t *testing.T) {
 	if err := os.WriteFile(configuration, []byte("webhook: {secrets: [{secret: "+secret+"}]}\nconnections: {grace_period: 1s}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	webhook, web := freeAddress(t), freeAddress(t)
+	webhook, web := loopback.Reserve(t), loopback.Reserve(t)
 	start := func(n int) *exec.Cmd {
 		command := exec.Command(self, "--config.file="+configuration, "--storage.path="+filepath.Join(dir, "data"),
 			"--webhook.listen-address="+webhook, "--web.listen-address="+web, "--otlp.endpoint=http://"+backend.address, "--log.level=error")
@@ -84,8 +81,7 @@ func TestCrashAtStoreOperation(t *testing.T) {
 	acknowledged := map[string]bool{} // stops, by the id of the connection
 	next, killed := 0, 0
 	send := func(command *exec.Cmd) (alive bool) {
-		gone := make(chan struct{})
-		go func() { defer close(gone); _ = command.Wait() }() // it is killed
+		gone := ended(command)
 		if !listening(webhook, gone) {
 			return false
 		}
@@ -114,13 +110,8 @@ func TestCrashAtStoreOperation(t *testing.T) {
 		}
 	}
 	last := start(0)
-	await(t, "sent", func() bool {
-		response, err := http.Get("http://" + web + "/metrics")
-		if err != nil {
-			return false
-		}
-		defer response.Body.Close()
-		if response.StatusCode != http.StatusOK {
+	eventually(t, "sent", func() bool {
+		if status, _ := fetch(web, "/metrics"); status != http.StatusOK {
 			return false
 		}
 		have := map[string]bool{}
@@ -166,30 +157,4 @@ func TestCrashAtStoreOperation(t *testing.T) {
 	}
 	t.Logf("killed %d times at a store operation and %d times between; %d connections acknowledged, %d identical repeats",
 		killed, *storeCrashes-killed, len(acknowledged), repeats)
-}
-
-// listening waits until somebody accepts connections, and reports false when that cannot be any more.
-func listening(address string, gone <-chan struct{}) bool {
-	for {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-			return true
-		}
-		select {
-		case <-gone:
-			return false
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
-// await polls, for what it waits for is in another process.
-func await(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not %s within a minute", what)
-		}
-	}
 }

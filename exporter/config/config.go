@@ -11,6 +11,7 @@ import (
 
 	"smithproxy_exporter/collector"
 	"smithproxy_exporter/exporter/access"
+	"smithproxy_exporter/exporter/privacy"
 	"smithproxy_exporter/exporter/setting"
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/traces"
@@ -28,6 +29,7 @@ type Config struct {
 	Proxies     track.ProxyConfig      `yaml:"proxies"`
 	Metrics     collector.Config       `yaml:"metrics"`
 	API         web.Config             `yaml:"api"`
+	Privacy     privacy.Config         `yaml:"privacy"`
 	// Positions locate errors that are found after Load.
 	Positions Positions `yaml:"-"`
 }
@@ -44,6 +46,7 @@ func Default() Config {
 		Proxies:     tracker.Proxies,
 		Metrics:     collector.DefaultConfig(),
 		API:         web.DefaultConfig(),
+		Privacy:     privacy.DefaultConfig(),
 	}
 }
 
@@ -89,5 +92,6 @@ func (c *Config) validate() error {
 		setting.Within("proxies", c.Proxies.Validate()),
 		setting.Within("metrics", c.Metrics.Validate()),
 		setting.Within("api", c.API.Validate()),
+		setting.Within("privacy", c.Privacy.Validate()),
 	)
 }

@@ -18,6 +18,7 @@ import (
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/privacy"
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/traces"
 	"smithproxy_exporter/exporter/track"
@@ -56,6 +57,9 @@ func TestLoadValid(t *testing.T) {
 			MaxValues: 50, MaxApps: 10, Grace: 10 * time.Minute, Expiry: 30 * time.Minute, SNIGrouping: collector.SNIRegisteredDomain,
 		},
 		API: web.Config{Finished: 200},
+		Privacy: privacy.Config{
+			URLs: privacy.URLsNoQuery, ClientAddresses: privacy.AddressesHashed, SensitiveParameters: []privacy.Parameter{"customer_id", "iban"},
+		},
 	}
 	got, err := config.Load(filepath.Join("testdata", "valid.yml"))
 	if err != nil {
@@ -72,7 +76,7 @@ func TestLoadDefaults(t *testing.T) {
 		"comment":        "# nothing\n",
 		"null":           "null\n",
 		"empty mapping":  "{}\n",
-		"empty sections": "webhook:\naccess:\notlp:\nstorage:\nconnections:\nproxies:\nmetrics:\napi:\n",
+		"empty sections": "webhook:\naccess:\notlp:\nstorage:\nconnections:\nproxies:\nmetrics:\napi:\nprivacy:\n",
 	}
 	for name, content := range contents {
 		t.Run(name, func(t *testing.T) {
@@ -169,6 +173,9 @@ func TestLoadInvalid(t *testing.T) {
 		{"zero-expiry", "metrics.expiry: must be more than 0"},
 		{"sni-grouping", "metrics.sni_grouping: \"tld\" is neither exact nor registered_domain"},
 		{"zero-max-values", "metrics.max_values: must be more than 0"},
+		{"privacy-urls", `:2: privacy.urls: "some" is none of full`},
+		{"privacy-client-addresses", `:2: privacy.client_addresses: "none" is none of full`},
+		{"privacy-parameter", ":2: privacy.sensitive_parameters[1]: has no letter"},
 		{"negative-finished-connections", "api.finished_connections: must be more than 0"},
 	}
 	tests = append(tests, accessTests...)

@@ -92,8 +92,10 @@ type Stop struct {
 	SNI string
 	// App is the detected L7 application, "" if there is none.
 	App string
-	// Details are the requests the L7 engine saw (URLs of HTTP); often not all of them.
-	Details []string
+	// Details are the requests the L7 engine saw (URLs of HTTP); often not all of them. DetailsOmitted is how many
+	// of those that the proxy listed the privacy settings left out.
+	Details        []string
+	DetailsOmitted int `cbor:",omitempty"`
 	// Signatures are the signatures that the content matched, as `category/name`.
 	Signatures []string
 }

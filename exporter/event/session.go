@@ -103,26 +103,93 @@ func ParseSession(label string) Session {
 	if !ok {
 		return Session{}
 	}
-	if number, rest, ok := strings.Cut(left, "::"); ok && digits(number) {
-		left = rest
-	}
-	return Session{Client: parseSide(left), Server: parseSide(right)}
+	return Session{Client: parseSide(left[socketNumber(left):]), Server: parseSide(right)}
 }
 
-func parseSide(side string) Endpoint {
+// socketNumber is the length of the socket number at the beginning of a label, with its colons; 0 without one.
+func socketNumber(left string) int {
+	if number, _, ok := strings.Cut(left, "::"); ok && digits(number) {
+		return len(number) + len("::")
+	}
+	return 0
+}
+
+// sideParts are the parts of a side that is understood: <transport>_<host>:<port>.
+func sideParts(side string) (transport, host string, port uint16, ok bool) {
 	name, address, ok := strings.Cut(side, "_")
 	if !ok || strings.HasPrefix(name, "?:") {
-		return Endpoint{}
+		return "", "", 0, false
 	}
 	colon := strings.LastIndexByte(address, ':')
 	if colon <= 0 {
-		return Endpoint{}
+		return "", "", 0, false
 	}
-	port, err := strconv.ParseUint(address[colon+1:], 10, 16)
+	number, err := strconv.ParseUint(address[colon+1:], 10, 16)
 	if err != nil {
+		return "", "", 0, false
+	}
+	return name, address[:colon], uint16(number), true
+}
+
+func parseSide(side string) Endpoint {
+	transport, host, port, ok := sideParts(side)
+	if !ok {
 		return Endpoint{}
 	}
-	return Endpoint{Transport: transportOf(name), Host: address[:colon], Port: uint16(port)}
+	return Endpoint{Transport: transportOf(transport), Host: host, Port: port}
+}
+
+// unknownSide is a side of a label that is not known yet.
+const unknownSide = "0:0"
+
+// RewriteClient returns the label with the client's host replaced by what rewrite returns for it. The parts of a
+// label that are not understood may hold the client's address: they are replaced as well. The server's side and both
+// ports stay. rewrite must not return a text with a "+" in it; without one, equal labels stay equal.
+func RewriteClient(label string, rewrite func(text string) string) string {
+	left, right, ok := strings.Cut(label, "+")
+	if !ok {
+		return rewriteUnknown(label, rewrite)
+	}
+	n := socketNumber(left)
+	client := rewriteSide(left[n:], rewrite, rewrite)
+	server := rewriteSide(right, func(host string) string { return host }, rewrite)
+	if client == left[n:] && server == right {
+		return label
+	}
+	return left[:n] + client + "+" + server
+}
+
+// rewriteSide replaces the host of a side, or the whole of one that is not understood.
+func rewriteSide(side string, host, unknown func(string) string) string {
+	transport, before, _, ok := sideParts(side)
+	if !ok {
+		return rewriteUnknown(side, unknown)
+	}
+	after, port := host(before), side[len(transport)+len("_")+len(before):]
+	switch {
+	case transportOf(transport) == TransportUnknown:
+		transport = string(TransportUnknown)
+	case after == before:
+		return side
+	}
+	return transport + "_" + after + port
+}
+
+// rewriteUnknown replaces a text that is not understood.
+func rewriteUnknown(text string, rewrite func(string) string) string {
+	if text == "" || text == unknownSide {
+		return text
+	}
+	return rewrite(text)
+}
+
+// WithoutClient returns the label with its client's side unknown; "" for a label that is not understood.
+func WithoutClient(label string) string {
+	_, right, ok := strings.Cut(label, "+")
+	if _, _, _, known := sideParts(right); !ok || !known {
+		return ""
+	}
+	return unknownSide + "+" + right
 }
 
 func digits(s string) bool {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/privacy"
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/track"
 )
@@ -53,6 +54,8 @@ type Metrics interface {
 // Options are the options of a Pipeline.
 type Options struct {
 	Track track.Config
+	// Privacy is applied to all that is taken; nil keeps everything.
+	Privacy *privacy.Policy
 	// Now is the wall clock. Mono returns the monotonic clock at a time that Now returned; if it is nil, times must have
 	// a monotonic clock reading, like those of time.Now.
 	Now  func() time.Time
@@ -111,6 +114,7 @@ func New(o Options) *Pipeline {
 	p := &Pipeline{Options: o, intake: make(chan item, queueLength)}
 	p.waiting.New = func() any { return &taken{done: make(chan struct{}, 1)} }
 	p.tracker = track.New(o.Track, p.emit)
+	p.tracker.Privacy = o.Privacy
 	p.clock = newClock(o.Mono, o.Now()) // also for events that are received before Run
 	return p
 }
@@ -130,7 +134,7 @@ func (p *Pipeline) emit(f track.Fact) {
 func (p *Pipeline) Event(ev event.Event, at time.Time) (ask bool, err error) {
 	t := p.waiting.Get().(*taken)
 	defer p.waiting.Put(t)
-	if err := p.take(context.Background(), item{event: ev, at: at, taken: t}); err != nil {
+	if err := p.take(context.Background(), item{event: p.Privacy.Event(ev), at: at, taken: t}); err != nil {
 		return false, err
 	}
 	<-t.done
@@ -140,6 +144,7 @@ func (p *Pipeline) Event(ev event.Event, at time.Time) (ask bool, err error) {
 // Decision queues an answered access-request. It never blocks, because the proxy may not have received the whole answer
 // yet. The only error is ErrStopped.
 func (p *Pipeline) Decision(d track.Decision) error {
+	d.Label, d.ConnectionID = p.Privacy.Session(d.Label), p.Privacy.ID(d.ConnectionID)
 	it := item{decision: &d, at: d.Received}
 	p.closing.RLock()
 	defer p.closing.RUnlock()

@@ -160,6 +160,27 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// A reload says so when the file has changes that only a restart makes, and only then.
+func TestReloadNamesWhatNeedsARestart(t *testing.T) {
+	run(t, rejectMail, func(t *testing.T, f *fixture) {
+		var log strings.Builder
+		f.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		for _, c := range []struct{ text, want string }{
+			{rejectWeb, ""},
+			{"storage: {sync: true}\nconnections: {grace_period: 1s}\n" + rejectWeb, "connections"},
+		} {
+			log.Reset()
+			f.write("config.yml", c.text)
+			if err := f.Reload(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if warns := strings.Contains(log.String(), "level=WARN"); warns != (c.want != "") || !strings.Contains(log.String(), c.want) {
+				t.Errorf("reloading %q logs\n%s", c.text, log.String())
+			}
+		}
+	})
+}
+
 func TestLoadFails(t *testing.T) {
 	c := config.Default()
 	c.Positions.Path = "config.yml"

@@ -159,14 +159,14 @@ func (in *instance) die(err error) {
 // dispose closes a dead database in the background, as far as that is still possible.
 func (in *instance) dispose() {
 	in.die(errDied)
-	go func() {
+	in.s.disposing.Go(func() {
 		defer func() { recover() }()
 		in.refs.Wait()
 		if in.db == nil {
 			return
 		}
 		in.db.Close()
-	}()
+	})
 }
 
 // work runs operations one after the other. It ends with the instance.

@@ -109,6 +109,7 @@ func (s *Store) supervise() {
 		case <-tick.C:
 		}
 		s.step()
+		s.stepped.Broadcast()
 	}
 }
 

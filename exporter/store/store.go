@@ -59,10 +59,12 @@ type Store struct {
 	// supervised is closed when supervise has returned.
 	supervised chan struct{}
 	size       atomic.Int64
-	written    atomic.Int64 // bytes committed since the size was measured
-	timers     sync.Pool    // of *time.Timer; a store's own, because a timer belongs to one clock (testing/synctest)
+	written    atomic.Int64   // bytes committed since the size was measured
+	disposing  sync.WaitGroup // databases that were given up and are not closed yet
+	timers     sync.Pool      // of *time.Timer; a store's own, because a timer belongs to one clock (testing/synctest)
 
 	mu                sync.Mutex
+	stepped           sync.Cond           // of mu; tests wait for a step of the supervisor
 	inst              *instance           // nil after a failure, until the database is open again
 	fences            []*diskFS           // of instances that were given up
 	working           bool                // inst answers, and nothing in memory waits to be written
@@ -119,6 +121,7 @@ func Open(path string, o Options) (*Store, error) {
 		handed: map[uint64]spanMeta{}, removed: map[uint64]spanMeta{}, tombs: map[hash]memoryTombstone{},
 		nextID: 1,
 	}
+	s.stepped.L = &s.mu
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}

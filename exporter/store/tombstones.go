@@ -138,7 +138,7 @@ func (s *Store) ExpireTombstones(before time.Duration, limit int) error {
 		return ErrBehind
 	}
 	s.mu.Unlock()
-	n, err := s.expire(in, appendAt([]byte{prefixExpiry}, before), limit)
+	n, _, err := s.expire(in, appendAt([]byte{prefixExpiry}, before), limit)
 	if err == nil && n < limit {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -147,10 +147,9 @@ func (s *Store) ExpireTombstones(before time.Duration, limit int) error {
 	return err
 }
 
-// expire removes up to limit tombstones from the start of the expiry index up to the key end.
-func (s *Store) expire(in *instance, end []byte, limit int) (n int, err error) {
-	var freed int64
-	count := 0
+// expire removes up to limit tombstones from the start of the expiry index up to the key end. It returns how many entries
+// of the index it removed, and about how many bytes.
+func (s *Store) expire(in *instance, end []byte, limit int) (count int, freed int64, err error) {
 	err = s.do(in, func(in *instance) error {
 		it, err := in.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixExpiry}, UpperBound: end})
 		if err != nil {
@@ -186,10 +185,10 @@ func (s *Store) expire(in *instance, end []byte, limit int) (n int, err error) {
 		return in.db.Apply(b, pebble.Sync)
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	s.mu.Lock()
 	s.tombSize = max(0, s.tombSize-freed)
 	s.mu.Unlock()
-	return count, nil
+	return count, freed, nil
 }

@@ -60,8 +60,8 @@ func (c *Connection) mergeStop(m event.Stop, at Instant, l limits) {
 	}
 	c.got |= gotStop
 	c.setLabel(m.Session, rankStop, l)
-	c.DetailsListed = len(m.Details)
-	m.Session = ""
+	c.DetailsListed = len(m.Details) + m.DetailsOmitted
+	m.Session, m.DetailsOmitted = "", 0
 	m.SNI = event.Cut(m.SNI, l.textBytes)
 	m.App = event.Cut(m.App, l.textBytes)
 	m.JA4Client = event.Cut(m.JA4Client, l.textBytes)

@@ -66,6 +66,7 @@ func (t *Tracker) Changes(w Writer) {
 }
 
 func (t *Tracker) proxyChanges(w Writer, p *proxy) {
+	form := t.Privacy.Form()
 	if p.dirty {
 		p.dirty = false
 		t.put(w, KindProxy, p.source, "", t.encode(p.state()))
@@ -76,13 +77,13 @@ func (t *Tracker) proxyChanges(w Writer, p *proxy) {
 	p.decisions.removed = p.decisions.removed[:0]
 	for _, d := range p.decisions.changed {
 		if p.decisions.has(d) {
-			t.put(w, KindDecision, p.source, d.ID, t.encode(d))
+			t.put(w, KindDecision, p.source, d.ID, t.encode(&decisionState{*d, form}))
 		}
 	}
 	p.decisions.changed = p.decisions.changed[:0]
 	for address := range p.neighbors.changed {
 		if e, ok := p.neighbors.byAddress[address]; ok {
-			t.put(w, KindNeighbor, p.source, address, t.encode(e.Value.(*neighbor).state()))
+			t.put(w, KindNeighbor, p.source, address, t.encode(e.Value.(*neighbor).state(form)))
 		} else {
 			w.Remove(KindNeighbor, p.source, address)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"smithproxy_exporter/exporter/capture"
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/privacy"
 )
 
 // transcript writes facts down as they come, for the tracker goes on changing what they point to.
@@ -157,15 +158,19 @@ func FuzzRestore(f *testing.F) {
 	for key, record := range w.store.records {
 		f.Add(uint8(key.kind), record)
 	}
+	hashed := addresses(privacy.AddressesHashed)
 	f.Fuzz(func(t *testing.T, kind uint8, record []byte) {
-		w := newWorld(t)
-		if w.tracker.Restore(Kind(kind), source, "key", record) != nil {
-			return
+		for _, policy := range []*privacy.Policy{nil, hashed} {
+			w := newWorld(t)
+			w.tracker.Privacy = policy
+			if w.tracker.Restore(Kind(kind), source, "key", record) != nil {
+				return
+			}
+			w.tracker.Resume(at(0))
+			w.tracker.Publish()
+			w.start(idA)
+			w.pass(time.Hour)
+			w.pass(3 * time.Hour)
 		}
-		w.tracker.Resume(at(0))
-		w.tracker.Publish()
-		w.start(idA)
-		w.pass(time.Hour)
-		w.pass(3 * time.Hour)
 	})
 }

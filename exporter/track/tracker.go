@@ -12,11 +12,16 @@ import (
 	"github.com/tidwall/btree"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/privacy"
 )
 
 // Tracker turns events into facts, and records what changed for the store; see Changes. Its methods must not be called
 // concurrently.
 type Tracker struct {
+	// Privacy is the policy that the events have passed. Restore applies it to records that another one has passed.
+	// It is set before the first call; nil is the policy that keeps everything.
+	Privacy *privacy.Policy
+
 	config  Config
 	limits  limits
 	emit    func(Fact)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/privacy"
 	"smithproxy_exporter/exporter/track"
 )
 
@@ -42,7 +43,7 @@ var (
 	errState      = errors.New("must be open, closing or finished")
 	errReason     = fmt.Errorf("must be one of %v", track.Reasons)
 	errTransport  = errors.New("must consist of a-z and 0-9, as in tcp, tls, udp, unix, ssh, quic")
-	errNotAddress = errors.New("must be an IP address or a CIDR")
+	errNotAddress = errors.New("must be an IP address, a CIDR, or a hashed address as in client-0123456789abcdef")
 	errNotCIDR    = errors.New("is not a CIDR")
 )
 
@@ -90,7 +91,7 @@ var parameters = map[string]func(q *query, text string) error{
 	"app":    func(q *query, text string) error { q.app = text; return nil },
 	"client": func(q *query, text string) error {
 		q.client = parseHost(text)
-		if !q.client.prefix.IsValid() {
+		if !q.client.prefix.IsValid() && !privacy.IsHash(text) {
 			return errNotAddress
 		}
 		return nil
