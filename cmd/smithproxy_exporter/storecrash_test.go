@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -8,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -43,8 +43,8 @@ func crashAtOperation(n int64) int {
 	return run(os.Args[1:], os.Stdout, os.Stderr)
 }
 
-// TestCrashAtStoreOperation kills the exporter at each of its first store operations, in turn, on one storage
-// directory, while connections come and go. All that was acknowledged has exactly one root span in the end, or
+// TestCrashAtStoreOperation kills the exporter at one of its store operations after the other, on one storage
+// directory: while it opens the store, and while connections come and go. All that was acknowledged has exactly one root span in the end, or
 // the very same again.
 func TestCrashAtStoreOperation(t *testing.T) {
 	long(t)
@@ -78,29 +78,35 @@ func TestCrashAtStoreOperation(t *testing.T) {
 		}
 		for range 6 {
 			next++
-			id := fmt.Sprintf("Proxy-A1-OID-%X", next)
-			started := deliver(webhook, startBody(next)) == nil
-			if started && deliver(webhook, stopBody(next)) == nil {
-				acknowledged[id] = true
+			for _, body := range [][]byte{startBody(next), stopBody(next)} {
+				if err := deliver(webhook, body); err != nil {
+					<-gone
+					return false
+				}
 			}
+			acknowledged[fmt.Sprintf("Proxy-A1-OID-%X", next)] = true
 		}
-		select {
-		case <-gone:
-			return false
-		default:
-		}
-		if err := command.Process.Kill(); err != nil && !strings.Contains(err.Error(), "finished") {
+		if err := command.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Fatal(err)
 		}
 		<-gone
 		return true
 	}
-	for n := range *storeCrashes {
-		if !send(start(1 + n*5%61)) {
-			killed++
-		}
+	if !send(start(-1)) {
+		t.Fatal("the exporter has ended by itself")
 	}
-	last := start(-1)
+	// From the first operation on, in steps that grow, until the events are over; then from the second on.
+	first, at, last := 1, 1, 0
+	for range *storeCrashes {
+		if send(start(at)) {
+			first, last = first+1, at
+			at = first
+			continue
+		}
+		killed++
+		at += at/4 + 1
+	}
+	survivor := start(-1)
 	eventually(t, "sent", func() bool {
 		if status, _ := fetch(web, "/metrics"); status != http.StatusOK {
 			return false
@@ -116,10 +122,10 @@ func TestCrashAtStoreOperation(t *testing.T) {
 		}
 		return true
 	})
-	if err := last.Process.Signal(os.Interrupt); err != nil {
+	if err := survivor.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if err := last.Wait(); err != nil {
+	if err := survivor.Wait(); err != nil {
 		t.Errorf("exporter: %v", err)
 	}
 	roots, repeats := map[string]received{}, 0
@@ -143,8 +149,9 @@ func TestCrashAtStoreOperation(t *testing.T) {
 			t.Errorf("%s ended by %v", id, reason)
 		}
 	}
-	if killed < *storeCrashes/2 {
-		t.Errorf("%d of %d were killed at a store operation", killed, *storeCrashes)
+	t.Logf("the events were over before operation %d", last)
+	if first == 1 || killed < *storeCrashes/2 {
+		t.Errorf("%d of %d were killed at a store operation, and %d came to the end of their events", killed, *storeCrashes, first-1)
 	}
 	t.Logf("killed %d times at a store operation and %d times between; %d connections acknowledged, %d identical repeats",
 		killed, *storeCrashes-killed, len(acknowledged), repeats)
