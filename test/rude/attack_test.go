@@ -1,0 +1,96 @@
+//go:build rude
+
+package rude
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// attack is a kind of rude client.
+type attack struct {
+	name string
+	// secure is whether the listener speaks TLS.
+	secure bool
+	// run attacks until ctx is done. It runs in a process of its own for each target.
+	run func(ctx context.Context, c *client)
+	// judge, if set, looks at what the exporter exposes afterwards.
+	judge func(t *testing.T, o outcome)
+}
+
+// outcome is what is known after an attack.
+type outcome struct {
+	metrics metrics
+	client  clientResult // of the one that attacked the exporter
+	proxy   proxyResult
+}
+
+// attacks is every attack of the suite.
+var attacks = []attack{
+	{name: "10,000 idle connections", run: idleConnections},
+	{name: "10,000 idle connections from 500 addresses, TLS", secure: true, run: idleConnectionsEverywhere},
+	{name: "slow headers", run: slowHeaders},
+	{name: "slow bodies", run: slowBodies},
+	{name: "half requests", run: halfRequests, judge: judgeHalfRequests},
+	{name: "2,000 silent connections/s, TLS", secure: true, run: silentConnections},
+	{name: "garbage", run: garbage},
+	{name: "garbage, TLS", secure: true, run: garbage},
+	{name: "plain HTTP to TLS", secure: true, run: plainToTLS},
+	{name: "TLS to plain HTTP", run: tlsToPlain},
+	{name: "4 MiB SNI", secure: true, run: largeServerName},
+	{name: "HTTP/2 rapid reset", secure: true, run: rapidReset},
+	{name: "HTTP/2 SETTINGS flood", secure: true, run: settingsFlood},
+	{name: "HTTP/2 PING flood", secure: true, run: pingFlood},
+	{name: "HTTP/2 CONTINUATION flood", secure: true, run: continuationFlood},
+	{name: "200 bodies of 4 MiB at once", run: largeBodies},
+	{name: "compressed and chunked bodies", run: encodedBodies},
+	{name: "hostile JSON", run: hostileJSON},
+	{name: "pings that list 100,000 ids", run: longLists, judge: judgeLongLists},
+	{name: "ids of another proxy", run: foreignIDs},
+	{name: "events replayed", run: replays, judge: judgeReplays},
+	{name: "100,000 invented sources", run: inventedSources, judge: judgeSources},
+	{name: "path tricks", run: pathTricks, judge: judgePaths},
+	{name: "5,000 wrong secrets/s", run: wrongSecrets, judge: judgeSecrets},
+}
+
+// quietTime is how long the proxy is alone before an attack.
+const quietTime = 300 * time.Millisecond
+
+// try runs one attack and judges it.
+func (a attack) try(t *testing.T, p place) row {
+	backend := newBackend(t)
+	empty := startEmpty(t, p, a.secure)
+	exporter := startExporter(t, p, a.secure, backend.url)
+	proxy := startProxy(t, proxyJob{Exporter: exporter.webhook, Empty: empty.address, Secure: a.secure})
+	// The proxy has measured by itself for a while before anything is compared.
+	time.Sleep(quietTime)
+	r := row{attack: a, duration: *attackTime, idle: exporter.sample(t)}
+
+	proxy.say(t, phaseAttack)
+	began, used := time.Now(), exporter.cpu(t)
+	job := clientJob{Attack: a.name, Secure: a.secure, Duration: *attackTime}
+	rival := startClient(t, job, empty.address, false)
+	ours := startClient(t, job, exporter.webhook, true)
+	stop := make(chan struct{})
+	watched := exporter.watch(t, stop)
+	r.client, r.rival = ours.wait(t), rival.wait(t)
+	close(stop)
+	r.peak, r.took, r.cpu = <-watched, time.Since(began), exporter.cpu(t)-used
+	proxy.say(t, phaseAfter)
+
+	r.after, r.recovered = exporter.recover(t, r.idle)
+	r.proxy = proxy.finish(t)
+	r.peak.memory = max(r.peak.memory, exporter.peakMemory(t))
+	r.logged = exporter.log.count()
+	exposed := exporter.scrape(t)
+	exposed.check(t)
+	backend.check(t)
+	r.judge(t, exposed)
+	if a.judge != nil {
+		a.judge(t, outcome{exposed, r.client, r.proxy})
+	}
+	exporter.mustLive(t)
+	r.failed = t.Failed()
+	return r
+}
