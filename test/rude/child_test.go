@@ -49,8 +49,8 @@ type child struct {
 	stdout *bufio.Reader
 }
 
-// startChild starts a process in a role; wrapper is a command that runs it, such as nice.
-func startChild(t *testing.T, role string, job any, wrapper ...string) *child {
+// startChild starts a process in a role.
+func startChild(t *testing.T, role string, job any) *child {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -60,8 +60,7 @@ func startChild(t *testing.T, role string, job any, wrapper ...string) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	arguments := append(wrapper, self)
-	cmd := exec.Command(arguments[0], arguments[1:]...)
+	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), roleVariable+"="+role, jobVariable+"="+string(encoded))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()

@@ -16,6 +16,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -40,12 +41,11 @@ type clientResult struct {
 // patience is how long after the attack a rude client may still wait for answers.
 const patience = time.Minute
 
-// startClient starts a rude client. It runs with low priority: an attacker on another machine would take no
-// processor from the exporter.
+// startClient starts a rude client.
 func startClient(t *testing.T, job clientJob, target string, exporter bool) *rudeClient {
 	t.Helper()
 	job.Target, job.Exporter = target, exporter
-	return &rudeClient{startChild(t, roleClient, job, "nice", "-n", "10")}
+	return &rudeClient{startChild(t, roleClient, job)}
 }
 
 type rudeClient struct{ *child }
@@ -119,11 +119,16 @@ func (c *client) failf(format string, args ...any) {
 func (c *client) dial(ctx context.Context, from string) (net.Conn, error) {
 	c.dialing <- struct{}{}
 	defer func() { <-c.dialing }()
-	dialer := net.Dialer{Timeout: proxyTimeout, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, KeepAlive: -1}
+	dialer := net.Dialer{Timeout: proxyTimeout, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, KeepAlive: -1, ControlContext: bindLate}
 	conn, err := dialer.DialContext(ctx, "tcp", c.address)
 	if err != nil {
-		if ctx.Err() == nil {
-			c.count("not connected")
+		var number syscall.Errno
+		switch {
+		case ctx.Err() != nil:
+		case errors.As(err, &number):
+			c.count("not connected: " + number.Error())
+		default:
+			c.count("not connected: time-out")
 		}
 		return nil, err
 	}
@@ -131,6 +136,19 @@ func (c *client) dial(ctx context.Context, from string) (net.Conn, error) {
 	_ = conn.(*net.TCPConn).SetLinger(0) // Then it is closed in the usual way.
 	context.AfterFunc(ctx, func() { _ = conn.Close() })
 	return conn, nil
+}
+
+// bindAddressNoPort is IP_BIND_ADDRESS_NO_PORT of ip(7), which package syscall lacks.
+const bindAddressNoPort = 24
+
+// bindLate has the kernel choose the local port when the connection is made, with the target in view. Otherwise the
+// ports of an address run out.
+func bindLate(_ context.Context, _, _ string, c syscall.RawConn) error {
+	var failed error
+	err := c.Control(func(fd uintptr) {
+		failed = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, bindAddressNoPort, 1)
+	})
+	return errors.Join(err, failed)
 }
 
 // connect opens a connection that speaks HTTP/1.1, over TLS if the target does.

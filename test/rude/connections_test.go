@@ -13,6 +13,7 @@ import (
 
 const (
 	idleCount   = 10_000
+	idleRate    = 5000 // a second
 	slowCount   = 500
 	silentRate  = 2000 // a second
 	silentTime  = 5 * time.Second
@@ -32,7 +33,13 @@ func idleConnectionsEverywhere(ctx context.Context, c *client) {
 
 // hold keeps n connections open. A greeting is sent first, if there is one; then nothing.
 func (c *client) hold(ctx context.Context, n int, from func(i int) string, greeting []byte) {
+	began := time.Now()
 	c.loop(ctx, n, insistence, func(i int) error {
+		select {
+		case <-time.After(time.Until(began.Add(time.Duration(i) * time.Second / idleRate))):
+		case <-ctx.Done():
+			return nil
+		}
 		conn, err := c.dial(ctx, from(i))
 		if err != nil {
 			return err

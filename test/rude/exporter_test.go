@@ -115,7 +115,7 @@ type sample struct {
 func (e *exporter) sample(t *testing.T) sample {
 	t.Helper()
 	return sample{
-		memory: e.status(t, "VmRSS"), files: e.files(t), goroutines: int(e.scrape(t).value("go_goroutines")),
+		memory: e.status(t, "VmRSS"), files: e.files(t), goroutines: e.goroutines(t),
 	}
 }
 
@@ -209,8 +209,28 @@ func (e *exporter) cpu(t *testing.T) time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
-// scrape reads /metrics.
+var goroutinesLine = regexp.MustCompile(`(?m)^go_goroutines (\d+)$`)
+
+func (e *exporter) goroutines(t *testing.T) int {
+	t.Helper()
+	m := goroutinesLine.FindSubmatch(e.exposition(t))
+	if m == nil {
+		t.Fatal("the exposition has no go_goroutines")
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 func (e *exporter) scrape(t *testing.T) metrics {
+	t.Helper()
+	return parseMetrics(t, e.exposition(t))
+}
+
+// exposition reads /metrics.
+func (e *exporter) exposition(t *testing.T) []byte {
 	t.Helper()
 	scraper := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := scraper.Get("http://" + e.web + "/metrics")
@@ -222,5 +242,5 @@ func (e *exporter) scrape(t *testing.T) metrics {
 	if err != nil || response.StatusCode != http.StatusOK {
 		t.Fatalf("scrape: %s, %v", response.Status, err)
 	}
-	return parseMetrics(t, body)
+	return body
 }

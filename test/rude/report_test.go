@@ -44,7 +44,7 @@ func (r row) judge(t *testing.T, m metrics) {
 	if len(a) == 0 {
 		t.Error("no access-request was answered")
 	}
-	if more := a.quantile(q) - b; more > latencyBudget {
+	if more := a.quantile(q) - b; more > max(latencyBudget, b/measurementError) {
 		t.Errorf("%.0f %% of the access-requests took up to %v, %v more than those of the empty handler", 100*q, round(a.quantile(q)), round(more))
 	}
 	if more := r.peak.memory - r.idle.memory; more > memoryBudget {
@@ -78,7 +78,7 @@ func (r row) judgeCounters(t *testing.T, m metrics) {
 			counted += m.value("smithproxy_exporter_access_requests_defaulted_total")
 		}
 		acknowledged, sent := p.Acknowledged[action]+c.Acknowledged[action], p.Sent[action]+c.Sent[action]
-		if counted < float64(acknowledged) || counted > float64(sent) {
+		if counted < float64(acknowledged) && !r.forgets || counted > float64(sent) {
 			t.Errorf("%v %s events were counted, of %d that were sent and %d acknowledged", counted, action, sent, acknowledged)
 		}
 	}
