@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -71,6 +72,11 @@ func (b *backend) judge(s *tracepb.Span) {
 	}
 	if s.GetStartTimeUnixNano() == 0 || s.GetEndTimeUnixNano() < s.GetStartTimeUnixNano() {
 		fault("times %d to %d", s.GetStartTimeUnixNano(), s.GetEndTimeUnixNano())
+	}
+	for _, a := range s.GetAttributes() {
+		if n := a.GetValue().GetIntValue(); n < 0 && strings.HasPrefix(a.GetKey(), "smithproxy.bytes") {
+			fault("%s is %d", a.GetKey(), n)
+		}
 	}
 	if n := proto.Size(s); n > maxSpanBytes {
 		fault("%d bytes", n)

@@ -5,7 +5,10 @@ package rude
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
+	"sync/atomic"
+	"testing"
 )
 
 // jsonRate is how many hostile bodies are sent a second.
@@ -20,6 +23,13 @@ func hostileJSON(ctx context.Context, c *client) {
 	c.tryAll(ctx, probes, jsonRate)
 }
 
+func judgeJSON(t *testing.T, o outcome) {
+	// Above 2^53 a counter, which is a float64, no longer counts single bytes.
+	if n := o.metrics.value("smithproxy_connection_bytes_total", "source="+jsonSource); n >= math.MaxInt64 {
+		t.Errorf("%v bytes were counted", n)
+	}
+}
+
 const (
 	jsonSource = "rude-json"
 	jsonLabel  = "tcp_10.9.0.2:4000+tcp_192.0.2.9:80"
@@ -27,9 +37,11 @@ const (
 	actionStart, actionStop, actionInfo, actionAccess = "connection-start", "connection-stop", "connection-info", "access-request"
 )
 
-// message is a message of the proxy; more are further fields, each with a comma before it.
+var messages atomic.Int64
+
+// message is a message of a connection of its own; more are further fields, each with a comma before it.
 func message(action, details, more string) string {
-	return fmt.Sprintf(`{"action":%q,"details":%s,"id":"Proxy-2B-OID-1","source":%q,"type":"proxy"%s}`, action, details, jsonSource, more)
+	return fmt.Sprintf(`{"action":%q,"details":%s,"id":"Proxy-2B-OID-%X","source":%q,"type":"proxy"%s}`, action, details, messages.Add(1), jsonSource, more)
 }
 
 func stopWith(field, value string) string {
@@ -77,9 +89,10 @@ func numbers() []probe {
 		float       want // as an entropy
 		askedPolicy want
 	}{
-		{"18446744073709551615", accepted, accepted, verdict}, // 2^64-1
-		{"18446744073709551616", refused, accepted, verdict},  // 2^64
-		{"9223372036854775808", accepted, accepted, verdict},  // 2^63
+		{"18446744073709551615", refused, accepted, verdict}, // 2^64-1
+		{"18446744073709551616", refused, accepted, verdict}, // 2^64
+		{"9223372036854775808", refused, accepted, verdict},  // 2^63
+		{"9007199254740992", accepted, accepted, verdict},    // 2^53
 		{"1e400", refused, answered, verdict},
 		{"-1e400", refused, answered, verdict},
 		{"1e-400", refused, accepted, verdict},
@@ -112,7 +125,7 @@ func duplicateKeys() []probe {
 		event("two sources", actionStart, plainStart(`,"source":"rude-json-2"`), accepted),
 		event("two details", actionStart, plainStart(`,"details":{"info":{"session":"tcp_10.9.0.3:1+tcp_192.0.2.9:80"}}`), accepted),
 		event("details, and then null", actionStart, plainStart(`,"details":null`), answered),
-		event("two ids", actionStart, plainStart(`,"id":"Proxy-2B-OID-2"`), accepted),
+		event("two ids", actionStart, plainStart(`,"id":"Proxy-2B-OID-FFFFFF"`), accepted),
 		event("a start that turns into an access-request", actionAccess,
 			message(actionStart, fmt.Sprintf(`{"session":%q}`, jsonLabel), `,"action":"access-request"`), verdict),
 		event("an access-request twice", actionAccess, accessWith("-1", `,"action":"access-request","source":"rude-json-2"`), verdict),

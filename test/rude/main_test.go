@@ -39,6 +39,9 @@ const (
 	// measurementError is the share, one in so many, of the empty handler's time by which two equal servers differ on a
 	// machine that has more to do than it can. It counts where it is more than the budget.
 	measurementError = 4
+	// attempts is how often an attack is repeated when access-requests were slow meanwhile. What else the machine does
+	// passes, what the exporter does comes again.
+	attempts = 3
 	// memoryBudget is how far above idle the resident memory may be.
 	memoryBudget = 256 << 20
 	// recoveryTime is how soon after the attack everything must be as before.
@@ -77,7 +80,7 @@ func TestRude(t *testing.T) {
 	writeCertificate(t, place.certificate, place.key)
 	var results report
 	for _, a := range attacks {
-		t.Run(a.name, func(t *testing.T) { results = append(results, a.try(t, place)) })
+		t.Run(a.name, func(t *testing.T) { results = append(results, a.repeat(t, place)) })
 	}
 	results.publish(t)
 }
