@@ -114,9 +114,9 @@ func (a attack) try(t *testing.T, p place) row {
 	r.proxy = proxy.finish(t)
 	r.peak.memory = max(r.peak.memory, exporter.peakMemory(t))
 	r.logged = exporter.log.count()
+	backend.check(t, exporter)
 	exposed := exporter.scrape(t)
 	exposed.check(t)
-	backend.check(t)
 	r.judge(t, exposed)
 	if a.judge != nil {
 		a.judge(t, outcome{exposed, r.client, r.proxy})

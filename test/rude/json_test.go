@@ -64,6 +64,21 @@ func plainStart(more string) string {
 	return message(actionStart, fmt.Sprintf(`{"info":{"session":%q}}`, jsonLabel), more)
 }
 
+// whole is all of a connection, with a text wherever the network can choose one. It ends in a span.
+func whole(name, text string) []probe {
+	id := fmt.Sprintf("Proxy-2B-SID-%X", messages.Add(1))
+	send := func(action, details string) probe {
+		return event(name+" in a "+action, action, fmt.Sprintf(`{"action":%q,"details":%s,"id":%q,"source":%q,"type":"proxy"}`, action, details, id, jsonSource), accepted)
+	}
+	return []probe{
+		send(actionStart, fmt.Sprintf(`{"info":{"session":%q}}`, jsonLabel)),
+		send(actionStop, fmt.Sprintf(`{"info":{"session":%q,"bytes_up":9007199254740992,"bytes_down":0,"ja4_ch":"%[2]s","ja4_sh":"%[2]s","tls":{"sni":"%[2]s"},`+
+			`"l7":{"app":"%[2]s","details":["http://%[2]s/"],"signatures":["%[2]s"],"ja4h":["%[2]s"]}}}`, jsonLabel, text)),
+		send(actionInfo, fmt.Sprintf(`{"statistics":{"info":{"session":%q,"protocol":"%[2]s"},"entropy":{"left":{"entropy":-0.0,"bytes_accounted":512},"right":{"entropy":8,"bytes_accounted":1}},`+
+			`"flow":{"skew":-1}},"access-request":{"info":{"session":%[1]q,"access-response":{"access-response":"reject","rule":"%[2]s","decision":"%[2]s"}}}}`, jsonLabel, text)),
+	}
+}
+
 func deepJSON() []probe {
 	arrays := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	objects := func(n int) string { return strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n) }
@@ -161,9 +176,8 @@ func strangeText() []probe {
 			event(s.name+" in the session", actionStart, in(jsonSource, "Proxy-2B-OID-1", "tcp_"+s.text+":1+tcp_"+s.text+":2"), accepted),
 			event(s.name+" in the source of an access-request", actionAccess, ask("rude-"+s.text, jsonLabel), verdict),
 			event(s.name+" in the session of an access-request", actionAccess, ask(jsonSource, "tcp_"+s.text+":1+tcp_"+s.text+":2"), verdict),
-			event(s.name+" in a server name", actionStop, message(actionStop,
-				fmt.Sprintf(`{"info":{"session":%q,"bytes_up":1,"bytes_down":2,"tls":{"sni":"%s"}}}`, jsonLabel, s.text), ""), accepted),
 		)
+		probes = append(probes, whole(s.name, s.text)...)
 	}
 	return append(probes,
 		event("a NUL byte in a string", actionStart, in("rude-\x00", "Proxy-2B-OID-1", jsonLabel), refused),

@@ -26,8 +26,9 @@ import (
 )
 
 var (
-	attackTime = flag.Duration("rude.time", time.Second, "duration of each attack; latencies are judged from 10s on")
-	reportPath = flag.String("rude.report", "", "file to write the table to, in Markdown")
+	attackTime   = flag.Duration("rude.time", time.Second, "duration of each attack; latencies are judged from 10s on")
+	exporterPath = flag.String("rude.exporter", "", "exporter to attack, instead of the one of this tree")
+	reportPath   = flag.String("rude.report", "", "file to write the table to, in Markdown")
 )
 
 const (
@@ -74,7 +75,9 @@ func TestRude(t *testing.T) {
 	place := place{
 		binary: filepath.Join(dir, "smithproxy_exporter"), certificate: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem"),
 	}
-	if out, err := exec.Command("go", "build", "-o", place.binary, "../../cmd/smithproxy_exporter").CombinedOutput(); err != nil {
+	if *exporterPath != "" {
+		place.binary = *exporterPath
+	} else if out, err := exec.Command("go", "build", "-o", place.binary, "../../cmd/smithproxy_exporter").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	writeCertificate(t, place.certificate, place.key)
