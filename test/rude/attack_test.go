@@ -16,6 +16,10 @@ type attack struct {
 	secure bool
 	// web is whether the listener of metrics and pages is attacked.
 	web bool
+	// from is the address that the rude client connects from, or the first of them; rudeAddress if it is "".
+	from string
+	// addresses is how many addresses the client has, in turn; 0 for one.
+	addresses int
 	// forgets is whether the exporter forgets proxies meanwhile, and their series with them.
 	forgets bool
 	// run attacks until ctx is done. It runs in a process of its own for each target.
@@ -34,9 +38,11 @@ type outcome struct {
 // attacks is every attack of the suite.
 var attacks = []attack{
 	{name: "10,000 idle connections", run: idleConnections},
-	{name: "10,000 idle connections from 500 addresses, TLS", secure: true, run: idleConnectionsEverywhere},
+	{name: "10,000 idle connections from 500 addresses, TLS", secure: true, addresses: 500, run: idleConnections},
+	{name: "10,000 idle connections from the proxy's address", from: proxyAddress, run: idleConnections},
 	{name: "slow headers", run: slowHeaders},
 	{name: "slow bodies", run: slowBodies},
+	{name: "slow bodies from 500 addresses", addresses: 500, run: slowBodies},
 	{name: "half requests", run: halfRequests, judge: judgeHalfRequests},
 	{name: "2,000 silent connections/s, TLS", secure: true, run: silentConnections},
 	{name: "garbage", run: garbage},
@@ -57,6 +63,7 @@ var attacks = []attack{
 	{name: "100,000 invented sources", forgets: true, run: inventedSources, judge: judgeSources},
 	{name: "path tricks", run: pathTricks, judge: judgePaths},
 	{name: "5,000 wrong secrets/s", run: wrongSecrets, judge: judgeSecrets},
+	{name: "5,000 wrong secrets/s from the proxy's address", from: proxyAddress, run: wrongSecrets, judge: judgeSecrets},
 	{name: "web listener: 10,000 idle connections", web: true, run: idleConnections},
 	{name: "web listener: slow headers", web: true, run: slowHeaders},
 	{name: "web listener: 200 clients that do not read", web: true, run: slowReaders},

@@ -13,9 +13,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -74,13 +76,18 @@ func playClient(encoded []byte) error {
 		fmt.Fprintf(os.Stderr, "%s: the client does not come to an end\n", job.Attack)
 		os.Exit(1)
 	})
+	a := attacks[i]
+	first := rudeAddress
+	if a.from != "" {
+		first = a.from
+	}
 	c := &client{
-		address: job.Target, secure: job.Secure, exporter: job.Exporter, dialing: make(chan struct{}, 64),
+		first: netip.MustParseAddr(first), addresses: max(1, a.addresses), target: job.Target, secure: job.Secure, exporter: job.Exporter, dialing: make(chan struct{}, 64),
 		result: clientResult{Counts: map[string]int{}, Sent: map[string]int{}, Acknowledged: map[string]int{}},
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), job.Duration)
 	defer cancel()
-	attacks[i].run(ctx, c)
+	a.run(ctx, c)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return say(c.result)
@@ -88,12 +95,23 @@ func playClient(encoded []byte) error {
 
 // client is a rude client, inside its process.
 type client struct {
-	address          string
+	target           string
 	secure, exporter bool
+	first            netip.Addr // that it connects from
+	addresses        int
+	dialed           atomic.Int64
 	dialing          chan struct{} // one for each connection that is being opened
 
 	mu     sync.Mutex
 	result clientResult
+}
+
+// address returns the address for the next connection.
+func (c *client) address() net.IP {
+	next := c.first.As4()
+	n := int(c.dialed.Add(1)) % c.addresses
+	next[2], next[3] = next[2]+byte(n/250), next[3]+byte(n%250)
+	return next[:]
 }
 
 func (c *client) count(what string) {
@@ -114,13 +132,13 @@ func (c *client) failf(format string, args ...any) {
 	}
 }
 
-// dial opens a TCP connection from an address. It is closed when ctx is done, and with a reset, so that the ports
+// dial opens a TCP connection. It is closed when ctx is done, and with a reset, so that the ports
 // do not run out.
-func (c *client) dial(ctx context.Context, from string) (net.Conn, error) {
+func (c *client) dial(ctx context.Context) (net.Conn, error) {
 	c.dialing <- struct{}{}
 	defer func() { <-c.dialing }()
-	dialer := net.Dialer{Timeout: proxyTimeout, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, KeepAlive: -1, ControlContext: bindLate}
-	conn, err := dialer.DialContext(ctx, "tcp", c.address)
+	dialer := net.Dialer{Timeout: proxyTimeout, LocalAddr: &net.TCPAddr{IP: c.address()}, KeepAlive: -1, ControlContext: bindLate}
+	conn, err := dialer.DialContext(ctx, "tcp", c.target)
 	if err != nil {
 		var number syscall.Errno
 		switch {
@@ -153,7 +171,7 @@ func bindLate(_ context.Context, _, _ string, c syscall.RawConn) error {
 
 // connect opens a connection that speaks HTTP/1.1, over TLS if the target does.
 func (c *client) connect(ctx context.Context) (net.Conn, error) {
-	conn, err := c.dial(ctx, rudeAddress)
+	conn, err := c.dial(ctx)
 	if err != nil || !c.secure {
 		return conn, err
 	}

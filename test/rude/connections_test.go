@@ -4,7 +4,6 @@ package rude
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"testing"
@@ -24,32 +23,18 @@ const (
 )
 
 func idleConnections(ctx context.Context, c *client) {
-	c.hold(ctx, idleCount, func(int) string { return rudeAddress }, nil)
-}
-
-func idleConnectionsEverywhere(ctx context.Context, c *client) {
-	c.hold(ctx, idleCount, func(i int) string { return fmt.Sprintf("127.67.%d.%d", i%2, 1+i/2%250) }, nil)
-}
-
-// hold keeps n connections open. A greeting is sent first, if there is one; then nothing.
-func (c *client) hold(ctx context.Context, n int, from func(i int) string, greeting []byte) {
 	began := time.Now()
-	c.loop(ctx, n, insistence, func(i int) error {
+	c.loop(ctx, idleCount, insistence, func(i int) error {
 		select {
 		case <-time.After(time.Until(began.Add(time.Duration(i) * time.Second / idleRate))):
 		case <-ctx.Done():
 			return nil
 		}
-		conn, err := c.dial(ctx, from(i))
+		conn, err := c.dial(ctx)
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		if len(greeting) > 0 {
-			if _, err := conn.Write(greeting); err != nil {
-				return err
-			}
-		}
 		return c.awaitClose(ctx, conn)
 	})
 }
@@ -98,7 +83,7 @@ func slowHeaders(ctx context.Context, c *client) {
 
 func silentConnections(ctx context.Context, c *client) {
 	c.every(ctx, silentRate, func(int) {
-		conn, err := c.dial(ctx, rudeAddress)
+		conn, err := c.dial(ctx)
 		if err != nil {
 			return
 		}
@@ -122,7 +107,7 @@ func halves() [][]byte {
 func halfRequests(ctx context.Context, c *client) {
 	parts := halves()
 	c.every(ctx, halfRate, func(i int) {
-		conn, err := c.dial(ctx, rudeAddress)
+		conn, err := c.dial(ctx)
 		if err != nil {
 			return
 		}
@@ -164,7 +149,7 @@ func garbage(ctx context.Context, c *client) {
 
 // poke sends bytes and reads what comes within a second.
 func (c *client) poke(ctx context.Context, bytes []byte) {
-	conn, err := c.dial(ctx, rudeAddress)
+	conn, err := c.dial(ctx)
 	if err != nil {
 		return
 	}

@@ -28,7 +28,7 @@ const (
 // flood opens HTTP/2 connections and has next write frames at a rate; n counts from 0 on each connection.
 func (c *client) flood(ctx context.Context, rate int, next func(f *http2.Framer, n uint32) error) {
 	c.loop(ctx, floodConnections, 10*time.Millisecond, func(int) error {
-		conn, err := c.dial(ctx, rudeAddress)
+		conn, err := c.dial(ctx)
 		if err != nil {
 			return err
 		}

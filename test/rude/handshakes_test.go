@@ -24,7 +24,7 @@ func plainToTLS(ctx context.Context, c *client) {
 // tlsToPlain begins a TLS handshake at the plain listener.
 func tlsToPlain(ctx context.Context, c *client) {
 	c.every(ctx, mistakeRate, func(int) {
-		conn, err := c.dial(ctx, rudeAddress)
+		conn, err := c.dial(ctx)
 		if err != nil {
 			return
 		}
@@ -49,7 +49,7 @@ func largeServerName(ctx context.Context, c *client) {
 		stream = append(append(stream, 22, 3, 1, byte(len(part)>>8), byte(len(part))), part...)
 	}
 	c.loop(ctx, serverNameCount, 100*time.Millisecond, func(int) error {
-		conn, err := c.dial(ctx, rudeAddress)
+		conn, err := c.dial(ctx)
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ const (
 func slowReaders(ctx context.Context, c *client) {
 	asked := bytes.Repeat([]byte("GET /metrics HTTP/1.1\r\nHost: exporter\r\n\r\nGET /api/v1/connections HTTP/1.1\r\nHost: exporter\r\n\r\n"), readerRequests/2)
 	c.loop(ctx, readerCount, insistence, func(int) error {
-		conn, err := c.dial(ctx, rudeAddress)
+		conn, err := c.dial(ctx)
 		if err != nil {
 			return err
 		}
