@@ -5,6 +5,7 @@ package rude
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 )
@@ -110,11 +111,13 @@ func (a attack) try(t *testing.T, p place) row {
 		attacked = exporter.web
 	}
 	ours := startClient(t, job, attacked, true)
-	stop := make(chan struct{})
-	watched := exporter.watch(t, stop)
+	over, files := make(chan struct{}), make(chan int, 1)
+	end := sync.OnceFunc(func() { close(over) })
+	defer end()
+	go func() { files <- exporter.watch(t, over) }()
 	r.client, r.rival = ours.wait(t), rival.wait(t)
-	close(stop)
-	r.peak, r.took, r.cpu = <-watched, time.Since(began), exporter.cpu(t)-used
+	end()
+	r.peak.files, r.took, r.cpu = <-files, time.Since(began), exporter.cpu(t)-used
 	proxy.say(t, phaseAfter)
 
 	r.after, r.recovered = exporter.recover(t, r.idle)

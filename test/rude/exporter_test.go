@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -114,27 +115,40 @@ type sample struct {
 
 func (e *exporter) sample(t *testing.T) sample {
 	t.Helper()
-	return sample{
-		memory: e.status(t, "VmRSS"), files: e.files(t), goroutines: e.goroutines(t),
+	exposed, err := e.exposition()
+	if err != nil {
+		t.Fatal(err)
 	}
+	return sample{memory: e.status(t, "VmRSS"), files: number(t, exposed, "process_open_fds"), goroutines: number(t, exposed, "go_goroutines")}
 }
 
-// watch reads the peaks of memory and connections from /proc until stop is closed.
-func (e *exporter) watch(t *testing.T, stop <-chan struct{}) <-chan sample {
-	result := make(chan sample, 1)
-	go func() {
-		var peak sample
-		for {
-			select {
-			case <-stop:
-				result <- peak
-				return
-			case <-time.After(50 * time.Millisecond):
-				peak.files = max(peak.files, e.files(t))
-			}
+const (
+	filesEvery  = 50 * time.Millisecond
+	scrapeEvery = 500 * time.Millisecond
+)
+
+// watch counts open files until stop is closed, and returns the most there were. It also scrapes, which must succeed.
+func (e *exporter) watch(t *testing.T, stop <-chan struct{}) (files int) {
+	t.Helper()
+	var scrapes sync.WaitGroup
+	defer scrapes.Wait()
+	count, scrape := time.NewTicker(filesEvery), time.NewTicker(scrapeEvery)
+	defer count.Stop()
+	defer scrape.Stop()
+	for {
+		select {
+		case <-stop:
+			return files
+		case <-count.C:
+			files = max(files, e.files())
+		case <-scrape.C:
+			scrapes.Go(func() {
+				if _, err := e.exposition(); err != nil {
+					t.Errorf("scrape during the attack: %v", err)
+				}
+			})
 		}
-	}()
-	return result
+	}
 }
 
 // Idle is never exactly the same: the web listener keeps connections, the store opens files.
@@ -181,10 +195,11 @@ func (e *exporter) status(t *testing.T, name string) int {
 // peakMemory is the largest resident memory since the start.
 func (e *exporter) peakMemory(t *testing.T) int { return e.status(t, "VmHWM") }
 
-func (e *exporter) files(t *testing.T) int {
+// files counts the open files, 0 if that is not allowed: those of a process that cannot be dumped are for root.
+func (e *exporter) files() int {
 	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", e.cmd.Process.Pid))
 	if err != nil {
-		t.Error(err)
+		return 0
 	}
 	return len(names)
 }
@@ -209,13 +224,12 @@ func (e *exporter) cpu(t *testing.T) time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
-var goroutinesLine = regexp.MustCompile(`(?m)^go_goroutines (\d+)$`)
-
-func (e *exporter) goroutines(t *testing.T) int {
+// number finds the value of a metric without labels; to parse all of an exposition can take long.
+func number(t *testing.T, exposed []byte, name string) int {
 	t.Helper()
-	m := goroutinesLine.FindSubmatch(e.exposition(t))
+	m := regexp.MustCompile(`(?m)^` + name + ` (\d+)$`).FindSubmatch(exposed)
 	if m == nil {
-		t.Fatal("the exposition has no go_goroutines")
+		t.Fatalf("the exposition has no %s", name)
 	}
 	n, err := strconv.Atoi(string(m[1]))
 	if err != nil {
@@ -224,23 +238,27 @@ func (e *exporter) goroutines(t *testing.T) int {
 	return n
 }
 
+// scrape parses /metrics.
 func (e *exporter) scrape(t *testing.T) metrics {
 	t.Helper()
-	return parseMetrics(t, e.exposition(t))
+	exposed, err := e.exposition()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parseMetrics(t, exposed)
 }
 
-// exposition reads /metrics.
-func (e *exporter) exposition(t *testing.T) []byte {
-	t.Helper()
+// exposition reads /metrics, over a connection of its own.
+func (e *exporter) exposition() ([]byte, error) {
 	scraper := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := scraper.Get("http://" + e.web + "/metrics")
 	if err != nil {
-		t.Fatalf("scrape: %v", err)
+		return nil, err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("scrape: %s, %v", response.Status, err)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("answered %s", response.Status)
 	}
-	return body
+	return body, err
 }
