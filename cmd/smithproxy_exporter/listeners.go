@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -11,7 +10,6 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
-	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/webhook"
 )
 
@@ -21,14 +19,7 @@ const webhookSocket = "webhook"
 // listen opens the webhook's socket, unless it was handed over by systemd's protocol (sd_listen_fds(3)):
 // then the proxies connect to it also while no exporter runs, and the next one answers them. With
 // --web.systemd-socket the sockets of other names are the web listener's; else all are the webhook's.
-func (a *app) listen(ctx context.Context, cfg *config.TLS) error {
-	if cfg != nil {
-		certificate, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
-		if err != nil {
-			return fmt.Errorf("webhook.tls: %w", err)
-		}
-		a.webhookTLS = &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}}
-	}
+func (a *app) listen(ctx context.Context) error {
 	handed, err := activation.ListenersWithNames()
 	if err != nil {
 		return fmt.Errorf("sockets of systemd: %w", err)
@@ -52,20 +43,6 @@ func (a *app) listen(ctx context.Context, cfg *config.TLS) error {
 		return fmt.Errorf("webhook listener: %d sockets of systemd, want one", len(webhooks))
 	}
 	return nil
-}
-
-func (a *app) serveWebhook() error {
-	var err error
-	if a.webhookTLS != nil {
-		a.webhook.TLSConfig = a.webhookTLS
-		err = a.webhook.ServeTLS(a.webhookListener, "", "")
-	} else {
-		err = a.webhook.Serve(a.webhookListener)
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("webhook listener: %w", err)
 }
 
 func (a *app) serveWeb() error {

@@ -16,6 +16,7 @@ import (
 
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/logging"
 	"smithproxy_exporter/exporter/reload"
 	"smithproxy_exporter/exporter/traceid"
 )
@@ -33,6 +34,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, traceid.Of(flags.traceSource, flags.traceConnection).TraceString())
 		return 0
 	}
+	flags.log.Writer = logging.Writer(stderr)
 	logger := promslog.New(&flags.log)
 	cfg, err := config.Load(flags.configFile)
 	if err != nil {
@@ -42,7 +44,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if flags.configCheck || command == commandAccess {
 		return verify(flags, command, cfg, stdout, stderr)
 	}
+	if isTerminal(stderr) {
+		flags.terminal = stderr
+	}
 	tuneRuntime()
+	harden(flags.coreDumps, logger)
 	logger.Info("Starting smithproxy_exporter", "version", version.Info())
 	// A file that reaches a limit is an error of the write, and no reason to die.
 	signal.Ignore(syscall.SIGXFSZ)
@@ -68,6 +74,10 @@ func verify(f flags, command string, cfg config.Config, stdout, stderr io.Writer
 	case command == commandAccess:
 		err = f.check.run(set, time.Now(), stdout)
 	default:
+		if err = cfg.Webhook.Check(); err != nil {
+			err = cfg.Origin.Webhook(err)
+			break
+		}
 		fmt.Fprintln(stdout, "configuration is valid")
 	}
 	if err != nil {

@@ -19,44 +19,22 @@ import (
 	"smithproxy_exporter/collector"
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/track"
+	"smithproxy_exporter/exporter/webhook"
 )
 
 // Config is the whole configuration file.
 type Config struct {
-	Webhook     Webhook       `yaml:"webhook"`
-	Access      access.Config `yaml:"access"`
-	OTLP        OTLP          `yaml:"otlp"`
-	Storage     Storage       `yaml:"storage"`
-	Connections Connections   `yaml:"connections"`
-	Proxies     Proxies       `yaml:"proxies"`
-	Metrics     Metrics       `yaml:"metrics"`
-	API         API           `yaml:"api"`
+	Webhook     webhook.Config `yaml:"webhook"`
+	Access      access.Config  `yaml:"access"`
+	OTLP        OTLP           `yaml:"otlp"`
+	Storage     Storage        `yaml:"storage"`
+	Connections Connections    `yaml:"connections"`
+	Proxies     Proxies        `yaml:"proxies"`
+	Metrics     Metrics        `yaml:"metrics"`
+	API         API            `yaml:"api"`
 
 	// Origin is where all this comes from, for errors that are found later.
 	Origin Origin `yaml:"-"`
-}
-
-// Webhook is how events are received.
-type Webhook struct {
-	// Secrets are the last path segments of the webhook's URL that are let in. Without any, one is
-	// generated and kept in the storage directory.
-	Secrets []Secret `yaml:"secrets"`
-	// TLS makes the listener speak HTTPS, and with it HTTP/2.
-	TLS *TLS `yaml:"tls"`
-	// MaxBodySize is the largest event, e.g. 4MiB.
-	MaxBodySize units.Base2Bytes `yaml:"max_body_size"`
-}
-
-// Secret is a secret, or a file that holds one.
-type Secret struct {
-	Secret     string `yaml:"secret"`
-	SecretFile string `yaml:"secret_file"`
-}
-
-// TLS names a certificate and its key, both PEM.
-type TLS struct {
-	CertFile string `yaml:"cert_file"`
-	KeyFile  string `yaml:"key_file"`
 }
 
 // OTLP is where traces go.
@@ -138,7 +116,7 @@ type API struct {
 func Default() Config {
 	o, m := track.DefaultOptions(), collector.DefaultOptions()
 	return Config{
-		Webhook: Webhook{MaxBodySize: 4 * units.MiB},
+		Webhook: webhook.DefaultConfig(),
 		OTLP:    OTLP{FlushTimeout: model.Duration(5 * time.Second)},
 		Storage: Storage{MaxSize: units.GiB},
 		Connections: Connections{
@@ -240,13 +218,7 @@ func (c *Config) resolve(dir string) {
 			*path = filepath.Join(dir, *path)
 		}
 	}
-	for i := range c.Webhook.Secrets {
-		rebase(&c.Webhook.Secrets[i].SecretFile)
-	}
-	if t := c.Webhook.TLS; t != nil {
-		rebase(&t.CertFile)
-		rebase(&t.KeyFile)
-	}
+	c.Webhook.SetDirectory(dir)
 	for i := range c.Access.Rules {
 		r := &c.Access.Rules[i]
 		for _, files := range [][]string{r.ClientFile, r.ServerFile} {

@@ -8,7 +8,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -27,6 +29,8 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, field string) error {
 		return d.wrap(u.UnmarshalText([]byte(n.Value)), n, field)
 	}
 	switch {
+	case v.Type() == reflect.TypeFor[time.Duration]() && !null:
+		return d.wrap(decodeDuration(n, v), n, field)
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		return d.decode(n, v.Elem(), field)
@@ -45,6 +49,16 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, field string) error {
 	default:
 		return d.wrap(n.Decode(v.Addr().Interface()), n, field)
 	}
+}
+
+func decodeDuration(n *yaml.Node, v reflect.Value) error {
+	var text string
+	if err := n.Decode(&text); err != nil {
+		return err
+	}
+	duration, err := model.ParseDuration(text)
+	v.SetInt(int64(duration))
+	return err
 }
 
 // isScalar reports whether a value of the type is written as a scalar.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"smithproxy_exporter/exporter/access"
+	"smithproxy_exporter/exporter/setting"
 )
 
 // Origin is where a configuration was read.
@@ -24,6 +25,18 @@ func (o Origin) Access(err error) error {
 func accessError(err error) error {
 	if wrong, ok := errors.AsType[*access.FieldError](err); ok {
 		return &fieldError{field: "access." + wrong.Field, err: wrong.Err}
+	}
+	return err
+}
+
+// Webhook says of an error in the webhook part which file and line it is in.
+func (o Origin) Webhook(err error) error {
+	return o.locate(webhookError(err))
+}
+
+func webhookError(err error) error {
+	if wrong, ok := errors.AsType[*setting.Error](err); ok {
+		return &fieldError{field: "webhook." + wrong.Field, err: wrong.Err}
 	}
 	return err
 }

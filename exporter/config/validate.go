@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/alecthomas/units"
 )
@@ -12,13 +11,8 @@ import (
 const minStorage = 64 << 20
 
 func (c *Config) validate() error {
-	for i, s := range c.Webhook.Secrets {
-		if err := s.validate(); err != nil {
-			return &fieldError{field: fmt.Sprintf("webhook.secrets[%d]", i), err: err}
-		}
-	}
-	if t := c.Webhook.TLS; t != nil && (t.CertFile == "" || t.KeyFile == "") {
-		return &fieldError{field: "webhook.tls", err: errors.New("needs both cert_file and key_file")}
+	if err := c.Webhook.Validate(); err != nil {
+		return webhookError(err)
 	}
 	if err := c.Access.Validate(); err != nil {
 		return accessError(err)
@@ -36,7 +30,6 @@ func (c *Config) validate() error {
 		field string
 		value int64
 	}{
-		{"webhook.max_body_size", int64(c.Webhook.MaxBodySize)},
 		{"otlp.flush_timeout", int64(c.OTLP.FlushTimeout)},
 		{"connections.grace_period", int64(c.Connections.GracePeriod)},
 		{"connections.max_open", int64(c.Connections.MaxOpen)},
@@ -55,33 +48,6 @@ func (c *Config) validate() error {
 	} {
 		if positive.value <= 0 {
 			return &fieldError{field: positive.field, err: errors.New("must be more than 0")}
-		}
-	}
-	return nil
-}
-
-func (s Secret) validate() error {
-	if (s.Secret == "") == (s.SecretFile == "") {
-		return errors.New("needs either secret or secret_file")
-	}
-	if s.Secret == "" {
-		return nil
-	}
-	return CheckSecret(s.Secret)
-}
-
-// secretPunctuation is what may be in a secret besides letters and digits.
-const secretPunctuation = "-._~"
-
-// CheckSecret says why a secret would not do as a segment of a URL's path, just as it is.
-func CheckSecret(secret string) error {
-	if secret == "." || secret == ".." {
-		return errors.New("secret: dots alone are removed from URLs")
-	}
-	for _, r := range secret {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-		if !letter && !strings.ContainsRune(secretPunctuation, r) {
-			return errors.New("secret: only letters, digits and " + secretPunctuation + " go into a URL as they are")
 		}
 	}
 	return nil
