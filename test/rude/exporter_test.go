@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -130,23 +129,29 @@ const (
 // watch counts open files until stop is closed, and returns the most there were. It also scrapes, which must succeed.
 func (e *exporter) watch(t *testing.T, stop <-chan struct{}) (files int) {
 	t.Helper()
-	var scrapes sync.WaitGroup
-	defer scrapes.Wait()
-	count, scrape := time.NewTicker(filesEvery), time.NewTicker(scrapeEvery)
+	scraped := make(chan struct{})
+	defer func() { <-scraped }()
+	go func() {
+		defer close(scraped)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(scrapeEvery):
+			}
+			if _, err := e.exposition(); err != nil {
+				t.Errorf("scrape during the attack: %v", err)
+			}
+		}
+	}()
+	count := time.NewTicker(filesEvery)
 	defer count.Stop()
-	defer scrape.Stop()
 	for {
 		select {
 		case <-stop:
 			return files
 		case <-count.C:
 			files = max(files, e.files())
-		case <-scrape.C:
-			scrapes.Go(func() {
-				if _, err := e.exposition(); err != nil {
-					t.Errorf("scrape during the attack: %v", err)
-				}
-			})
 		}
 	}
 }
