@@ -73,7 +73,7 @@ var attacks = []attack{
 // quietTime is how long the proxy is alone before an attack.
 const quietTime = 300 * time.Millisecond
 
-// repeat runs one attack, and again as long as access-requests are slow, and returns what was measured last.
+// repeat runs one attack, and again as long as answers are slow, and returns what was measured last.
 func (a attack) repeat(t *testing.T, p place) (r row) {
 	for n := 1; n <= attempts && !t.Failed(); n++ {
 		t.Run(fmt.Sprintf("attempt %d", n), func(t *testing.T) { r = a.try(t, p) })

@@ -40,8 +40,8 @@ const (
 	// measurementError is the share, one in so many, of the empty handler's time by which two equal servers differ on a
 	// machine that has more to do than it can. It counts where it is more than the budget.
 	measurementError = 4
-	// attempts is how often an attack is repeated when access-requests were slow meanwhile. What else the machine does
-	// passes, what the exporter does comes again.
+	// attempts is how often an attack is tried when answers were slow meanwhile. What else the machine does passes, what
+	// the exporter does comes again.
 	attempts = 3
 	// memoryBudget is how far above idle the resident memory may be.
 	memoryBudget = 256 << 20

@@ -18,8 +18,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // What the well-behaved proxy does, at each of the two targets: as many access-requests a second, and a connection
@@ -234,53 +232,36 @@ func (s *side) refuse(err error) {
 	}
 }
 
-// post sends one request over HTTP/1.1, or over TLS and HTTP/2.
+// post sends one request over a connection of its own: HTTP/1.1, or TLS and HTTP/2.
 func post(address string, secure bool, body string) (status int, answer []byte, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), proxyTimeout)
 	defer cancel()
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(proxyAddress)}, KeepAlive: -1}
-	conn, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer conn.Close()
-	deadline, _ := ctx.Deadline()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return 0, nil, err
-	}
 	scheme := "http"
 	if secure {
 		scheme = "https"
 	}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(proxyAddress)}, KeepAlive: -1}
+	transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: insecure(), ForceAttemptHTTP2: true}
+	conn, err := transport.NewClientConn(ctx, scheme, address)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer conn.Close()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://"+address+"/webhook/"+secret, strings.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	var response *http.Response
-	if secure {
-		response, err = roundTripHTTP2(ctx, conn, request)
-	} else if err = request.Write(conn); err == nil {
-		response, err = http.ReadResponse(bufio.NewReader(conn), request)
-	}
+	response, err := conn.RoundTrip(request)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer response.Body.Close()
+	if secure && response.ProtoMajor != 2 {
+		return 0, nil, fmt.Errorf("answered by %s, want HTTP/2", response.Proto)
+	}
 	answer, err = io.ReadAll(response.Body)
 	return response.StatusCode, answer, err
-}
-
-func roundTripHTTP2(ctx context.Context, conn net.Conn, request *http.Request) (*http.Response, error) {
-	secured := tls.Client(conn, insecure("h2"))
-	if err := secured.HandshakeContext(ctx); err != nil {
-		return nil, err
-	}
-	multiplexed, err := new(http2.Transport).NewClientConn(secured)
-	if err != nil {
-		return nil, err
-	}
-	return multiplexed.RoundTrip(request)
 }
 
 // insecure does not verify the certificate, which would cost the client time, and is not the question here.
