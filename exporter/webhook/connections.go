@@ -11,7 +11,7 @@ import (
 
 // The reasons for which a connection is refused or closed.
 const (
-	connectionsLimit   = "limit"         // webhook.limits.connections
+	connectionsLimit   = "limit"         // webhook.limits.connections, and the reserve for access-requests
 	connectionsAddress = "address_limit" // webhook.limits.connections_per_address
 	connectionsEvicted = "evicted"       // closed for a new one: it had waited longest for a request
 	connectionsAllow   = "not_allowed"   // webhook.allow
@@ -21,7 +21,8 @@ const (
 var ConnectionRefusals = []string{connectionsLimit, connectionsAddress, connectionsEvicted, connectionsAllow}
 
 // Connections bounds the open connections of a listener. At a bound it closes the connection that has waited longest
-// for a whole request, so that silent clients do not keep others out. It is safe for concurrent use.
+// for a whole request, so that silent clients do not keep others out. If none waits, because all are being answered, it
+// lets some more in for access-requests. It is safe for concurrent use.
 type Connections struct {
 	door       *Door
 	metrics    Metrics
@@ -36,7 +37,7 @@ type Connections struct {
 // client is an address with connections, or one that had some.
 type client struct{ open list.List } // of *conn
 
-// NewConnections returns Connections without any. What l says of time-outs is not used.
+// newConnections returns Connections without any.
 func newConnections(door *Door, l Limits, m Metrics, w *warnings) *Connections {
 	return &Connections{
 		door: door, metrics: m, warnings: w, most: l.Connections, each: l.ConnectionsPerAddress,
@@ -85,6 +86,8 @@ type conn struct {
 	connections *Connections
 	addr        netip.Addr // invalid for a Unix socket
 
+	// reserved is set if it was let in over a bound: only access-requests are taken then.
+	reserved bool
 	// admitted is who was let in when the address was checked last.
 	admitted atomic.Pointer[admission]
 	// heard is set once the client has sent a byte.
@@ -138,15 +141,19 @@ func (c *Connections) add(accepted net.Conn) (added *conn, refused string) {
 	c.mu.Lock()
 	added.client = c.clientOf(added.addr)
 	var victim *conn
+	own, all := added.client.open.Len(), c.open.Len()
 	switch {
-	case added.addr.IsValid() && added.client.open.Len() >= c.each:
+	case added.addr.IsValid() && own >= c.each:
 		if victim = c.longestWaiting(&added.client.open); victim == nil {
-			refused = connectionsAddress
+			added.reserved, refused = true, connectionsAddress
 		}
-	case c.open.Len() >= c.most:
+	case all >= c.most:
 		if victim = c.longestWaiting(&c.open); victim == nil {
-			refused = connectionsLimit
+			added.reserved, refused = true, connectionsLimit
 		}
+	}
+	if refused != "" && own < c.each+reserve(c.each) && all < c.most+reserve(c.most) {
+		refused = ""
 	}
 	if refused != "" {
 		c.mu.Unlock()
@@ -164,6 +171,9 @@ func (c *Connections) add(accepted net.Conn) (added *conn, refused string) {
 	}
 	return added, ""
 }
+
+// reserve is how many connections over a bound are taken for access-requests.
+func reserve(bound int) int { return bound/8 + 1 }
 
 // remove takes a connection off the lists. The lock is held.
 func (c *Connections) remove(closed *conn) {

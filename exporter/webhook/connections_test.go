@@ -13,6 +13,7 @@ import (
 
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/track"
 	"smithproxy_exporter/exporter/webhook"
 )
 
@@ -91,6 +92,13 @@ func (s *listening) exchange(c net.Conn, body string) string {
 	return status
 }
 
+// waitOpen waits until so many connections are open: the server sees the end of one a moment later.
+func (s *listening) waitOpen(n int) {
+	for s.server.Connections.Open() != n {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // closed waits for the other side to close a connection.
 func (s *listening) closed(c net.Conn) {
 	s.Helper()
@@ -147,26 +155,56 @@ func TestConnectionsOfOneAddress(t *testing.T) {
 	}
 }
 
-// A connection whose request is being answered is not closed for another one.
+// A connection whose request is being answered is not closed for another one. Over the bound only access-requests are
+// taken.
 func TestBusyConnectionsStay(t *testing.T) {
-	s := listen(t, webhook.Config{}, func(l *webhook.Limits) { l.Connections, l.ConnectionsPerAddress = 2, 2 })
-	release, taken := make(chan struct{}), make(chan struct{}, 2)
+	s := listen(t, webhook.Config{}, func(l *webhook.Limits) { l.Connections, l.ConnectionsPerAddress = 3, 2 })
+	release, taken := make(chan struct{}), make(chan struct{}, 3)
 	s.in.event = func(event.Event) error { taken <- struct{}{}; <-release; return nil }
-	answers := make(chan string, 2)
-	for range 2 {
-		go func() { answers <- s.post("127.0.0.1", ping) }()
+	answers := make(chan string, 3)
+	fill := func(from string) {
+		go func() { answers <- s.post(from, ping) }()
 		<-taken
 	}
-	s.closed(s.dial("127.0.0.1"))
-	s.refused.check(t, "connection address_limit")
-	s.closed(s.dial("127.0.0.2"))
-	s.refused.check(t, "connection limit")
+	fill("127.0.0.1")
+	fill("127.0.0.1")
+	fill("127.0.0.2")
+	for _, from := range []string{"127.0.0.1", "127.0.0.3"} {
+		s.waitOpen(3)
+		if got := s.post(from, ping); got != "HTTP/1.1 503 Service Unavailable" {
+			t.Errorf("an event is answered %s", got)
+		}
+		s.refused.check(t, "connections")
+		s.waitOpen(3)
+		if got := s.post(from, accessRequest); got != ok {
+			t.Errorf("an access-request is answered %s", got)
+		}
+	}
 	close(release)
-	for range 2 {
+	for range 3 {
 		if got := <-answers; got != ok {
 			t.Errorf("answered %s", got)
 		}
 	}
+}
+
+// Over the reserve for access-requests, connections are refused.
+func TestReserveOfConnections(t *testing.T) {
+	s := listen(t, webhook.Config{}, func(l *webhook.Limits) { l.Connections, l.ConnectionsPerAddress = 3, 1 })
+	release, taken := make(chan struct{}), make(chan struct{}, 1)
+	s.in.event = func(event.Event) error { taken <- struct{}{}; <-release; return nil }
+	asked := make(chan struct{})
+	s.in.decision = func(track.Decision) error { asked <- struct{}{}; <-release; return nil }
+	answered := make(chan string, 2)
+	go func() { answered <- s.post("127.0.0.1", ping) }()
+	<-taken
+	go func() { answered <- s.post("127.0.0.1", accessRequest) }()
+	<-asked
+	s.closed(s.dial("127.0.0.1"))
+	s.refused.check(t, "connection address_limit")
+	close(release)
+	<-answered
+	<-answered
 }
 
 // A connection that is kept and used, as by a reverse proxy, outlives silent ones.
@@ -189,9 +227,7 @@ func TestClosedConnectionsDoNotCount(t *testing.T) {
 			t.Fatalf("answered %s", got)
 		}
 	}
-	for s.server.Connections.Open() > 0 {
-		time.Sleep(time.Millisecond) // the server sees the end a moment later
-	}
+	s.waitOpen(0)
 }
 
 func networks(cidrs ...string) (list []access.Network) {

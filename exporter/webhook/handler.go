@@ -236,6 +236,11 @@ func (x *exchange) serve() {
 }
 
 func (x *exchange) take(ev event.Event, done []byte) {
+	if x.conn != nil && x.conn.reserved {
+		x.closeAfter()
+		x.refuse(http.StatusServiceUnavailable, refusedConnections, "too many connections at once")
+		return
+	}
 	// A body may have taken seconds to arrive while others of its source were counted.
 	if !x.events.allow(ev.Source, x.at) && !x.events.allow(ev.Source, x.Now()) {
 		x.refuse(http.StatusTooManyRequests, refusedRate, "too many events of this source")

@@ -15,6 +15,7 @@ const (
 	refusedAddress     = "address"     // webhook.allow
 	refusedRate        = "rate"        // webhook.limits.events_per_second
 	refusedMemory      = "memory"      // webhook.limits.body_memory
+	refusedConnections = "connections" // webhook.limits.connections, connections_per_address
 	refusedMethod      = "method"
 	refusedSize        = "size"
 	refusedBody        = "body" // it ended early, or took too long
@@ -28,7 +29,7 @@ const (
 
 // Refusals are all reasons that Metrics.Refused is called with.
 var Refusals = []string{
-	refusedSecret, refusedSecretRate, refusedSource, refusedCertificate, refusedAddress, refusedRate, refusedMemory,
+	refusedSecret, refusedSecretRate, refusedSource, refusedCertificate, refusedAddress, refusedRate, refusedMemory, refusedConnections,
 	refusedMethod, refusedSize, refusedBody, refusedSyntax, refusedType, refusedMissing,
 	refusedTooLong, refusedStopping, refusedPanic,
 }
