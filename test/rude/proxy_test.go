@@ -21,11 +21,14 @@ import (
 )
 
 // What the well-behaved proxy does, at each of the two targets: as many access-requests a second, and a connection
-// (start, stop, info) for every few of them. Over TLS a request costs the clients more.
+// (start, stop, info) for every few of them, and now and then the content of one. Over TLS a request costs the clients
+// more.
 const (
 	accessRate       = 100
 	accessRateSecure = 50
 	accessPerStart   = 5
+	accessPerContent = 25
+	contentBytes     = 48 << 10
 	// proxyTimeout is when a proxy gives up on an answer.
 	proxyTimeout = 5 * time.Second
 	proxySource  = "edge-1"
@@ -152,6 +155,9 @@ func (p *wellBehaved) work(ctx context.Context) {
 			p.asked.Go(func() { p.access(address, i) })
 			if i%accessPerStart == 0 {
 				p.asked.Go(func() { p.connection(address, i) })
+			}
+			if i%accessPerContent == 0 {
+				p.asked.Go(func() { p.send(address, "connection-content", contentBody(proxySource, contentBytes)) })
 			}
 		}
 	}
