@@ -23,12 +23,15 @@ const (
 
 // enforceBound measures the size and frees space. It runs on the supervisor.
 func (s *Store) enforceBound(in *instance) {
-	s.written.Store(0)
+	came := s.written.Swap(0)
 	if !s.acquire(in) {
 		return
 	}
-	size := int64(in.db.Metrics().DiskSpaceUsage())
+	m := in.db.Metrics()
 	in.refs.Done()
+	size := int64(m.DiskSpaceUsage())
+	// Tables that were merged, and copies that are being made of others, go by themselves.
+	passing := int64(m.Table.ObsoleteSize) + int64(m.Table.ZombieSize) + m.Compact.InProgressBytes
 	s.size.Store(size)
 	limit := float64(s.opt.MaxSize)
 	s.mu.Lock()
@@ -50,12 +53,13 @@ func (s *Store) enforceBound(in *instance) {
 		s.full = false
 	}
 	s.lastSize = size
-	excess := max(size-s.garbage-int64(limit*dropTo), size-int64(limit*ignoreGarbage))
+	// Above ignoreGarbage room is made for what comes only: merging what was dropped gives the rest back.
+	excess := max(size-passing-s.garbage-int64(limit*dropTo), min(size-int64(limit*ignoreGarbage), 2*came))
 	s.mu.Unlock()
 	if float64(size) > limit*dropAbove && excess > 0 {
 		if waiting > 0 {
-			// Half at most: merging what was dropped takes room at first, which dropping the rest would not give back.
-			s.dropSpans(in, min(excess, waiting/2))
+			// A third at most: merging what was dropped takes room at first, which dropping the rest would not give back.
+			s.dropSpans(in, min(excess, waiting/3))
 		} else if tombs > 0 {
 			s.dropTombstones(in, excess)
 		}
