@@ -7,9 +7,10 @@ LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revisio
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+REVIVE = github.com/mgechev/revive@v1.17.0
 FUZZTIME ?= 30s
 
-.PHONY: all build run demo test e2e flood outage lint vulncheck fuzz fuzz-keep crashtest cost latency bench dashboards docs golden clean
+.PHONY: all build run demo test test-long e2e flood outage lint vulncheck fuzz fuzz-keep crashtest cost latency bench dashboards docs golden clean
 
 all: lint test build
 
@@ -38,8 +39,15 @@ demo: build
 # The race detector needs a C compiler; without one the tests run without it.
 RACE = $(shell command -v $$(go env CC) >/dev/null 2>&1 && echo -race)
 
+# All tests that take seconds. Package track has no goroutines: the race detector would only slow its exhaustive tests.
 test:
-	go test $(RACE) -timeout 20m ./...
+	go test $(RACE) -short -timeout 10m $$(go list ./... | grep -v '/exporter/track$$')
+	go test -short -timeout 10m ./exporter/track
+
+# The tests that make test leaves out or cuts short: crashes, outages, restarts and a fleet of faulty proxies against the
+# whole exporter, for a few seconds each. make crashtest, outage and latency play some of them for longer.
+test-long:
+	go test $(RACE) -timeout 20m ./cmd/smithproxy_exporter ./exporter/access ./exporter/web
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
@@ -47,6 +55,7 @@ lint:
 	go vet -tags e2e ./test/...
 	go run $(STATICCHECK) ./...
 	go run $(STATICCHECK) -tags e2e ./test/...
+	go run $(REVIVE) -config revive.toml -formatter unix ./...
 
 # Known vulnerabilities in what is called of the dependencies. Needs the database of the Go project; where it cannot be
 # reached, that is said and nothing is checked.
@@ -66,6 +75,8 @@ fuzz:
 	go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./exporter/event
 	go test -run '^$$' -fuzz '^FuzzParseSession$$' -fuzztime $(FUZZTIME) ./exporter/event
 	go test -run '^$$' -fuzz '^FuzzRestore$$' -fuzztime $(FUZZTIME) ./exporter/track
+	go test -run '^$$' -fuzz '^FuzzURL$$' -fuzztime $(FUZZTIME) ./exporter/privacy
+	go test -run '^$$' -fuzz '^FuzzSession$$' -fuzztime $(FUZZTIME) ./exporter/privacy
 	go test -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME) ./exporter/webhook
 	go test -run '^$$' -fuzz '^FuzzWholeWay$$' -fuzztime $(FUZZTIME) ./exporter/pipeline
 	go test -run '^$$' -fuzz '^FuzzServerName$$' -fuzztime $(FUZZTIME) ./collector
@@ -82,15 +93,15 @@ fuzz-keep:
 crashtest:
 	go test -run '^TestCrash' -count 1 -v -timeout 30m ./cmd/smithproxy_exporter -crash.rounds 25 -crash.operations 300
 
-# CPU time an event, against a handler that only reads the body: see docs/performance.md.
+# CPU time of an event, compared with an empty handler: see docs/performance.md.
 cost:
 	go test -run '^TestCost$$' -count 1 -v ./cmd/smithproxy_exporter -cost
 
-# Takes the backend away from the exporter while 60,000 connections end, and gives it back.
+# Stops the backend while 60,000 connections end, and starts it again.
 outage:
 	go test -run '^TestOutage$$' -count 1 -v -timeout 20m ./cmd/smithproxy_exporter -outage.connections 60000
 
-# A million server names and more against the running exporter: series, scrape times, memory, sums.
+# Sends a million server names to a running exporter, and checks series, scrape times, memory and sums.
 flood:
 	go test -run '^TestFlood$$' -count 1 -timeout 30m -v ./cmd/smithproxy_exporter -flood
 
@@ -99,7 +110,7 @@ flood:
 latency:
 	go test -run '^Test(Latency|Pause)$$' -count 1 -v -timeout 20m ./cmd/smithproxy_exporter -latency
 
-# What a decision by 10,000 rules takes, and what reading a list of a million entries does.
+# Benchmarks of access decisions, and of reading a list of a million entries.
 bench:
 	go test -run '^$$' -bench . -benchtime 1s ./exporter/access
 
@@ -111,7 +122,7 @@ dashboards:
 docs:
 	go run ./collector/generate
 
-# Write the golden files anew; check them by hand.
+# Regenerate the golden files. Review the difference.
 golden:
 	go test ./cmd/smithproxy_exporter -run '^TestReplay$$' -update
 	go test ./collector -update

@@ -5,34 +5,35 @@ import (
 	"slices"
 	"time"
 
+	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/track"
 )
 
-// access has the metrics of access-requests.
-type access struct {
+// accessRequests has the metrics of access-requests.
+type accessRequests struct {
 	requests, dryRuns, unanswered, duration *metric
-	rules                                   AccessRules
+	rules                                   accessRules
 	bounds                                  *bounds
 	requestLimit, dryRunLimit               *limit
 }
 
-// AccessRules are the rules in force: the answers that they can give, and the dry-run rules.
-type AccessRules struct {
-	Answers []AccessAnswer
-	DryRuns []string
+// accessRules are the rules in force: the answers that they can give, and the dry-run rules.
+type accessRules struct {
+	answers []accessAnswer
+	dryRuns []string
 }
 
-// AccessAnswer is a rule and its verdict.
-type AccessAnswer struct{ Verdict, Rule string }
+// accessAnswer is a rule and its verdict.
+type accessAnswer struct{ verdict, rule string }
 
-func (a AccessAnswer) labels() AccessAnswer { return AccessAnswer{label(a.Verdict), label(a.Rule)} }
+func (a accessAnswer) labels() accessAnswer { return accessAnswer{label(a.verdict), label(a.rule)} }
 
 // accessBuckets, in seconds: 10 ms costs a proxy nine tenths of its throughput.
 var accessBuckets = []float64{.000025, .00005, .0001, .00025, .0005, .001, .0025, .005, .01, .05, .25, 1, 5}
 
-func newAccess(d *definitions, b *bounds, rules AccessRules) *access {
-	f := &access{
-		rules: rules, bounds: b,
+func newAccessRequests(d *definitions, b *bounds) *accessRequests {
+	f := &accessRequests{
+		bounds: b,
 		requests: d.counter("smithproxy_access_requests_total", "connections",
 			"Total number of connections decided by an access-request, by verdict and rule.", "source", "verdict", "rule"),
 		dryRuns: d.counter("smithproxy_access_dry_run_rejects_total", "connections",
@@ -42,24 +43,24 @@ func newAccess(d *definitions, b *bounds, rules AccessRules) *access {
 		duration: d.histogram("smithproxy_access_request_duration_seconds", "seconds",
 			"Duration from the receipt of an access-request to its answer in seconds.", accessBuckets, "source"),
 	}
-	f.requestLimit = b.limit(f.requests, b.options.MaxValues)
-	f.dryRunLimit = b.limit(f.dryRuns, b.options.MaxValues)
+	f.requestLimit = b.limit(f.requests, b.config.MaxValues)
+	f.dryRunLimit = b.limit(f.dryRuns, b.config.MaxValues)
 	return f
 }
 
 type accessSeries struct {
 	perProxy
-	requests             *limitedLabel[AccessAnswer]
+	requests             *limitedLabel[accessAnswer]
 	dryRuns              *limitedLabel[string]
 	unanswered, duration *series
 	slots                int
 }
 
-func (f *access) open(p *proxy, now time.Time) familySeries {
-	m := &accessSeries{perProxy: newPerProxy(p), slots: f.bounds.options.MaxValues}
+func (f *accessRequests) open(p *proxy, now time.Time) familySeries {
+	m := &accessSeries{perProxy: newPerProxy(p), slots: f.bounds.config.MaxValues}
 	m.unanswered, m.duration = m.series(f.unanswered, now), m.series(f.duration, now)
-	m.requests = limitLabel(&m.perProxy, f.bounds, f.requestLimit, AccessAnswer{other, other}, now, func(a AccessAnswer, now time.Time) []*series {
-		return []*series{f.requests.with(now, m.source, pair("verdict", a.Verdict), pair("rule", a.Rule))}
+	m.requests = limitLabel(&m.perProxy, f.bounds, f.requestLimit, accessAnswer{other, other}, now, func(a accessAnswer, now time.Time) []*series {
+		return []*series{f.requests.with(now, m.source, pair("verdict", a.verdict), pair("rule", a.rule))}
 	})
 	m.dryRuns = limitLabel(&m.perProxy, f.bounds, f.dryRunLimit, other, now, func(rule string, now time.Time) []*series {
 		return []*series{f.dryRuns.with(now, m.source, pair("rule", rule))}
@@ -70,24 +71,24 @@ func (f *access) open(p *proxy, now time.Time) familySeries {
 
 // begin starts the series of the rules at 0, unless the rules exceed the limit: most of these series would stay
 // at 0.
-func (m *accessSeries) begin(rules AccessRules, now time.Time) {
-	if max(len(rules.Answers), len(rules.DryRuns)) > m.slots {
+func (m *accessSeries) begin(rules accessRules, now time.Time) {
+	if max(len(rules.answers), len(rules.dryRuns)) > m.slots {
 		return
 	}
-	for _, a := range rules.Answers {
+	for _, a := range rules.answers {
 		m.requests.pin(a.labels(), now)
 	}
-	for _, rule := range rules.DryRuns {
+	for _, rule := range rules.dryRuns {
 		m.dryRuns.pin(label(rule), now)
 	}
 }
 
 // end lets the series of the rules expire. Decisions by these rules can still arrive.
-func (m *accessSeries) end(rules AccessRules, now time.Time) {
-	for _, a := range rules.Answers {
+func (m *accessSeries) end(rules accessRules, now time.Time) {
+	for _, a := range rules.answers {
 		m.requests.unpin(a.labels(), now)
 	}
-	for _, rule := range rules.DryRuns {
+	for _, rule := range rules.dryRuns {
 		m.dryRuns.unpin(label(rule), now)
 	}
 }
@@ -116,20 +117,29 @@ func (m *accessSeries) echoed(c *track.Connection) {
 }
 
 func (m *accessSeries) count(d *track.Decision, now time.Time) {
-	m.requests.seriesFor(AccessAnswer{string(d.Verdict), d.Rule}.labels(), now)[0].add(1)
+	m.requests.seriesFor(accessAnswer{string(d.Verdict), d.Rule}.labels(), now)[0].add(1)
 	if d.DryRunRule != "" {
 		m.dryRuns.seriesFor(label(d.DryRunRule), now)[0].add(1)
 	}
 }
 
-// UseAccessRules begins the series of the rules that decide from now on, and lets those of the rules before
-// expire. It changes a proxy at a time, and lets facts in between.
-func (s *Sink) UseAccessRules(rules AccessRules) {
+// UseAccessRules starts the series of the rules that are in force from now on, and lets those of the previous rules
+// expire. It changes the series of one proxy at a time, and lets facts in between.
+func (s *Sink) UseAccessRules(set *access.Set) {
+	answers, dryRuns := set.Answers()
+	rules := accessRules{dryRuns: dryRuns}
+	for _, a := range answers {
+		rules.answers = append(rules.answers, accessAnswer{verdict: string(a.Verdict), rule: a.Rule})
+	}
+	s.useAccessRules(rules)
+}
+
+func (s *Sink) useAccessRules(rules accessRules) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	s.mu.Lock()
-	before := s.access.rules
-	s.access.rules = rules // in force for proxies that appear
+	before := s.accessRequests.rules
+	s.accessRequests.rules = rules // in force for proxies that appear
 	proxies := slices.Collect(maps.Values(s.byLabel))
 	s.mu.Unlock()
 	for _, p := range proxies {

@@ -13,18 +13,17 @@ import (
 )
 
 func TestAccessRules(t *testing.T) {
-	o := DefaultOptions()
-	o.AccessRules = AccessRules{
-		Answers: []AccessAnswer{{"reject", "old"}, {"accept", "default"}}, DryRuns: []string{"trial"},
-	}
-	sink := New(o)
+	sink := New(DefaultConfig(), time.Now)
+	sink.useAccessRules(accessRules{
+		answers: []accessAnswer{{"reject", "old"}, {"accept", "default"}}, dryRuns: []string{"trial"},
+	})
 	sink.Take(track.ProxyAppeared{Source: "a"})
 	old := &track.Decision{Source: "a", Verdict: event.Reject, Rule: "old"}
 	trial := &track.Decision{Source: "a", Verdict: event.Accept, Rule: "default", DryRunRule: "trial"}
 	sink.Take(track.Decided{D: old})
 	sink.Take(track.Decided{D: trial})
 	sink.Take(track.Decided{D: trial, Repeat: true})
-	sink.UseAccessRules(AccessRules{Answers: []AccessAnswer{{"reject", "new"}, {"accept", "default"}}, DryRuns: []string{"other"}})
+	sink.useAccessRules(accessRules{answers: []accessAnswer{{"reject", "new"}, {"accept", "default"}}, dryRuns: []string{"other"}})
 	sink.Take(track.ProxyAppeared{Source: "b"})
 	sink.Take(track.Decided{D: trial, Corrected: true})
 	sink.Take(track.Decided{D: old}) // it was answered before the reload
@@ -53,15 +52,15 @@ smithproxy_access_requests_total{rule="old",source="a",verdict="reject"} 2
 
 func TestAccessLists(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
-	lists := NewAccessLists(registry)
+	lists := newAccessLists(registry)
 	long := strings.Repeat("x", maxLabelBytes)
-	lists.Use([]AccessList{
+	lists.use([]accessList{
 		{"feeds/a.netset", 3, time.Unix(1700000000, 0)}, {long + "1", 1, time.Unix(1, 0)}, {long + "2", 1, time.Unix(1, 0)},
 	})
 	if _, err := registry.Gather(); err != nil {
 		t.Error(err)
 	}
-	lists.Use([]AccessList{{"feeds/b.netset", 5, time.Unix(1700000000, 5e8)}})
+	lists.use([]accessList{{"feeds/b.netset", 5, time.Unix(1700000000, 5e8)}})
 	want := `
 # HELP smithproxy_exporter_access_list_entries Number of distinct networks and addresses on the list.
 # TYPE smithproxy_exporter_access_list_entries gauge
@@ -87,11 +86,11 @@ func TestRulesOfReloads(t *testing.T) {
 		w.shows("smithproxy_access_requests_total", want...)
 	}
 	use := func(rules ...string) {
-		var answers []AccessAnswer
+		var answers []accessAnswer
 		for _, rule := range rules {
-			answers = append(answers, AccessAnswer{"reject", rule})
+			answers = append(answers, accessAnswer{"reject", rule})
 		}
-		w.sink.UseAccessRules(AccessRules{Answers: answers})
+		w.sink.useAccessRules(accessRules{answers: answers})
 	}
 	decide := func(rule string) {
 		w.sink.Take(track.Decided{D: &track.Decision{Source: "a", Verdict: event.Reject, Rule: rule}})
@@ -104,7 +103,7 @@ func TestRulesOfReloads(t *testing.T) {
 	requests("r1 2", "r2 0")
 	use("r3", "r4")
 	requests("r1 2", "r2 0", "r3 0", "r4 0")
-	w.wait(DefaultOptions().Expiry)
+	w.wait(DefaultConfig().Expiry)
 	decide("r4")
 	requests("r3 0", "r4 1")
 	use("r1")

@@ -6,49 +6,57 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"smithproxy_exporter/exporter/access"
 )
 
-// AccessLists exposes the size and age of the lists in force. A scrape shows the lists of one call of Use, which
-// may be called from any goroutine.
-type AccessLists struct {
-	lists             atomic.Pointer[[]AccessList]
+// accessLists exposes the size and age of the lists in force. A scrape shows the lists of one call of use.
+type accessLists struct {
+	lists             atomic.Pointer[[]accessList]
 	entries, modified *prometheus.Desc
 }
 
-// AccessList is a list file that access rules name.
-type AccessList struct {
-	File     string
-	Entries  int
-	Modified time.Time
+// accessList is a list file that access rules name.
+type accessList struct {
+	file     string
+	entries  int
+	modified time.Time
 }
 
-// NewAccessLists returns the metrics of no lists, registered with r.
-func NewAccessLists(r prometheus.Registerer) *AccessLists {
-	a := &AccessLists{
+func newAccessLists(r prometheus.Registerer) *accessLists {
+	a := &accessLists{
 		entries: prometheus.NewDesc("smithproxy_exporter_access_list_entries",
 			"Number of distinct networks and addresses on the list.", []string{"file"}, nil),
 		modified: prometheus.NewDesc("smithproxy_exporter_access_list_modified_timestamp_seconds",
 			"Modification time of the list in force as a Unix timestamp.", []string{"file"}, nil),
 	}
-	a.lists.Store(&[]AccessList{})
+	a.lists.Store(&[]accessList{})
 	r.MustRegister(a)
 	return a
 }
 
-// Use replaces the lists in force.
-func (a *AccessLists) Use(lists []AccessList) { a.lists.Store(&lists) }
+// UseAccessLists replaces the lists in force by those of a Set.
+func (e *Exporter) UseAccessLists(set *access.Set) {
+	var lists []accessList
+	for _, l := range set.Lists() {
+		lists = append(lists, accessList{l.Path, l.Len(), l.Modified})
+	}
+	e.accessLists.use(lists)
+}
+
+func (a *accessLists) use(lists []accessList) { a.lists.Store(&lists) }
 
 // Describe implements prometheus.Collector.
-func (a *AccessLists) Describe(descs chan<- *prometheus.Desc) {
+func (a *accessLists) Describe(descs chan<- *prometheus.Desc) {
 	descs <- a.entries
 	descs <- a.modified
 }
 
 // Collect implements prometheus.Collector.
-func (a *AccessLists) Collect(metrics chan<- prometheus.Metric) {
+func (a *accessLists) Collect(metrics chan<- prometheus.Metric) {
 	for _, l := range *a.lists.Load() {
-		file := strings.ToValidUTF8(l.File, "\uFFFD")
-		metrics <- prometheus.MustNewConstMetric(a.entries, prometheus.GaugeValue, float64(l.Entries), file)
-		metrics <- prometheus.MustNewConstMetric(a.modified, prometheus.GaugeValue, float64(l.Modified.UnixNano())/1e9, file)
+		file := strings.ToValidUTF8(l.file, "\uFFFD")
+		metrics <- prometheus.MustNewConstMetric(a.entries, prometheus.GaugeValue, float64(l.entries), file)
+		metrics <- prometheus.MustNewConstMetric(a.modified, prometheus.GaugeValue, float64(l.modified.UnixNano())/1e9, file)
 	}
 }

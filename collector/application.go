@@ -28,7 +28,7 @@ func newApplications(d *definitions, b *bounds) *applications {
 			"Total number of requests listed by the L7 engine at the stop of connections, which may omit some.", "source", "app"),
 		bounds: b,
 	}
-	f.limit = b.limit(f.duration, b.options.MaxApps)
+	f.limit = b.limit(f.duration, b.config.MaxApps)
 	return f
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/expfmt"
 
@@ -14,7 +15,7 @@ import (
 
 // BenchmarkScrape is of 50 proxies that have all the series that they can have.
 func BenchmarkScrape(b *testing.B) {
-	sink := New(DefaultOptions())
+	sink := New(DefaultConfig(), time.Now)
 	for i := range 50 {
 		for j := range 110 {
 			c := &track.Connection{

@@ -9,15 +9,16 @@ import (
 
 // bounds limit the size of the exposition, and count what the limits cost.
 type bounds struct {
-	options              Options
+	config               Config
+	now                  func() time.Time
 	limited, cardinality *metric
 	untracked            map[event.Action]*series
 	tracked              *series
 }
 
-func newBounds(d *definitions, o Options) *bounds {
+func newBounds(d *definitions, c Config, now func() time.Time) *bounds {
 	b := &bounds{
-		options: o, untracked: map[event.Action]*series{},
+		config: c, now: now, untracked: map[event.Action]*series{},
 		limited: d.counter("smithproxy_exporter_series_limited_total", "increments",
 			"Total number of increments counted in _other because the label is at its limit.", "metric"),
 		cardinality: d.gauge("smithproxy_exporter_distinct_values", "values",
@@ -26,9 +27,9 @@ func newBounds(d *definitions, o Options) *bounds {
 	untracked := d.counter("smithproxy_exporter_events_untracked_total", "events",
 		"Total number of events answered and then ignored because proxies.max was reached.", "action")
 	for _, action := range actions {
-		b.untracked[action] = untracked.with(o.Now(), pair("action", string(action)))
+		b.untracked[action] = untracked.with(now(), pair("action", string(action)))
 	}
-	b.tracked = d.gauge("smithproxy_exporter_proxies", "proxies", "Number of known proxies, at most proxies.max.").with(o.Now())
+	b.tracked = d.gauge("smithproxy_exporter_proxies", "proxies", "Number of known proxies, at most proxies.max.").with(now())
 	return b
 }
 
@@ -48,8 +49,8 @@ func (b *bounds) take(f track.Fact) {
 // limit returns the limit for a label. of is the metric that the limit is reported under.
 func (b *bounds) limit(of *metric, slots int) *limit {
 	return &limit{
-		slots: slots, grace: b.options.Grace, expiry: b.options.Expiry,
-		limited: b.limited.with(b.options.Now(), pair("metric", of.name)),
+		slots: slots, grace: b.config.Grace, expiry: b.config.Expiry,
+		limited: b.limited.with(b.now(), pair("metric", of.name)),
 	}
 }
 

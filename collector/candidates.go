@@ -8,22 +8,22 @@ import "container/heap"
 type candidates[K comparable] struct {
 	size    int
 	byValue map[K]*candidate[K]
-	heap    minHeap[K] // the least seen first
+	heap    minHeap[K] // the lowest count first
 }
 
-// candidate was seen at least count-over times, and at most count times.
+// candidate is a value that was seen at least count-over times and at most count times.
 type candidate[K comparable] struct {
 	value       K
 	count, over uint32
-	at          int // in the heap
+	at          int // index in the heap
 }
 
 func newCandidates[K comparable](size int) candidates[K] {
 	return candidates[K]{size: size, byValue: map[K]*candidate[K]{}}
 }
 
-// see counts a value, and returns how often it was seen at least. When there are too many, it replaces the
-// least seen one, and may have been seen as often as that.
+// see counts a value, and returns a lower bound of how often it was seen. If there are too many values, it replaces the
+// one with the lowest count.
 func (c *candidates[K]) see(value K) uint32 {
 	known, ok := c.byValue[value]
 	switch {
@@ -52,7 +52,7 @@ func (c *candidates[K]) remove(value K) {
 	}
 }
 
-// halve gives less weight to what was seen long ago.
+// halve halves all counts, so that old values count less.
 func (c *candidates[K]) halve() {
 	for _, each := range c.heap {
 		each.count /= 2
@@ -64,7 +64,7 @@ func (c *candidates[K]) halve() {
 	}
 }
 
-// minHeap implements heap.Interface, with the least seen candidate in front.
+// minHeap implements heap.Interface, with the candidate of the lowest count in front.
 type minHeap[K comparable] []*candidate[K]
 
 func (h minHeap[K]) Len() int           { return len(h) }

@@ -10,15 +10,15 @@ import (
 // error of 1.04/√2048 = 2.3 %.
 const cardinalityPrecision = 11
 
-// hashSeed is random, so that nobody can choose values that spoil an estimate.
+// hashSeed is random, so that clients cannot choose values that spoil an estimate.
 var hashSeed = maphash.MakeSeed()
 
-// cardinality estimates the number of distinct values it was given.
+// cardinality estimates the number of distinct values that were added.
 type cardinality[K comparable] struct {
 	sketch *hyperloglog.Sketch
 	last   K
 	any    bool
-	fresh  bool // whether a value came since the last estimate
+	fresh  bool // whether a value was added since the last estimate
 }
 
 func newCardinality[K comparable]() cardinality[K] {
@@ -37,7 +37,7 @@ func (c *cardinality[K]) add(value K) {
 	c.sketch.InsertHash(maphash.Comparable(hashSeed, value))
 }
 
-// estimate returns the number; changed is false when no value came since the last call.
+// estimate returns the number of values; changed is false if no value was added since the last call.
 func (c *cardinality[K]) estimate() (n float64, changed bool) {
 	if !c.fresh {
 		return 0, false

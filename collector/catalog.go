@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -19,13 +20,12 @@ type Entry struct {
 // Catalog is every metric that this package makes, by name.
 func Catalog() []Entry {
 	var entries []Entry
-	for _, m := range New(DefaultOptions()).metrics {
+	for _, m := range New(DefaultConfig(), time.Now).metrics {
 		entries = append(entries, Entry{
 			Name: m.name, Type: strings.ToLower(m.kind.String()), Unit: m.unit, Help: m.help, Labels: m.labels, Buckets: m.buckets,
 		})
 	}
 	NewExporter((*registrar)(&entries), ExporterOptions{})
-	NewAccessLists((*registrar)(&entries))
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return entries
 }

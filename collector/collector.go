@@ -17,34 +17,6 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// Options bound the exposition. The zero value of a time or a number is not usable; start from
-// DefaultOptions.
-type Options struct {
-	// MaxValues is how many values of one label have series of their own, for each proxy. As many more can
-	// exist during the grace period.
-	MaxValues int
-	// MaxApps is the same for L7 applications, each of which has a histogram.
-	MaxApps int
-	// Grace is how long the series of a displaced value stay unchanged. It must be longer than any scrape
-	// interval.
-	Grace time.Duration
-	// Expiry is how long series stay without any fact for them.
-	Expiry time.Duration
-	// RegisteredDomain counts server names by their registered domain: example.co.uk for
-	// www.example.co.uk.
-	RegisteredDomain bool
-	// AccessRules are the rules in force, whose series start at 0.
-	AccessRules AccessRules
-	Now         func() time.Time
-}
-
-// DefaultOptions returns the defaults of the configuration.
-func DefaultOptions() Options {
-	return Options{
-		MaxValues: 100, MaxApps: 20, Grace: 5 * time.Minute, Expiry: 15 * time.Minute, Now: time.Now,
-	}
-}
-
 // Sink turns facts into metrics, and is a prometheus.Gatherer of them. Take is called from one goroutine,
 // Gather and UseAccessRules from any.
 //
@@ -60,7 +32,7 @@ type Sink struct {
 	// the expiry.
 	persistent, expiring []family
 	bounds               *bounds
-	access               *access
+	accessRequests       *accessRequests
 
 	// scraping and changing are locked before mu, and for longer.
 	scraping sync.Mutex // one scrape at a time
@@ -97,23 +69,23 @@ type proxy struct {
 	persistent, expiring []familySeries
 }
 
-// New returns a sink without any proxy.
-func New(o Options) *Sink {
+// New returns a sink without any proxy. now is the clock of grace periods, expiry and the series' creation.
+func New(c Config, now func() time.Time) *Sink {
 	d := &definitions{}
-	s := &Sink{now: o.Now, expiry: o.Expiry, proxies: map[string]*proxy{}, byLabel: map[string]*proxy{}, sweptAt: o.Now()}
-	s.bounds = newBounds(d, o)
+	s := &Sink{now: now, expiry: c.Expiry, proxies: map[string]*proxy{}, byLabel: map[string]*proxy{}, sweptAt: now()}
+	s.bounds = newBounds(d, c, now)
 	s.persistent = []family{newLiveness(d), newGauges(d)}
-	s.access = newAccess(d, s.bounds, o.AccessRules)
+	s.accessRequests = newAccessRequests(d, s.bounds)
 	s.expiring = []family{
 		newEvents(d),
 		newNeighbors(d, s.bounds),
 		newConnections(d, s.bounds),
 		newApplications(d, s.bounds),
-		newServerNames(d, s.bounds, o.RegisteredDomain),
+		newServerNames(d, s.bounds, c.SNIGrouping),
 		newSignatures(d, s.bounds),
-		newEntropy(d, o.Expiry),
+		newEntropy(d, c.Expiry),
 		newSinkhole(d),
-		s.access,
+		s.accessRequests,
 		newContent(d),
 	}
 	s.metrics = d.metrics

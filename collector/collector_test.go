@@ -33,17 +33,16 @@ type world struct {
 }
 
 func newWorld(t *testing.T, values int) *world {
-	return newWorldOf(t, func(o *Options) { o.MaxValues = values })
+	return newWorldOf(t, func(c *Config) { c.MaxValues = values })
 }
 
-func newWorldOf(t *testing.T, change func(*Options)) *world {
+func newWorldOf(t *testing.T, change func(*Config)) *world {
 	w := &world{T: t, now: epoch}
-	o := DefaultOptions()
-	o.AccessRules = AccessRules{Answers: []AccessAnswer{{Verdict: "accept", Rule: "default"}}, DryRuns: []string{"trial"}}
-	o.Now = func() time.Time { return w.now }
-	change(&o)
-	w.sink = New(o)
-	w.tracker = track.New(track.DefaultOptions(), w.sink.Take)
+	c := DefaultConfig()
+	change(&c)
+	w.sink = New(c, func() time.Time { return w.now })
+	w.sink.useAccessRules(accessRules{answers: []accessAnswer{{verdict: "accept", rule: "default"}}, dryRuns: []string{"trial"}})
+	w.tracker = track.New(track.DefaultConfig(), w.sink.Take)
 	return w
 }
 
@@ -171,7 +170,7 @@ func TestForgottenProxyLeavesNothing(t *testing.T) {
 	w := newWorld(t, 10)
 	w.send(event.ActionPing, "", event.Ping{Instance: "Proxy-A1"})
 	w.connection("Proxy-A1-OID-1", event.Stop{TLS: true, SNI: "example.com"})
-	w.wait(track.DefaultOptions().ForgetAge + time.Hour)
+	w.wait(track.DefaultConfig().Proxies.ForgetAfter + time.Hour)
 	if text := w.exposition(); strings.Contains(text, "edge-1") {
 		t.Errorf("series of a forgotten proxy are left:\n%s", text)
 	}
@@ -235,7 +234,7 @@ func TestLabel(t *testing.T) {
 
 // factsOf are those of a whole connection.
 func factsOf() (facts []track.Fact) {
-	tracker := track.New(track.DefaultOptions(), func(f track.Fact) { facts = append(facts, f) })
+	tracker := track.New(track.DefaultConfig(), func(f track.Fact) { facts = append(facts, f) })
 	skew, policy := 0.5, 2
 	const id, session = "Proxy-A1-OID-FEE9B109FF3D", "ssli_10.0.0.1:40000+ssli_10.0.0.2:443"
 	for i, payload := range []any{
@@ -254,7 +253,7 @@ func factsOf() (facts []track.Fact) {
 }
 
 func BenchmarkConnection(b *testing.B) {
-	sink := New(DefaultOptions())
+	sink := New(DefaultConfig(), time.Now)
 	facts := factsOf()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -267,7 +266,7 @@ func BenchmarkConnection(b *testing.B) {
 // TestScrapesMeanwhile scrapes while facts come, for the race detector, and expects that counters only grow and end up
 // exact.
 func TestScrapesMeanwhile(t *testing.T) {
-	sink := New(DefaultOptions())
+	sink := New(DefaultConfig(), time.Now)
 	facts := factsOf()
 	const connections = 5000
 	done := make(chan struct{})
@@ -324,9 +323,9 @@ func TestScrapesMeanwhile(t *testing.T) {
 // TestFactsDoNotWaitForScrapes scrapes 120,000 series in a loop, and measures the longest time that a fact takes:
 // events wait for it.
 func TestFactsDoNotWaitForScrapes(t *testing.T) {
-	o := DefaultOptions()
-	o.MaxValues = 1000
-	sink := New(o)
+	c := DefaultConfig()
+	c.MaxValues = 1000
+	sink := New(c, time.Now)
 	for source := range 40 {
 		for address := range 1000 {
 			sink.Take(track.NeighborSeen{Source: fmt.Sprint("edge-", source), Address: fmt.Sprint(address), At: epoch})
@@ -335,11 +334,12 @@ func TestFactsDoNotWaitForScrapes(t *testing.T) {
 		}
 	}
 	facts := factsOf()
-	// Of several rounds the best one counts: the others show the scheduler, and whatever else runs here.
-	const rounds, scrapes, bound = 3, 4, 20 * time.Millisecond
-	least := time.Hour
+	// Of several rounds the best one counts: the others show the scheduler, and whatever else runs here. On a machine
+	// that is busy all of it takes longer, so the bound is also a part of a scrape.
+	const rounds, scrapes, bound, part = 3, 2, 20 * time.Millisecond, 20
 	for range rounds {
 		done := make(chan struct{})
+		began := time.Now()
 		go func() {
 			defer close(done)
 			for range scrapes {
@@ -364,12 +364,14 @@ func TestFactsDoNotWaitForScrapes(t *testing.T) {
 			}
 		}
 		connections.Stop()
+		scrape := time.Since(began) / scrapes
 		slices.Sort(takes)
 		longest := takes[len(takes)-1]
-		t.Logf("the longest of %d facts took %v, 99.99 %% up to %v", len(takes), longest, takes[len(takes)*9999/10000])
-		least = min(least, longest)
+		t.Logf("a scrape took %v, the longest of %d facts %v, 99.99 %% up to %v",
+			scrape, len(takes), longest, takes[len(takes)*9999/10000])
+		if longest <= max(bound, scrape/part) {
+			return
+		}
 	}
-	if least > bound {
-		t.Errorf("a fact takes %v while scrapes go on, want %v at most", least, bound)
-	}
+	t.Errorf("in each of %d rounds a fact took longer than %v, and than a %dth of a scrape", rounds, bound, part)
 }

@@ -35,8 +35,8 @@ func newConnections(d *definitions, b *bounds) *connections {
 			"Total number of payload bytes of stopped connections, decrypted where TLS is inspected.", "source", "policy", "app", "direction"),
 		bounds: b,
 	}
-	f.limit = b.limit(f.closed, b.options.MaxValues)
-	f.transportLimit = b.limit(f.started, b.options.MaxValues)
+	f.limit = b.limit(f.closed, b.config.MaxValues)
+	f.transportLimit = b.limit(f.started, b.config.MaxValues)
 	return f
 }
 

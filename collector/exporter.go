@@ -4,9 +4,20 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 )
 
-// Exporter has the exporter's own metrics. Its methods are safe for concurrent use.
+// NewRegistry returns a registry that has the metrics of the process, the Go runtime and the version.
+func NewRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		versioncollector.NewCollector("smithproxy_exporter"))
+	return r
+}
+
+// Exporter has the exporter's own metrics, except for those that are counted from facts: see bounds and events. Its
+// methods are safe for concurrent use.
 type Exporter struct {
 	refused          *prometheus.CounterVec
 	exported, failed prometheus.Counter
@@ -16,6 +27,7 @@ type Exporter struct {
 	fallbacks        *prometheus.CounterVec
 	connections      *prometheus.CounterVec
 	handshakes       *prometheus.CounterVec
+	accessLists      *accessLists
 	*storeMetrics
 }
 
@@ -58,7 +70,7 @@ func NewExporter(r prometheus.Registerer, o ExporterOptions) *Exporter {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + "webhook_body_bytes",
 			Help: "Memory held by large request bodies in bytes."}, func() float64 { return float64(o.BodyBytes()) }),
 		e.connections, e.handshakes)
-	e.storeMetrics = newStoreMetrics(r, o.Store)
+	e.storeMetrics, e.accessLists = newStoreMetrics(r, o.Store), newAccessLists(r)
 	r.MustRegister(e.refused, e.fallbacks, e.exported, e.failed, e.dropped, e.reloadOK, e.reloadAt)
 	for _, reason := range o.Refusals {
 		e.refused.WithLabelValues(reason)

@@ -34,9 +34,9 @@ func TestPolicies(t *testing.T) {
 // TestEviction has no room for a second connection.
 func TestEviction(t *testing.T) {
 	w := newWorld(t, 10)
-	o := track.DefaultOptions()
-	o.MaxConnections = 1
-	w.tracker = track.New(o, w.sink.Take)
+	c := track.DefaultConfig()
+	c.Connections.MaxOpen = 1
+	w.tracker = track.New(c, w.sink.Take)
 	w.send(event.ActionStart, "Proxy-A1-OID-1", event.Start{Session: "tcp_10.0.0.1:1+tcp_10.0.0.2:2"})
 	w.send(event.ActionStart, "Proxy-A1-OID-2", event.Start{Session: "tcp_10.0.0.1:3+tcp_10.0.0.2:2"})
 	w.shows("smithproxy_connections_closed_total",
@@ -94,7 +94,7 @@ func TestUnanswered(t *testing.T) {
 		w.send(event.ActionInfo, id, event.Info{Echo: echo})
 	}
 	w.send(event.ActionStop, "Proxy-A1-OID-5", event.Stop{Session: session})
-	w.wait(track.DefaultOptions().Grace * 2)
+	w.wait(track.DefaultConfig().Connections.GracePeriod * 2)
 	w.shows("smithproxy_access_unanswered_total", `{source="edge-1"} 1`)
 	for range 2 {
 		w.send(event.ActionInfo, "Proxy-A1-OID-5", event.Info{Echo: &event.Echo{Session: session}})
@@ -110,7 +110,7 @@ func TestRestoredProxy(t *testing.T) {
 	w.shows("smithproxy_up")
 	w.shows("smithproxy_last_ping_timestamp_seconds")
 	w.shows("smithproxy_connections_active", `{source="edge-1"} 2`)
-	w.now = w.now.Add(DefaultOptions().Expiry)
+	w.now = w.now.Add(DefaultConfig().Expiry)
 	w.sink.Take(track.NeighborSeen{Source: "edge-1", Address: "10.0.0.1", At: epoch, Discovered: true, Restored: true})
 	w.shows("smithproxy_neighbors_discovered_total")
 	w.sink.Take(track.ProxyStatus{Source: "edge-1", PingedAt: epoch, Instance: "Proxy-A1"})

@@ -8,14 +8,14 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// take moves the series made since the last scrape to this one. It takes constant time.
+// take moves the series that were added since the last scrape to this scrape. It takes constant time.
 func (m *metric) take() {
 	m.taken, m.added = m.added, nil
 	m.scrapes++
 }
 
-// merge puts the taken series among the ordered ones, and removes those that were dropped. A dropped series
-// and its successor of the same labels are never both left: the first is marked before the second is made.
+// merge merges the taken series into the ordered ones, and removes dropped ones. Of a dropped series and its successor
+// with the same labels, only the second is left, because the first is marked before the second is created.
 func (m *metric) merge() {
 	isGone := func(s *series) bool { return s.gone.Load() }
 	ordered := slices.DeleteFunc(m.ordered, isGone)
@@ -34,7 +34,7 @@ func (m *metric) merge() {
 	m.ordered = ordered
 }
 
-// byLabels is the order of client_golang.
+// byLabels compares series in the order of client_golang.
 func byLabels(a, b *series) int {
 	for i, l := range a.labels {
 		if c := cmp.Compare(l.GetValue(), b.labels[i].GetValue()); c != 0 {
@@ -44,8 +44,8 @@ func byLabels(a, b *series) int {
 	return 0
 }
 
-// family copies the ordered series; it returns nil when there are none. It allocates in one piece for all
-// series, which makes scrapes cheap.
+// family returns a copy of the ordered series, nil if there are none. It makes one allocation for all series, so that
+// scrapes are cheap.
 func (m *metric) family() *dto.MetricFamily {
 	n := len(m.ordered)
 	if n == 0 {
@@ -74,7 +74,7 @@ func (m *metric) family() *dto.MetricFamily {
 		}
 	}
 	for i, s := range m.ordered {
-		metrics[i].Label = s.labels // client_golang's histograms have none, and say so
+		metrics[i].Label = s.labels // also for histograms, which client_golang wrote without labels
 	}
 	f := &dto.MetricFamily{Name: &m.name, Help: &m.help, Type: m.kind.Enum(), Metric: list}
 	// OpenMetrics requires a unit to be a part of the name; docs/metrics.md has the others.

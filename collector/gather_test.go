@@ -65,7 +65,7 @@ func TestManyValuesExpire(t *testing.T) {
 	for i := range 5 * sweepSlots {
 		w.match(fmt.Sprintf("value-%03d", i), 1)
 	}
-	w.wait(DefaultOptions().Expiry - time.Second)
+	w.wait(DefaultConfig().Expiry - time.Second)
 	w.match("value-000", 1)
 	w.wait(time.Second)
 	w.signatures("_other 0", "value-000 2")
@@ -85,7 +85,7 @@ func TestSweepsInSteps(t *testing.T) {
 		}
 		return 0
 	}
-	w.now = w.now.Add(DefaultOptions().Expiry)
+	w.now = w.now.Add(DefaultConfig().Expiry)
 	last := added()
 	for range 100 {
 		w.match("new", 1)
@@ -102,12 +102,12 @@ func TestSweepsInSteps(t *testing.T) {
 
 // TestRulesChangeMeanwhile changes the access rules while facts come and scrapes go on, for the race detector.
 func TestRulesChangeMeanwhile(t *testing.T) {
-	sink := New(DefaultOptions())
+	sink := New(DefaultConfig(), time.Now)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for i := range 200 {
-			sink.UseAccessRules(AccessRules{Answers: []AccessAnswer{{"reject", fmt.Sprint(i % 3)}, {"accept", "default"}}})
+			sink.useAccessRules(accessRules{answers: []accessAnswer{{"reject", fmt.Sprint(i % 3)}, {"accept", "default"}}})
 			if _, err := sink.Gather(); err != nil {
 				t.Error(err)
 			}

@@ -14,22 +14,22 @@ import (
 	"smithproxy_exporter/exporter/traceid"
 )
 
-// Native buckets grow by a factor of 1.1. When there are more than nativeBuckets they widen, and are never reset,
-// so that counts only grow.
+// Native buckets grow by a factor of 1.1. If there are more than nativeBuckets, they widen. They are never reset, so that
+// counts only increase.
 const (
 	nativeFactor  = 1.1
 	nativeBuckets = 100
 )
 
-// histogram has native buckets besides the classic ones, and keeps the last exemplar of each classic one.
-// client_golang counts, and can be read while it does. The exemplars are kept here because client_golang
-// makes a protobuf of each one when it is observed, of which a scrape then shows only the last.
+// histogram is a histogram of client_golang with classic and native buckets, and the last exemplar of each classic
+// bucket. It keeps the exemplars itself, because client_golang would create a protobuf message for each observation, of
+// which a scrape shows only the last.
 type histogram struct {
 	prometheus.Histogram
 	bounds []float64
 
-	mu        sync.Mutex // held for a few copied exemplars
-	exemplars []exemplar // one a bucket, and one for +Inf; nil before the first
+	mu        sync.Mutex // guards exemplars
+	exemplars []exemplar // one for each bucket and one for +Inf; nil before the first
 }
 
 // exemplar links a value to the trace of its connection.
@@ -69,7 +69,7 @@ func (h *histogram) write(m *dto.Metric) {
 	h.mu.Lock()
 	exemplars := slices.Clone(h.exemplars)
 	h.mu.Unlock()
-	_ = h.Write(m) // never fails for a histogram that New made
+	_ = h.Write(m) // does not fail for a histogram of NewHistogram
 	for i, e := range exemplars {
 		if e.at.IsZero() {
 			continue

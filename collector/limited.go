@@ -13,30 +13,29 @@ const (
 )
 
 const (
-	// candidatesPerSlot is how many values without a slot are counted for each slot. With N slots, a value
-	// that makes up more than 1/(4 N) of the stream is noticed.
+	// candidatesPerSlot is the number of values without a slot that are counted for each slot. With N slots, a value
+	// that makes up more than 1/(4 N) of the stream is counted.
 	candidatesPerSlot = 4
-	// leastEvidence is how often a value must be seen beyond 1.5 times the one that it displaces. It keeps
-	// values that are seen equally often from displacing each other.
+	// leastEvidence is how much the count of a value must exceed 1.5 times that of the value that it displaces. It
+	// keeps values that are equally frequent from displacing each other.
 	leastEvidence = 8
 )
 
 // limit is shared by the limited labels of one metric, for all proxies.
 type limit struct {
 	slots         int           // values with series of their own, for each proxy
-	grace, expiry time.Duration // see Options
+	grace, expiry time.Duration // see Config
 	limited       *series       // counts increments in _other
 }
 
-// limitedLabel is a label of one proxy, or a few that are one value together, whose values come from the network.
-// The most frequent values have a slot each, with series of their own; the rest is counted in _other. One slot
-// holds all series of a value.
+// limitedLabel is a label of one proxy, or a tuple of labels, whose values come from the network. The most frequent
+// values have a slot each, with series of their own; the rest is counted in _other. A slot has all series of a value.
 //
-// A slot is live until a more frequent value displaces it. Then it is frozen for the grace period: its series
-// stay unchanged, so that every scraper sees their last value, and the value is counted in _other meanwhile.
-// After that the series are dropped. A live slot that no value came for within the expiry is dropped at once.
-// A value that reappears starts again at 0. So each increment is counted in one series and stays there, and
-// no series is dropped before its last value was scraped.
+// A slot is live until a more frequent value displaces it. Then it is frozen for the grace period: its series stay
+// unchanged, so that every scraper reads their last value, and the value is counted in _other meanwhile. After that
+// the series are dropped. A live slot whose value was not seen for the expiry is dropped at once. A value that
+// reappears starts again at 0. So each increment is counted in one series and stays there, and no series is dropped
+// before its last value was scraped.
 type limitedLabel[K comparable] struct {
 	*limit
 	open     func(K, time.Time) []*series // makes the series of a value
@@ -45,11 +44,9 @@ type limitedLabel[K comparable] struct {
 	pinned  map[K][]*series // values that stay until they are unpinned, and take no slot
 	slots   map[K]*slot[K]
 	waiting candidates[K]
-	// live and frozen have the slots as *slot[K]. In front is the one that was idle the longest, or frozen
-	// first.
+	// live and frozen have the slots as *slot[K], with the slot that was idle for longest, or frozen first, in front.
 	live, frozen *list.List
-	// threshold is a lower bound of how often the least seen live value was seen: below it no search for one
-	// to displace is needed.
+	// threshold is a lower bound of the counts of live values. It avoids searches for a value to displace.
 	threshold uint32
 	halvedAt  time.Time
 
@@ -62,7 +59,7 @@ type slot[K comparable] struct {
 	value  K
 	series []*series
 	inList *list.Element // of live or frozen
-	// seen is how often the value came, halved every grace period.
+	// seen is the count of the value, halved every grace period.
 	seen    uint32
 	movedAt time.Time
 	goneAt  time.Time // the end of the grace period; zero while live
@@ -75,7 +72,7 @@ func newLimitedLabel[K comparable](l *limit, count *series, now time.Time, overf
 	}
 }
 
-// pin gives a value series that neither expire nor are displaced. A value keeps the series that it has.
+// pin returns series of a value that neither expire nor are displaced. A value keeps its current series.
 func (l *limitedLabel[K]) pin(value K, now time.Time) []*series {
 	if list, ok := l.pinned[value]; ok {
 		return list
@@ -95,7 +92,7 @@ func (l *limitedLabel[K]) pin(value K, now time.Time) []*series {
 	return list
 }
 
-// unpin gives a pinned value a slot. There can be more of them than the limit until some expire or are displaced.
+// unpin moves a pinned value to a slot. There can be more slots than the limit until some expire or are displaced.
 func (l *limitedLabel[K]) unpin(value K, now time.Time) {
 	if list, ok := l.pinned[value]; ok {
 		delete(l.pinned, value)
@@ -103,7 +100,7 @@ func (l *limitedLabel[K]) unpin(value K, now time.Time) {
 	}
 }
 
-// seriesFor returns the series in which an increment for the value must be counted, at once.
+// seriesFor returns the series in which to count an increment for the value. They are valid until the next call.
 func (l *limitedLabel[K]) seriesFor(value K, now time.Time) []*series {
 	l.cardinality.add(value)
 	if list, ok := l.pinned[value]; ok {
@@ -148,14 +145,14 @@ func (l *limitedLabel[K]) add(p *slot[K]) {
 	l.threshold = 0
 }
 
-// displace freezes the least seen live slot if a value that was seen so often may have it. There are never more
+// displace freezes the live slot with the lowest count, if that is sufficiently lower than seen. There are never more
 // frozen slots than the limit.
 func (l *limitedLabel[K]) displace(seen uint32, now time.Time) bool {
 	enough := func(least uint32) bool { return seen >= least+least/2+leastEvidence }
 	if l.frozen.Len() >= l.limit.slots || !enough(l.threshold) {
 		return false
 	}
-	// Among equals the first one was idle the longest.
+	// Among equals, the first one was idle for longest.
 	var weakest *slot[K]
 	for e := l.live.Front(); e != nil; e = e.Next() {
 		if p := e.Value.(*slot[K]); weakest == nil || p.seen < weakest.seen {
@@ -172,7 +169,7 @@ func (l *limitedLabel[K]) displace(seen uint32, now time.Time) bool {
 	return true
 }
 
-// age gives less weight to what was seen long ago.
+// age halves the counts every grace period, so that old values count less.
 func (l *limitedLabel[K]) age(now time.Time) {
 	for steps := 0; now.Sub(l.halvedAt) >= l.grace; steps++ {
 		if steps == 32 { // everything is 0
@@ -190,7 +187,7 @@ func (l *limitedLabel[K]) age(now time.Time) {
 
 func (p *slot[K]) isOver(now time.Time) bool { return !p.goneAt.IsZero() && !now.Before(p.goneAt) }
 
-// sweepSlots is how many slots a step of a sweep removes.
+// sweepSlots is the number of slots that a step of a sweep removes at most.
 const sweepSlots = 100
 
 // sweep removes slots that are over, at most sweepSlots of them, and updates the exposed cardinality. It reports

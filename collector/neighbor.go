@@ -21,7 +21,7 @@ func newNeighbors(d *definitions, b *bounds) *neighbors {
 			"Total number of client addresses that the proxy reported as new.", "source"),
 		bounds: b,
 	}
-	f.limit = b.limit(f.lastSeen, b.options.MaxValues)
+	f.limit = b.limit(f.lastSeen, b.config.MaxValues)
 	return f
 }
 

@@ -14,15 +14,15 @@ type serverNames struct {
 	limit              *limit
 }
 
-func newServerNames(d *definitions, b *bounds, registered bool) *serverNames {
+func newServerNames(d *definitions, b *bounds, grouping SNIGrouping) *serverNames {
 	f := &serverNames{
 		connections: d.counter("smithproxy_sni_connections_total", "connections",
 			"Total number of stopped connections, by TLS server name.", "source", "sni"),
 		bytes: d.counter("smithproxy_sni_bytes_total", "bytes",
 			"Total number of payload bytes of stopped connections, by TLS server name.", "source", "sni", "direction"),
-		registered: registered, bounds: b,
+		registered: grouping == SNIRegisteredDomain, bounds: b,
 	}
-	f.limit = b.limit(f.connections, b.options.MaxValues)
+	f.limit = b.limit(f.connections, b.config.MaxValues)
 	return f
 }
 

@@ -16,7 +16,7 @@ type signatures struct {
 func newSignatures(d *definitions, b *bounds) *signatures {
 	f := &signatures{bounds: b, matched: d.counter("smithproxy_signatures_total", "matches",
 		"Total number of signature matches in stopped connections.", "source", "signature")}
-	f.limit = b.limit(f.matched, b.options.MaxValues)
+	f.limit = b.limit(f.matched, b.config.MaxValues)
 	return f
 }
 

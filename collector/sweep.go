@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// sweepEvery is how often series that are over are dropped while nobody scrapes.
+// sweepEvery is the interval in which expired series are dropped between scrapes.
 const sweepEvery = 10 * time.Second
 
-// sweep goes through the expiring series of all proxies, in steps that remove the series of some 100 values
-// at most. A fact waits for one step.
+// sweep is the progress through the expiring series of all proxies, in steps that remove the series of at most 100
+// values. A fact waits for one step.
 type sweep struct {
-	left   []*proxy // the last one next
+	left   []*proxy // the last one is next
 	family int      // index in its expiring series
 }
 
 func (s *sweep) running() bool { return len(s.left) > 0 }
 
-// beginSweep starts over, with all proxies.
+// beginSweep starts a sweep of all proxies.
 func (s *Sink) beginSweep(now time.Time) {
 	s.sweptAt = now
 	clear(s.sweep.left)
@@ -27,7 +27,7 @@ func (s *Sink) beginSweep(now time.Time) {
 	}
 }
 
-// sweepStep sweeps the next member, if any is left.
+// sweepStep does the next step, if a sweep is running.
 func (s *Sink) sweepStep(now time.Time) {
 	if !s.sweep.running() {
 		return
@@ -49,7 +49,7 @@ func (s *Sink) sweepStep(now time.Time) {
 	}
 }
 
-// sweepAll sweeps everything, and lets facts in between the steps.
+// sweepAll does a whole sweep, and lets facts in between the steps.
 func (s *Sink) sweepAll() {
 	s.mu.Lock()
 	s.beginSweep(s.now())
@@ -59,6 +59,6 @@ func (s *Sink) sweepAll() {
 		s.sweepStep(s.now())
 		more = s.sweep.running()
 		s.mu.Unlock()
-		runtime.Gosched() // to a fact that waits for the lock
+		runtime.Gosched() // let a fact that waits for the lock continue
 	}
 }

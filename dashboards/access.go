@@ -2,7 +2,7 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/common"
 
-// access: who decides what, and how long do proxies block for it?
+// access returns the dashboard of access-requests: verdicts, rules, lists, and how long proxies block.
 func access() *board {
 	requests := `smithproxy_access_requests_total{source=~"$source"}`
 	return &board{
@@ -15,6 +15,7 @@ func access() *board {
 		rows: []row{
 			{panels: accessNumbers()},
 			{title: "Verdicts", panels: []panel{verdicts(), rejectShare(), decisionsByRule(), decisionsByProxy(), ruleTable()}},
+			{title: "Answers without the rules", panels: []panel{defaultAnswers(), unanswered()}},
 			{title: "Dry run", panels: []panel{dryRuns(), dryRunTable()}},
 			{title: "Lists", panels: []panel{listSizes(), listAges()}},
 			{title: "Decision time", panels: []panel{decisionTimes(), decisionQuantiles()}},
@@ -30,21 +31,21 @@ func accessNumbers() []panel {
 	}
 	rejected := `sum(increase(smithproxy_access_requests_total{source=~"$source", verdict="reject", rule=~"$rule"}[$__range]))`
 	return []panel{
-		number(about{"Access-requests", "Connections that were decided about, a second.", "reqps", 5, 4}, always(neutral),
+		number(about{"Access-requests", "Decided connections per second.", "reqps", 5, 4}, always(neutral),
 			over(orZero(`sum(rate(smithproxy_access_requests_total{`+chosenDecisions+`}[$__rate_interval]))`), "requests")),
-		number(about{"Rejected", "Connections that were refused, in the time range.", "short", 5, 4}, zeroIsGood(bad),
+		number(about{"Rejected", "Rejected connections in the time range.", "short", 5, 4}, zeroIsGood(bad),
 			now(orZero("round("+rejected+")"), "rejected")).DataLinks(chosen("Rejected connections", "var-verdict=reject")),
-		number(about{"Rejected share", "Share of decisions that refused, in the time range.", "percentunit", 5, 4}, zeroIsGood(bad),
+		number(about{"Rejected share", "Share of rejected connections in the time range.", "percentunit", 5, 4}, zeroIsGood(bad),
 			now(orZero(rejected+` / (sum(increase(smithproxy_access_requests_total{source=~"$source", rule=~"$rule"}[$__range])) > 0)`), "share")).Decimals(1),
-		number(about{"Median decision", "Half of the access-requests were answered within this time. A proxy blocks until it gets the answer.", "s", 5, 4}, steps{{0, good}, {.005, warn}, {.01, bad}},
+		number(about{"Median decision time", "Median time from the receipt of an access-request to its answer. A proxy blocks until it gets the answer.", "s", 5, 4}, steps{{0, good}, {.005, warn}, {.01, bad}},
 			now(orZero(decisionTime("0.5")), "median")),
-		number(about{"99 % within", "Nearly all access-requests were answered within this time. 10 ms cost a proxy nine tenths of its throughput.", "s", 4, 4}, steps{{0, good}, {.005, warn}, {.01, bad}},
+		number(about{"99th percentile", "99 % of the access-requests were answered within this time. 10 ms cost a proxy nine tenths of its throughput.", "s", 4, 4}, steps{{0, good}, {.005, warn}, {.01, bad}},
 			now(orZero(decisionTime("0.99")), "99 %")),
 	}
 }
 
 func verdicts() panel {
-	return paint(stacks(about{"Verdicts", "Answers a second.", "reqps", 12, 8},
+	return paint(stacks(about{"Verdicts", "Answers per second, by verdict.", "reqps", 12, 8},
 		over(orNamed(`sum by (verdict) (rate(smithproxy_access_requests_total{`+chosenDecisions+`}[$__rate_interval]))`, "verdict", "accept"), "{{verdict}}")), verdictColors).
 		DataLinks(chosen("Connections decided with ${__field.labels.verdict}", "var-verdict=${__field.labels.verdict}"))
 }
@@ -53,24 +54,24 @@ func rejectShare() panel {
 	of := func(more string) string {
 		return `sum by (source) (rate(smithproxy_access_requests_total{source=~"$source", rule=~"$rule"` + more + `}[$__rate_interval]))`
 	}
-	return lines(about{"Rejected share", "Share of decisions that refused, by proxy.", "percentunit", 12, 8},
+	return lines(about{"Rejected share", "Share of rejected connections, by proxy.", "percentunit", 12, 8},
 		over(`(`+of(`, verdict="reject"`)+"\n\t\t\tor "+of("")+` * 0) / (`+of("")+` > 0)`+"\n\t\t\tor "+of("")+" * 0", "{{source}}")).
 		FillOpacity(0).LineWidth(2).Max(1).
 		ColorScheme(byHeight()).GradientMode(common.GraphGradientModeScheme).DataLinks(toConnections("Rejected connections of ${__field.labels.source}", "var-source=${__field.labels.source}&var-verdict=reject"))
 }
 
 func decisionsByRule() panel {
-	return stacks(about{"Decisions by rule", "Which rule decided, a second.", "reqps", 12, 8},
+	return stacks(about{"Decisions by rule", "Decisions per second, by rule.", "reqps", 12, 8},
 		over(`sum by (rule) (rate(smithproxy_access_requests_total{`+chosenDecisions+`}[$__rate_interval]))`, "{{rule}}"))
 }
 
 func decisionsByProxy() panel {
-	return stacks(about{"Decisions by proxy", "Whose access-requests were decided, a second.", "reqps", 12, 8},
+	return stacks(about{"Decisions by proxy", "Decisions per second, by proxy.", "reqps", 12, 8},
 		over(`sum by (source) (rate(smithproxy_access_requests_total{`+chosenDecisions+`}[$__rate_interval]))`, "{{source}}")).DataLinks(ofProxy())
 }
 
 func ruleTable() panel {
-	return records(about{"Rules", "What each rule decided, in the time range.", "none", 24, 6}, "Decisions", true, []column{
+	return records(about{"Rules", "Decisions of each rule in the time range.", "none", 24, 6}, "Decisions", true, []column{
 		{field: "rule", title: "Rule"},
 		{field: "verdict", title: "Verdict", mappings: verdictNames},
 		{field: "Value #A", title: "Decisions", unit: "short"},
@@ -82,8 +83,18 @@ func ruleTable() panel {
 	)
 }
 
+func defaultAnswers() panel {
+	return lines(about{"Default answers", "Access-requests per second that were answered with the default verdict because the rules could not be asked, by reason.", "reqps", 12, 8},
+		over(`sum by (reason) (rate(smithproxy_exporter_access_requests_defaulted_total[$__rate_interval]))`, "{{reason}}")).AxisSoftMax(1)
+}
+
+func unanswered() panel {
+	return lines(about{"Unanswered", "Connections per second whose proxy reports an access-request without a valid answer. Current proxies block them.", connectionsPerSecond, 12, 8},
+		over(`sum by (source) (rate(smithproxy_access_unanswered_total{source=~"$source"}[$__rate_interval]))`, "{{source}}")).AxisSoftMax(1)
+}
+
 func dryRuns() panel {
-	return stacks(about{"Would be rejected", "Connections a second that a dry-run rule would have rejected. The other rules decided about them.", "reqps", 12, 8},
+	return stacks(about{"Would be rejected", "Connections per second that a dry-run rule would have rejected. The other rules decided about them.", "reqps", 12, 8},
 		over(orNamed(`sum by (rule) (rate(smithproxy_access_dry_run_rejects_total{source=~"$source"}[$__rate_interval]))`, "rule", "none"), "{{rule}}"))
 }
 
@@ -97,17 +108,17 @@ func dryRunTable() panel {
 }
 
 func listSizes() panel {
-	return lines(about{"List entries", "Networks and addresses on the lists that are in force.", "short", 12, 8},
+	return lines(about{"List entries", "Networks and addresses on the lists in force.", "short", 12, 8},
 		over("max by (file) (smithproxy_exporter_access_list_entries)", "{{file}}")).FillOpacity(0)
 }
 
 func listAges() panel {
-	return lines(about{"List age", "Time since the lists in force were written. A feed that is no longer fetched grows old.", "s", 12, 8},
+	return lines(about{"List age", "Time since the lists in force were modified. It rises if a feed is no longer updated.", "s", 12, 8},
 		over("time() - max by (file) (smithproxy_exporter_access_list_modified_timestamp_seconds)", "{{file}}")).FillOpacity(0)
 }
 
 func decisionTimes() panel {
-	return density(about{"Decision time", "How many access-requests were answered within which time.", "s", 12, 10}, "Purples",
+	return density(about{"Decision time", "Distribution of the time from the receipt of an access-request to its answer.", "s", 12, 10}, "Purples",
 		buckets(`sum by (le) (increase(smithproxy_access_request_duration_seconds_bucket{source=~"$source"}[$__rate_interval]))`))
 }
 
@@ -115,6 +126,6 @@ func decisionQuantiles() panel {
 	quantile := func(q string) string {
 		return `histogram_quantile(` + q + `, sum by (le) (rate(smithproxy_access_request_duration_seconds_bucket{source=~"$source"}[$__rate_interval])))`
 	}
-	return lines(about{"Decision time quantiles", "The time within which half, nine tenths and nearly all access-requests were answered.", "s", 12, 10},
-		over(quantile("0.5"), "half"), over(quantile("0.9"), "90 %"), over(quantile("0.99"), "99 %")).FillOpacity(0)
+	return lines(about{"Decision time quantiles", "Time within which 50 %, 90 % and 99 % of the access-requests were answered.", "s", 12, 10},
+		over(quantile("0.5"), "50 %"), over(quantile("0.9"), "90 %"), over(quantile("0.99"), "99 %")).FillOpacity(0)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// model is the classic dashboard: the newer one is not known to Grafana 9.4, while all know this one.
+// model is the classic dashboard, which every Grafana from 9.4 on reads. Grafana 9.4 does not know the newer one.
 //
 //lint:ignore SA1019 see above
 type model = dashboard.Dashboard
@@ -17,14 +17,14 @@ const (
 	uidPrefix = "smithproxy-"
 	tag       = "smithproxy"
 
-	// schemaVersion is the one of Grafana 9.4. Newer ones migrate it when it is loaded and say
-	// nothing; a newer one here would keep 9.4 from migrating anything.
+	// schemaVersion is the version of Grafana 9.4. Newer Grafanas migrate it when they load a dashboard. With a
+	// newer version here, 9.4 would not migrate at all.
 	schemaVersion = 37
 
 	columns = 24
 )
 
-// board is a dashboard: rows of panels below each other.
+// board is a dashboard of rows.
 type board struct {
 	uid, title, description string
 	link                    string // the title in links, where there is little room
@@ -32,7 +32,7 @@ type board struct {
 	rows                    []row
 }
 
-// row is a titled group of panels. The first one of a dashboard may go without a title.
+// row is a group of panels below a title. The first row of a dashboard needs no title.
 type row struct {
 	title     string
 	collapsed bool
@@ -65,7 +65,7 @@ func (b *board) build() (model, error) {
 	return d, nil
 }
 
-// grid puts panels next to each other, and below when a line is full.
+// grid places panels next to each other, and starts a new line when one is full.
 type grid struct {
 	board  *model
 	id     uint32

@@ -15,7 +15,7 @@ const (
 	download = "blue"
 )
 
-// steps are the colors of values from the lowest on: the first has no limit.
+// steps are the colors of values in ascending order. The first has no lower bound.
 type steps []step
 
 type step struct {
@@ -23,10 +23,10 @@ type step struct {
 	color string
 }
 
-// always is one color for all values.
+// always returns steps with one color for all values.
 func always(color string) steps { return steps{{color: color}} }
 
-// zeroIsGood is green for none and another color for any.
+// zeroIsGood returns steps that are green for 0 and another color above.
 func zeroIsGood(color string) steps { return steps{{color: good}, {1e-9, color}} }
 
 func (s steps) thresholds() *dashboard.ThresholdsConfigBuilder {
@@ -59,24 +59,24 @@ var (
 	loadedOrNot  = named(map[string]dashboard.ValueMappingResult{"1": state("loaded", good), "0": state("failed", bad)})
 )
 
-// property is a setting of some of a panel's fields.
+// property overrides a setting of some fields of a panel.
 func property(id string, value any) dashboard.DynamicConfigValue {
 	return dashboard.DynamicConfigValue{Id: id, Value: value}
 }
 
-// painted is the property of a series whose color means something.
+// painted returns the property that gives a series a fixed color.
 func painted(color string) []dashboard.DynamicConfigValue {
 	return []dashboard.DynamicConfigValue{
 		property("color", map[string]any{"mode": "fixed", "fixedColor": color}),
 	}
 }
 
-// painter is a panel whose series can be painted by name.
+// painter is a panel whose series can have fixed colors.
 type painter[B any] interface {
 	OverrideByName(string, []dashboard.DynamicConfigValue) B
 }
 
-// paint gives series their colors; names that a panel does not have do no harm.
+// paint gives series fixed colors by name. It ignores names that the panel does not have.
 func paint[B painter[B]](b B, colors []seriesColor) B {
 	for _, c := range colors {
 		b = b.OverrideByName(c.series, painted(c.color))
@@ -92,7 +92,7 @@ var (
 	reasonColors    = []seriesColor{{"stop", good}, {"rejected", bad}, {"lost", warn}, {"restart", restart}, {"evicted", warn}}
 )
 
-// byHeight colors a share that is bad when it is high; its name in the legend by its highest value.
+// byHeight colors a share by its value, and its name in the legend by its highest value.
 func byHeight() *dashboard.FieldColorBuilder {
 	return dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdContinuousGrYlRd).
 		SeriesBy(dashboard.FieldColorSeriesByModeMax)

@@ -1,5 +1,5 @@
-// Package dashboards is the Grafana dashboards as code: a file a dashboard, and what they share. The
-// JSON in grafana/ is made of it; change the code, never the JSON.
+// Package dashboards defines the Grafana dashboards, one file for each. It generates the JSON in grafana/, which is
+// never edited by hand.
 package dashboards
 
 import (
@@ -31,7 +31,7 @@ func Files() (map[string][]byte, error) {
 	return files, nil
 }
 
-// encode writes what a person can read in a diff.
+// encode returns indented JSON, so that diffs are readable.
 func encode(d model) ([]byte, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
@@ -43,8 +43,8 @@ func encode(d model) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// links lead to the other dashboards and keep what was chosen. That a dashboard links to itself too
-// keeps every link in its place.
+// links returns links to all dashboards that keep time range and variables. A dashboard also links to itself, so that
+// each link has the same place on all dashboards.
 func links() []dashboard.DashboardLink {
 	var list []dashboard.DashboardLink
 	for _, build := range all {

@@ -2,11 +2,11 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/common"
 
-// hosts: who is behind the proxies, and who sends out what nobody can read?
+// hosts returns the dashboard of client addresses and payload entropy.
 func hosts() *board {
 	return &board{
 		uid: uidPrefix + "hosts", title: "Hosts and entropy", link: "Hosts",
-		description: "Client addresses that are alive or were lately seen, and how random what they send is.",
+		description: "Client addresses, and the entropy of the payload.",
 		variables: []variable{
 			prometheusSource(), proxies(),
 			textBox("address", "Address", "Pattern of client addresses, such as 10\\.1\\..*", ".*"),
@@ -24,7 +24,7 @@ func hosts() *board {
 	}
 }
 
-// highEntropy is the number of uploads above the chosen entropy that a function of buckets gives.
+// highEntropy returns a query for the number of uploads above the chosen entropy, by a function of buckets.
 func highEntropy(by, function, window string) string {
 	in := func(metric, more string) string {
 		return `sum` + by + ` (` + function + `(smithproxy_payload_entropy_bits_` + metric + `{source=~"$source", direction="up"` + more + `}[` + window + `]))`
@@ -39,33 +39,33 @@ func allUploads(by, function, window string) string {
 
 func hostNumbers() []panel {
 	return []panel{
-		number(about{"Hosts alive", "Client addresses of which a proxy saw traffic within its neighbor window.", "short", 5, 4}, always(neutral),
+		number(about{"Hosts alive", "Client addresses with traffic within the neighbor window (proxies.neighbor_window).", "short", 5, 4}, always(neutral),
 			over(orZero(`sum(smithproxy_neighbors{source=~"$source"})`), "alive")),
-		number(about{"New hosts", "Client addresses whose traffic a proxy saw for the first time, in the time range.", "short", 5, 4}, always(neutral),
+		number(about{"New hosts", "Client addresses that the proxies reported as new in the time range.", "short", 5, 4}, always(neutral),
 			now(orZero(`sum(round(increase(smithproxy_neighbors_discovered_total{source=~"$source"}[$__range])))`), "new")),
-		number(about{"Uploads measured", "Connections whose upload had its entropy measured, in the time range. Needs a policy with the statistics feature.", "short", 5, 4}, always(neutral),
+		number(about{"Uploads measured", "Connections with a measured upload entropy in the time range. Needs a policy with the statistics feature.", "short", 5, 4}, always(neutral),
 			now(orZero("round("+allUploads("", "increase", "$__range")+")"), "uploads")),
-		number(about{"High-entropy uploads", "Uploads above the chosen entropy, in the time range: encrypted or compressed before they reached the proxy.", "short", 5, 4}, steps{{0, good}, {1, warn}},
+		number(about{"High-entropy uploads", "Uploads above the chosen entropy in the time range. Such data was encrypted or compressed by the client.", "short", 5, 4}, steps{{0, good}, {1, warn}},
 			now(orZero("round("+highEntropy("", "increase", "$__range")+")"), "uploads")).
 			DataLinks(chosen("Their connections", "${entropy:queryparam}")),
-		number(about{"Their share", "Share of uploads above the chosen entropy, in the time range.", "percentunit", 4, 4}, steps{{0, good}, {.25, warn}, {.5, bad}},
+		number(about{"High-entropy share", "Share of measured uploads above the chosen entropy in the time range.", "percentunit", 4, 4}, steps{{0, good}, {.25, warn}, {.5, bad}},
 			now(orZero("("+highEntropy("", "increase", "$__range")+") / ("+allUploads("", "increase", "$__range")+" > 0)"), "share")).Decimals(1),
 	}
 }
 
 func hostsAlive() panel {
-	return stacks(about{"Hosts alive", "Client addresses of which the proxy saw traffic within its neighbor window.", "short", 12, 7},
+	return stacks(about{"Hosts alive", "Client addresses with traffic within the neighbor window, by proxy.", "short", 12, 7},
 		over(`sum by (source) (smithproxy_neighbors{source=~"$source"})`, "{{source}}")).DataLinks(ofProxy())
 }
 
 func hostsDiscovered() panel {
-	return bars(about{"New hosts", "Client addresses whose traffic the proxy saw for the first time, within the rate interval.", "short", 12, 7},
+	return bars(about{"New hosts", "Client addresses that the proxy reported as new.", "short", 12, 7},
 		over(`sum by (source) (round(increase(smithproxy_neighbors_discovered_total{source=~"$source"}[$__rate_interval])))`, "{{source}}")).
 		Decimals(0).DataLinks(ofProxy())
 }
 
 func hostTable() panel {
-	return records(about{"Hosts lately seen", "The hundred client addresses of each proxy that were named last, in the time range. An address leads to its connections. What has no series of its own is in \"" + others + "\".", "none", 16, 10}, "Last seen", true, []column{
+	return records(about{"Recently seen hosts", "Client addresses with their own series, by the time at which the proxy last reported them. The address links to its connections. The rest is in \"" + others + "\".", "none", 16, 10}, "Last seen", true, []column{
 		{field: "address", title: "Address", links: cellLink("Connections of ${__value.raw}", searchURL+"&${source:queryparam}&var-client=${__value.raw}")},
 		{field: "source", title: "Proxy"},
 		{field: "Value", title: "Last seen", unit: "dateTimeFromNow"},
@@ -74,30 +74,29 @@ func hostTable() panel {
 }
 
 func hostsSeenWithin() panel {
-	// The series of an address goes a while after it was named last (metrics.expiry), so that the past is
-	// looked at.
+	// The series of an address expires (metrics.expiry) after its last report, so the query looks at the past.
 	within := func(seconds string) string {
 		return orZero(`count(time() - max by (source, address) (max_over_time(smithproxy_neighbor_last_seen_timestamp_seconds{source=~"$source", address=~"$address", address!="_other"}[` + seconds + `s])) < ` + seconds + `)`)
 	}
-	return ranking(about{"Hosts by last seen", "Client addresses with a series of their own that were named within the last while.", "short", 8, 10}, neutral,
+	return ranking(about{"Hosts by last report", "Number of client addresses with their own series, by the time since the proxy last reported them.", "short", 8, 10}, neutral,
 		now(within("300"), "5 minutes"), now(within("3600"), "1 hour"), now(within("86400"), "1 day"), now(within("604800"), "1 week")).
 		Text(common.NewVizTextDisplayOptionsBuilder().TitleSize(14).ValueSize(24))
 }
 
 func entropyCells(direction, title, scheme string) panel {
-	return density(about{title, "How many connections had which entropy. Text is around 5 bits per byte, compressed or encrypted data above 7.5.", bitsPerByte, 12, 10}, scheme,
+	return density(about{title, "Distribution of the payload entropy of connections. Text has around 5 bits per byte, compressed or encrypted data more than 7.5.", bitsPerByte, 12, 10}, scheme,
 		buckets(`sum by (le) (increase(smithproxy_payload_entropy_bits_bucket{source=~"$source", direction="`+direction+`"}[$__rate_interval]))`)).
 		YAxis(bucketAxis(bitsPerByte).Decimals(1))
 }
 
 func highUploads() panel {
-	return bars(about{"High-entropy uploads", "Uploads above the chosen entropy, a second, by proxy.", connectionsPerSecond, 12, 8},
+	return bars(about{"High-entropy uploads", "Uploads above the chosen entropy per second, by proxy.", connectionsPerSecond, 12, 8},
 		over(highEntropy(" by (source)", "rate", "$__rate_interval"), "{{source}}")).
 		DataLinks(toConnections("Their connections", "var-source=${__field.labels.source}&${entropy:queryparam}"))
 }
 
 func highUploadShare() panel {
-	return lines(about{"Share of high-entropy uploads", "Of the uploads that were measured, by proxy. A host that encrypts and sends away files makes it rise.", "percentunit", 12, 8},
+	return lines(about{"Share of high-entropy uploads", "Share of measured uploads above the chosen entropy, by proxy. A host that uploads encrypted files makes it rise.", "percentunit", 12, 8},
 		over(`(`+highEntropy(" by (source)", "rate", "$__rate_interval")+`) / (`+allUploads(" by (source)", "rate", "$__rate_interval")+` > 0)`, "{{source}}")).
 		FillOpacity(0).Max(1).DataLinks(toConnections("Their connections", "var-source=${__field.labels.source}&${entropy:queryparam}"))
 }
@@ -106,27 +105,27 @@ func entropyQuantiles() panel {
 	quantile := func(q, direction string) string {
 		return `histogram_quantile(` + q + `, sum by (le) (rate(smithproxy_payload_entropy_bits_bucket{source=~"$source", direction="` + direction + `"}[$__rate_interval])))`
 	}
-	return paint(lines(about{"Entropy quantiles", "The entropy that half of the connections stay below, and that all but a tenth do. Diamonds are single uploads: each leads to its trace.", bitsPerByte, 12, 8},
-		traced(quantile("0.5", "up"), "up, half"), over(quantile("0.9", "up"), "up, 90 %"),
-		over(quantile("0.5", "down"), "down, half"), over(quantile("0.9", "down"), "down, 90 %")),
-		[]seriesColor{{"up, half", "orange"}, {"up, 90 %", "dark-orange"}, {"down, half", "blue"}, {"down, 90 %", "dark-blue"}}).
+	return paint(lines(about{"Entropy quantiles", "Median and 90th percentile of the payload entropy. Diamonds are single uploads and link to their traces.", bitsPerByte, 12, 8},
+		traced(quantile("0.5", "up"), "up, 50 %"), over(quantile("0.9", "up"), "up, 90 %"),
+		over(quantile("0.5", "down"), "down, 50 %"), over(quantile("0.9", "down"), "down, 90 %")),
+		[]seriesColor{{"up, 50 %", "orange"}, {"up, 90 %", "dark-orange"}, {"down, 50 %", "blue"}, {"down, 90 %", "dark-blue"}}).
 		FillOpacity(0).Max(8)
 }
 
 func lastEntropy() panel {
-	return lines(about{"Entropy of the last upload", "Of the connection that was measured last, by proxy.", bitsPerByte, 12, 8},
+	return lines(about{"Entropy of the last upload", "Upload entropy of the connection that was measured last, by proxy.", bitsPerByte, 12, 8},
 		over(`max by (source) (smithproxy_payload_entropy_last_bits{source=~"$source", direction="up"})`, "{{source}}")).
 		DrawStyle(common.GraphDrawStylePoints).ShowPoints(common.VisibilityModeAlways).PointSize(4).Max(8).DataLinks(ofProxy())
 }
 
-// skewQuantiles is no heatmap: those of Grafana take 0 for the lower end of the lowest bucket.
+// skewQuantiles is not a heatmap, because Grafana assumes 0 as the lower bound of the lowest bucket.
 func skewQuantiles() panel {
 	quantile := func(q string) string {
 		return `histogram_quantile(` + q + `, sum by (le) (rate(smithproxy_flow_skew_ratio_bucket{source=~"$source"}[$__rate_interval])))`
 	}
-	return paint(lines(about{"Flow skew", "(down − up) / (down + up) of the payload of connections, −1 only uploads, 1 only downloads: what a tenth, half and nine tenths of the connections stay below.", "none", 12, 10},
-		over(quantile("0.1"), "10 %"), over(quantile("0.5"), "half"), over(quantile("0.9"), "90 %")),
-		[]seriesColor{{"10 %", upload}, {"half", good}, {"90 %", download}}).
+	return paint(lines(about{"Flow skew", "Quantiles of (down − up) / (down + up) of the payload: −1 is upload only, 1 is download only.", "none", 12, 10},
+		over(quantile("0.1"), "10 %"), over(quantile("0.5"), "50 %"), over(quantile("0.9"), "90 %")),
+		[]seriesColor{{"10 %", upload}, {"50 %", good}, {"90 %", download}}).
 		FillOpacity(0).Min(-1).Max(1)
 }
 
@@ -135,7 +134,7 @@ func skewShares() panel {
 		return `sum(rate(smithproxy_flow_skew_ratio_bucket{source=~"$source", le="` + le + `"}[$__rate_interval]))`
 	}
 	whole := `sum(rate(smithproxy_flow_skew_ratio_count{source=~"$source"}[$__rate_interval]))`
-	return paint(stacks(about{"Uploads and downloads", "Connections a second that sent at least seven times what they received (skew up to −0.75), received that (above 0.75), or did neither.", connectionsPerSecond, 12, 10},
+	return paint(stacks(about{"Uploads and downloads", "Connections per second with a skew up to −0.75 (upload at least seven times the download), above 0.75 (the reverse), or in between.", connectionsPerSecond, 12, 10},
 		over(at("-0.75"), "mostly up"), over(at("0.75")+" - "+at("-0.75"), "both ways"), over(whole+" - "+at("0.75"), "mostly down")),
 		[]seriesColor{{"mostly up", upload}, {"both ways", good}, {"mostly down", download}})
 }

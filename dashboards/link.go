@@ -5,10 +5,10 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// The search dashboard with what a panel shows filled in: its traces.
+// searchURL is the search dashboard with time range and data sources filled in.
 const searchURL = "/d/smithproxy-search?${__url_time_range}&${datasource:queryparam}"
 
-// toConnections leads from a series to the traces behind it. variables are as in a URL.
+// toConnections returns a link from a series to its traces. variables has the form of a URL query.
 func toConnections(title, variables string) []cog.Builder[dashboard.DashboardLink] {
 	return []cog.Builder[dashboard.DashboardLink]{
 		dashboard.NewDashboardLinkBuilder(title).Type(dashboard.DashboardLinkTypeLink).Url(searchURL + "&" + variables),
@@ -20,12 +20,12 @@ func cellLink(title, url string) []map[string]any {
 	return []map[string]any{{"title": title, "url": url}}
 }
 
-// ofProxy leads to the connections of the proxy that a series is about.
+// ofProxy returns a link to the connections of the series' proxy.
 func ofProxy() []cog.Builder[dashboard.DashboardLink] {
 	return toConnections("Connections of ${__field.labels.source}", "var-source=${__field.labels.source}")
 }
 
-// chosen leads to the connections of the proxies that are chosen.
+// chosen returns a link to the connections of the selected proxies.
 func chosen(title, variables string) []cog.Builder[dashboard.DashboardLink] {
 	return toConnections(title, "${source:queryparam}&"+variables)
 }

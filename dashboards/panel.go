@@ -15,7 +15,7 @@ import (
 
 type panel = cog.Builder[dashboard.Panel]
 
-// builder is what the builders of all kinds of panels have in common.
+// builder has the methods that the builders of all panel types share.
 type builder[B any] interface {
 	Title(string) B
 	Description(string) B
@@ -26,14 +26,14 @@ type builder[B any] interface {
 	Height(uint32) B
 }
 
-// about is what every panel says of itself, and its size in columns and lines of the grid.
+// about has the texts of a panel, its unit, and its size in columns and lines of the grid.
 type about struct {
 	title, description string
 	unit               string
 	w, h               uint32
 }
 
-// show starts a panel over queries, which are A, B, C… in it.
+// show sets texts, size and queries of a panel. The queries get the reference ids A, B, C…
 func show[B builder[B]](b B, a about, queries ...query) B {
 	targets := make([]cog.Builder[variants.Dataquery], len(queries))
 	for i, q := range queries {
@@ -43,7 +43,7 @@ func show[B builder[B]](b B, a about, queries ...query) B {
 		Datasource(metrics).Targets(targets).Span(a.w).Height(a.h)
 }
 
-// lines are values over time that do not add up.
+// lines returns a panel of time series that do not add up.
 func lines(a about, queries ...query) *timeseries.PanelBuilder {
 	return show(timeseries.NewPanelBuilder(), a, queries...).
 		Min(0).LineWidth(1).FillOpacity(8).ShowPoints(common.VisibilityModeNever).
@@ -51,14 +51,14 @@ func lines(a about, queries ...query) *timeseries.PanelBuilder {
 		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdPaletteClassic))
 }
 
-// stacks are values over time that add up to a whole. They have no lines: that of a series which is 0
-// would lie on top of all others, a red one too.
+// stacks returns a panel of time series that add up to a whole. It draws areas without lines, because the line of a
+// series that is 0 would cover the others.
 func stacks(a about, queries ...query) *timeseries.PanelBuilder {
 	return lines(a, queries...).FillOpacity(60).LineWidth(0).
 		Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal).Group("A"))
 }
 
-// bars are stacks of what happens seldom.
+// bars returns stacks for rare events.
 func bars(a about, queries ...query) *timeseries.PanelBuilder {
 	return stacks(a, queries...).DrawStyle(common.GraphDrawStyleBars).FillOpacity(80)
 }
@@ -72,7 +72,7 @@ func allSeries() *common.VizTooltipOptionsBuilder {
 	return common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending)
 }
 
-// number is one value. Its color is that of the steps.
+// number returns a panel of one value, colored by the steps.
 func number(a about, s steps, queries ...query) *stat.PanelBuilder {
 	return show(stat.NewPanelBuilder(), a, queries...).NoValue("none").Thresholds(s.thresholds()).
 		ColorMode(common.BigValueColorModeValue).GraphMode(common.BigValueGraphModeNone).
@@ -80,8 +80,8 @@ func number(a about, s steps, queries ...query) *stat.PanelBuilder {
 		ReduceOptions(last())
 }
 
-// ranking is a bar a series, the longest for the most. Grafana leaves names the room of the one with most
-// letters at the size it thinks fit; a smaller size keeps one of fewer and wider letters whole.
+// ranking returns a panel with a bar for each series. Grafana reserves the width of the name with the most letters. The
+// small title size keeps names with fewer but wider letters from being cut.
 func ranking(a about, color string, queries ...query) *bargauge.PanelBuilder {
 	return show(bargauge.NewPanelBuilder(), a, queries...).NoValue("none").Min(0).
 		Orientation(common.VizOrientationHorizontal).DisplayMode(common.BarGaugeDisplayModeBasic).
@@ -94,7 +94,7 @@ func last() *common.ReduceDataOptionsBuilder {
 	return common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"}).Fields("").Values(false)
 }
 
-// states is a band of colors a series. The values have names and colors by mappings.
+// states returns a panel with a colored band for each series. Mappings give values their names and colors.
 func states(a about, mappings []dashboard.ValueMapping, queries ...query) *statetimeline.PanelBuilder {
 	return show(statetimeline.NewPanelBuilder(), a, queries...).Mappings(mappings).
 		ShowValue(common.VisibilityModeNever).MergeValues(true).FillOpacity(80).LineWidth(0).RowHeight(0.8).
@@ -103,7 +103,7 @@ func states(a about, mappings []dashboard.ValueMapping, queries ...query) *state
 		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdPaletteClassic))
 }
 
-// density is a histogram over time. Grafana draws exemplars into it if the query asks for them.
+// density returns a heatmap of a histogram over time, with exemplars if the query asks for them.
 func density(a about, scheme string, q query) *heatmap.PanelBuilder {
 	return show(heatmap.NewPanelBuilder(), a, q).
 		Calculate(false).CellGap(1).ShowLegend().ShowValue(common.VisibilityModeNever).
@@ -120,7 +120,7 @@ func bucketAxis(unit string) *heatmap.YAxisConfigBuilder {
 	return heatmap.NewYAxisConfigBuilder().AxisPlacement(common.AxisPlacementLeft).Unit(unit)
 }
 
-// note is text for people.
+// note returns a panel with text.
 func note(a about, markdown string) *text.PanelBuilder {
 	return text.NewPanelBuilder().Title(a.title).Description(a.description).Span(a.w).Height(a.h).
 		Mode(text.TextModeMarkdown).Content(markdown)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// known are the kinds of panels that Grafana 9.4 has and newer ones have still.
+// known are the panel types of Grafana 9.4 that newer versions still have.
 var known = []string{"row", "timeseries", "stat", "table", "heatmap", "bargauge", "state-timeline", "text"}
 
 func TestPanels(t *testing.T) {
@@ -89,7 +89,7 @@ func (r rectangle) overlaps(o rectangle) bool {
 	return r.X < o.X+o.W && o.X < r.X+r.W && r.Y < o.Y+o.H && o.Y < r.Y+r.H
 }
 
-// TestLines holds lines of panels that have the same heights and fill the width: no holes.
+// TestLines checks that the panels of a line have the same height and fill the width.
 func TestLines(t *testing.T) {
 	for name, d := range checkedIn(t) {
 		widths, heights := map[int]int{}, map[int]int{}

@@ -9,7 +9,7 @@ import (
 	"smithproxy_exporter/collector"
 )
 
-// ourMetrics are the labels of each metric that the exporter has.
+// ourMetrics returns the labels of each metric of the exporter.
 func ourMetrics() map[string][]string {
 	c := map[string][]string{"smithproxy_exporter_build_info": nil} // comes from client_golang
 	for _, e := range collector.Catalog() {
@@ -18,7 +18,7 @@ func ourMetrics() map[string][]string {
 	return c
 }
 
-// labels are those that Prometheus or a histogram adds.
+// labels are added by Prometheus, or by a histogram.
 var labels = []string{"job", "instance", "le", "__name__"}
 
 var (
@@ -26,8 +26,8 @@ var (
 	matcher  = regexp.MustCompile(`([a-z_]+)\s*(?:=~|!~|!=|=)\s*"[^"]*"`)
 )
 
-// TestMetrics holds the queries against the metrics that the exporter has: a renamed metric or label
-// leaves a panel empty and says nothing.
+// TestMetrics compares the queries with the metrics of the exporter. After a rename a panel would be empty without an
+// error.
 func TestMetrics(t *testing.T) {
 	metrics := ourMetrics()
 	unused := map[string]bool{}
@@ -70,7 +70,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// notShown are metrics for queries of people and for alerts.
+// notShown are metrics for ad hoc queries and alerts.
 var notShown = []string{
 	"smithproxy_instance_info",
 	"smithproxy_exporter_config_last_reload_success_timestamp_seconds",
@@ -78,12 +78,12 @@ var notShown = []string{
 	"smithproxy_exporter_store_loaded_records",
 }
 
-// macros are what Grafana puts in before it asks Prometheus.
+// macros replaces variables as Grafana does.
 var macros = strings.NewReplacer("$__rate_interval", "1m", "$__range", "1h", "$__interval", "15s", "$top", "10")
 
 var placeholder = regexp.MustCompile(`\$\{?[a-z_]+\}?`)
 
-// TestQueries finds what no PromQL can be: the end-to-end tests ask a real Prometheus.
+// TestQueries checks the syntax of queries roughly. The end-to-end tests run them on a real Prometheus.
 func TestQueries(t *testing.T) {
 	for file, d := range checkedIn(t) {
 		variables := map[string]bool{}
@@ -112,7 +112,7 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-// balanced says what is wrong with the brackets and quotes of a query.
+// balanced returns what is wrong with the brackets and quotes of a query, or "".
 func balanced(expr string) string {
 	closing := map[rune]rune{'(': ')', '[': ']', '{': '}'}
 	var open []rune

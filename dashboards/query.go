@@ -7,7 +7,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
 )
 
-// Data sources are chosen by variables, so that a dashboard fits every installation.
+// Data sources are variables, so that the dashboards work in every installation.
 var (
 	metrics = source("prometheus", "${datasource}")
 	tempo   = source("tempo", "${tempo}")
@@ -25,37 +25,37 @@ func promql(expr, legend string) query {
 		Expr(strings.TrimSpace(expr)).LegendFormat(legend)
 }
 
-// over is a query of values over time.
+// over returns a range query.
 func over(expr, legend string) query { return promql(expr, legend).Range() }
 
-// traced is a query over time that also asks for exemplars.
+// traced returns a range query with exemplars.
 func traced(expr, legend string) query { return over(expr, legend).Exemplar(true) }
 
-// now is a query of the values at the end of the time range.
+// now returns an instant query at the end of the time range.
 func now(expr, legend string) query { return promql(expr, legend).Instant() }
 
-// rows is a query of the values at the end of the time range, a row a series.
+// rows returns an instant query whose result is a table with one row for each series.
 func rows(expr string) query { return now(expr, "").Format(prometheus.PromQueryFormatTable) }
 
-// buckets is a query of a classic histogram over time, by le.
+// buckets returns a range query of a classic histogram by le.
 func buckets(expr string) query {
 	return over(expr, "{{le}}").Format(prometheus.PromQueryFormatHeatmap)
 }
 
-// orZero gives 0 where nothing was counted yet, so that a panel says 0 instead of nothing.
+// orZero returns an expression that is 0 while expr has no series.
 func orZero(expr string) string { return "(" + expr + ") or vector(0)" }
 
-// orNamed is orZero for values by a label: its 0 has that label too.
+// orNamed is orZero for an expression by label; the 0 has the given label value.
 func orNamed(expr, label, value string) string {
 	return "(" + expr + ") or on() " + relabel("vector(0)", label, value, "")
 }
 
-// relabel replaces one value of a label, mostly one that means something is not known.
+// relabel returns an expression that replaces one value of a label.
 func relabel(expr, label, text, value string) string {
 	return `label_replace(` + expr + `, "` + label + `", "` + text + `", "` + label + `", "` + value + `")`
 }
 
-// The names that people read for values that stand for something else.
+// Names for label values that stand for something else.
 const (
 	noApp    = "no app"
 	noPolicy = "no policy"

@@ -8,20 +8,20 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/table"
 )
 
-// search: what became of this connection?
+// search returns the dashboard that finds single connections.
 func search() *board {
 	return &board{
 		uid: uidPrefix + "search", title: "Connection search", link: "Search",
-		description: "Single connections by client, server, app, verdict and reason, from Tempo or from Jaeger.",
+		description: "Single connections by client, server, app, verdict and close reason, from Tempo or Jaeger.",
 		variables: []variable{
 			prometheusSource(), dataSource("tempo", "tempo", "Tempo"), dataSource("jaeger", "jaeger", "Jaeger"), proxies(),
-			textBox("client", "Client", "Pattern of the client's address", ".*"),
-			textBox("server", "Server", "Pattern of the server's name or address", ".*"),
-			textBox("app", "App", "Pattern of the span's name: the app, else the transport", ".*"),
-			textBox("verdict", "Verdict", "Pattern: accept, reject", ".*"),
-			textBox("reason", "Reason", "Pattern: stop, rejected, lost, restart, evicted", ".*"),
-			textBox("entropy", "Entropy from", "Bits per byte of what the client sent", "7.8"),
-			textBox("bytes", "Bytes from", "Payload that the client sent", "1000000"),
+			textBox("client", "Client", "Regular expression for the client's address", ".*"),
+			textBox("server", "Server", "Regular expression for the server's name or address", ".*"),
+			textBox("app", "App", "Regular expression for the span's name: the app, else the transport", ".*"),
+			textBox("verdict", "Verdict", "Regular expression: accept, reject", ".*"),
+			textBox("reason", "Reason", "Regular expression: stop, rejected, lost, restart, evicted", ".*"),
+			textBox("entropy", "Entropy from", "Least upload entropy in bits per byte", "7.8"),
+			textBox("bytes", "Bytes from", "Least upload in bytes", "1000000"),
 			textBox("tags", "Jaeger tags", "Exact, as client.address=10.0.0.7 server.address=example.org", ""),
 		},
 		rows: []row{
@@ -33,13 +33,13 @@ func search() *board {
 }
 
 func searchHelp() panel {
-	return note(about{title: "How to search", description: "What the fields above do, and how a log line leads to its trace.", w: 24, h: 5}, strings.TrimSpace(`
-**Tempo**: fields are patterns that match the whole value; `+"`.*`"+` is any, `+"`10[.]1[.].*`"+` a network, `+"`.*example[.]org`"+` a domain. **Jaeger**: open its row; it takes tags, each the exact value, such as `+"`client.address=10.0.0.7 smithproxy.close.reason=rejected`"+`.
+	return note(about{title: "How to search", description: "How to use the fields above, and how to find the trace of a log line.", w: 24, h: 5}, strings.TrimSpace(`
+**Tempo**: fields are regular expressions that match the whole value; `+"`.*`"+` matches any, `+"`10[.]1[.].*`"+` a network, `+"`.*example[.]org`"+` a domain. **Jaeger**: open its row; it takes tags with exact values, such as `+"`client.address=10.0.0.7 smithproxy.close.reason=rejected`"+`.
 
 A log line of a proxy names a connection: `+"`smithproxy_exporter trace-id SOURCE ID`"+` prints the id of its trace, and so does `+"`printf %s SOURCE/ID | sha256sum | cut -c1-32`"+`. Tempo and Jaeger open it in Explore.`))
 }
 
-// ofProxies is what every search has: root spans of the chosen proxies.
+// ofProxies is the part that every search has: spans of the selected proxies.
 const ofProxies = `resource.service.name="smithproxy" && resource.service.instance.id=~"${source:pipe}"`
 
 func tempoTables() []panel {
@@ -48,24 +48,24 @@ func tempoTables() []panel {
 		all  = ends + ` && span.smithproxy.close.reason=~"$reason"`
 	)
 	return []panel{
-		found("Connections", "By client, server, app and reason. A trace id leads to the trace.", 10, all),
-		found("By verdict", "Connections that an access-request decided about, by the verdict, and the rule that gave it.", 8,
+		found("Connections", "Connections by client, server, app and close reason. The trace id links to the trace.", 10, all),
+		found("By verdict", "Connections with an access-request, by verdict, with the rule that decided.", 8,
 			all+` && span.smithproxy.access.verdict=~"$verdict" && span.smithproxy.access.rule!=""`),
-		found("Rejected", "Connections that an access-request refused, and the rule that did.", 8,
+		found("Rejected", "Rejected connections, with the rule that decided.", 8,
 			ends+` && span.smithproxy.close.reason="rejected"`),
 		found("End unknown", "Connections whose end is not known: no stop was received, the proxy restarted, or the exporter had more connections than connections.max_open or connections.max_open_total.", 8,
 			ends+` && span.smithproxy.close.reason=~"lost|restart|evicted"`),
-		found("High-entropy uploads", "Connections whose client sent data of at least the entropy above.", 8,
+		found("High-entropy uploads", "Connections whose upload has at least the entropy given above.", 8,
 			ends+` && span.smithproxy.entropy.up>=$entropy`),
-		found("Large uploads", "Connections whose client sent at least the bytes above.", 8,
+		found("Large uploads", "Connections whose upload has at least the bytes given above.", 8,
 			ends+` && span.smithproxy.bytes.up>=$bytes`),
-		found("Long connections", "Connections that lasted for ten minutes or more.", 8,
+		found("Long connections", "Connections of ten minutes or more.", 8,
 			ends+` && duration>=10m`),
 	}
 }
 
-// found is a table of what a TraceQL condition finds. The attributes that the condition names are its
-// columns.
+// found returns a table of the traces that match a TraceQL condition. Its columns are the attributes in the
+// condition.
 func found(title, description string, h uint32, condition string) panel {
 	return traces(about{title: title, description: description, w: columns, h: h}).Datasource(tempo).
 		Targets([]cog.Builder[variants.Dataquery]{traceQuery(tempoQuery{
@@ -76,9 +76,9 @@ func found(title, description string, h uint32, condition string) panel {
 
 func jaegerTables() []panel {
 	return []panel{
-		tagged("Connections", "By the Jaeger tags above; without tags, the latest. A trace id leads to the trace.", 10, ""),
-		tagged("Rejected", "Connections that an access-request refused, of those with the tags above.", 8, "smithproxy.close.reason=rejected"),
-		tagged("End unknown", "Connections whose end is not known, of those with the tags above.", 8, "error=true"),
+		tagged("Connections", "Connections with the Jaeger tags given above; without tags, the latest. The trace id links to the trace.", 10, ""),
+		tagged("Rejected", "Rejected connections with the tags given above.", 8, "smithproxy.close.reason=rejected"),
+		tagged("End unknown", "Connections with an unknown end and the tags given above.", 8, "error=true"),
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/table"
 )
 
-// column is a field of a table: as the query names it, as people read it.
+// column is a column of a table: field is its name in the query result, title the displayed name.
 type column struct {
 	field, title string
 	unit         string
@@ -19,8 +19,8 @@ type column struct {
 	width        int
 }
 
-// records is a table of the columns that are named, in their order, and of no other. The fields of
-// queries are "Value #A", "Value #B"…; those of the same labels share a row.
+// records returns a table of exactly the given columns in their order. The values of queries are the fields
+// "Value #A", "Value #B"…; values with the same labels share a row.
 func records(a about, sortBy string, descending bool, cols []column, queries ...query) *table.PanelBuilder {
 	b := show(table.NewPanelBuilder(), a, queries...).NoValue("none").
 		ShowHeader(true).Footer(noFooter()).
@@ -37,12 +37,12 @@ func records(a about, sortBy string, descending bool, cols []column, queries ...
 	return b
 }
 
-// noFooter is what tables have when nothing is said; some versions expect it to be there.
+// noFooter returns the default footer, which some versions expect to be present.
 func noFooter() *common.TableFooterOptionsBuilder {
 	return common.NewTableFooterOptionsBuilder().Show(false).Reducer([]string{"sum"})
 }
 
-// only drops the fields that are not columns, whatever labels a Prometheus adds.
+// only removes fields that are not columns, such as labels that a Prometheus adds.
 func only(cols []column) dashboard.DataTransformerConfig {
 	names := make([]string, len(cols))
 	for i, c := range cols {
@@ -64,7 +64,7 @@ func arranged(cols []column) dashboard.DataTransformerConfig {
 }
 
 func (c column) properties() []dashboard.DynamicConfigValue {
-	// The default is so wide that ten columns need two screens.
+	// With the default width ten columns need two screens.
 	list := []dashboard.DynamicConfigValue{property("custom.minWidth", 80)}
 	if c.unit != "" {
 		list = append(list, property("unit", c.unit))

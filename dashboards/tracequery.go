@@ -6,7 +6,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 )
 
-// tempoQuery is a search by TraceQL. Grafana 9.4 does not know the table type, and ignores it.
+// tempoQuery is a TraceQL search. Grafana 9.4 ignores the table type.
 type tempoQuery struct {
 	RefID      string               `json:"refId"`
 	Datasource common.DataSourceRef `json:"datasource"`
@@ -17,7 +17,7 @@ type tempoQuery struct {
 	Filters    []any                `json:"filters"`
 }
 
-// jaegerQuery is a search by tags, for which the foundation SDK has no type.
+// jaegerQuery is a search by tags. The foundation SDK has no type for it.
 type jaegerQuery struct {
 	RefID      string               `json:"refId"`
 	Datasource common.DataSourceRef `json:"datasource"`
@@ -36,7 +36,7 @@ func (jaegerQuery) DataqueryType() string          { return "jaeger" }
 func (jaegerQuery) Validate() error                { return nil }
 func (jaegerQuery) Equals(variants.Dataquery) bool { return false }
 
-// built is a query that needs no builder.
+// built implements the builder interface with a finished query.
 type built struct{ variants.Dataquery }
 
 func (b built) Build() (variants.Dataquery, error) { return b.Dataquery, nil }

@@ -2,7 +2,7 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/common"
 
-// traffic: what is it that the proxies carry, and how does it end?
+// traffic returns the dashboard of applications, server names, policies, durations and close reasons.
 func traffic() *board {
 	return &board{
 		uid: uidPrefix + "traffic", title: "Traffic", link: "Traffic",
@@ -18,9 +18,9 @@ func traffic() *board {
 			{panels: trafficNumbers()},
 			{title: "Applications and policies", panels: []panel{connectionsByApp(), bytesByApp(), bytesUpDown(), closeReasons(), policies()}},
 			{title: "Server names", panels: []panel{
-				topNames("Top server names by bytes", "Payload in the chosen directions of connections that asked for the TLS server name, in the time range.", "decbytes",
+				topNames("Top server names by bytes", "Payload by TLS server name, in the chosen directions and the time range.", "decbytes",
 					"smithproxy_sni_bytes_total", `, direction=~"$direction"`),
-				topNames("Top server names by connections", "Connections that asked for the TLS server name, in the time range.", "short",
+				topNames("Top server names by connections", "Connections by TLS server name in the time range.", "short",
 					"smithproxy_sni_connections_total", ""),
 			}},
 			{title: "Durations", panels: []panel{durations(), durationQuantiles()}},
@@ -29,7 +29,7 @@ func traffic() *board {
 	}
 }
 
-// What the variables choose of the families that have these labels.
+// Selectors of the variables, by the labels that a metric has.
 const chosenTraffic = `source=~"$source", policy=~"$policy", app=~"$app"`
 
 func trafficNumbers() []panel {
@@ -41,19 +41,19 @@ func trafficNumbers() []panel {
 			/ (sum(increase(smithproxy_connections_closed_total{` + chosenTraffic + `}[$__range])) > 0)`)
 	}
 	return []panel{
-		number(about{"Connections", "Connections that ended, a second.", connectionsPerSecond, 4, 4}, always(neutral),
+		number(about{"Connections", "Closed connections per second.", connectionsPerSecond, 4, 4}, always(neutral),
 			over(orZero(`sum(rate(smithproxy_connections_closed_total{`+chosenTraffic+`}[$__rate_interval]))`), "connections")),
-		number(about{"Bytes up", "Payload from clients to servers. A connection counts at its end.", "Bps", 4, 4}, always(upload), over(bytes("up"), "up")),
-		number(about{"Bytes down", "Payload from servers to clients. A connection counts at its end.", "Bps", 4, 4}, always(download), over(bytes("down"), "down")),
-		number(about{"Active connections", "Connections whose start was received and whose end was not; of all apps and policies, which are known at the end.", "short", 4, 4}, always(neutral),
+		number(about{"Bytes up", "Payload from clients to servers. A connection is counted when it ends.", "Bps", 4, 4}, always(upload), over(bytes("up"), "up")),
+		number(about{"Bytes down", "Payload from servers to clients. A connection is counted when it ends.", "Bps", 4, 4}, always(download), over(bytes("down"), "down")),
+		number(about{"Active connections", "Open connections of all apps and policies, because these are known only at the end.", "short", 4, 4}, always(neutral),
 			over(orZero(`sum(smithproxy_connections_active{source=~"$source"})`), "active")),
-		number(about{"Rejected", "Share of connections that an access-request refused, in the time range.", "percentunit", 4, 4}, zeroIsGood(bad), now(share("rejected"), "rejected")).Decimals(1),
-		number(about{"Lost", "Share of connections that are gone without a stop, in the time range.", "percentunit", 4, 4}, zeroIsGood(warn), now(share("lost"), "lost")).Decimals(1),
+		number(about{"Rejected", "Share of rejected connections in the time range.", "percentunit", 4, 4}, zeroIsGood(bad), now(share("rejected"), "rejected")).Decimals(1),
+		number(about{"Lost", "Share of connections that disappeared without a stop in the time range.", "percentunit", 4, 4}, zeroIsGood(warn), now(share("lost"), "lost")).Decimals(1),
 	}
 }
 
 func connectionsByApp() panel {
-	return stacks(about{"Connections by app", "Connections that ended, a second, by L7 application. Without one it is not known or was not inspected.", connectionsPerSecond, 12, 8},
+	return stacks(about{"Connections by app", "Closed connections per second, by L7 application. It is unknown where traffic is not inspected.", connectionsPerSecond, 12, 8},
 		over(readableApp(`sum by (app) (rate(smithproxy_connections_closed_total{`+chosenTraffic+`}[$__rate_interval]))`), "{{app}}")).
 		DataLinks(chosen("Connections of ${__field.labels.app}", "var-app=${__field.labels.app}"))
 }
@@ -65,12 +65,12 @@ func bytesByApp() panel {
 }
 
 func bytesUpDown() panel {
-	return paint(lines(about{"Bytes up and down", "Payload by direction; up is what clients sent.", "Bps", 12, 8},
+	return paint(lines(about{"Bytes up and down", "Payload by direction. Up is from client to server.", "Bps", 12, 8},
 		over(`sum by (direction) (rate(smithproxy_connection_bytes_total{`+chosenTraffic+`}[$__rate_interval]))`, "{{direction}}")), directionColors)
 }
 
 func closeReasons() panel {
-	return paint(stacks(about{"Close reasons", "Why connections ended: their stop, a rejected access-request, a restart of the proxy, no sign of life (lost), or more connections than connections.max_open or connections.max_open_total (evicted).", connectionsPerSecond, 12, 8},
+	return paint(stacks(about{"Close reasons", "Closed connections per second by reason: stop, rejected, restart of the proxy, lost (disappeared without a stop), evicted (connections.max_open or max_open_total was reached).", connectionsPerSecond, 12, 8},
 		over(orNamed(`sum by (reason) (rate(smithproxy_connections_closed_total{`+chosenTraffic+`}[$__rate_interval]))`, "reason", "stop"), "{{reason}}")), reasonColors).
 		DataLinks(chosen("Connections that ended with ${__field.labels.reason}", "var-reason=${__field.labels.reason}"))
 }
@@ -79,7 +79,7 @@ func policies() panel {
 	sum := func(metric, more string) string {
 		return readablePolicy(`sum by (policy) (increase(` + metric + `{` + chosenTraffic + more + `}[$__range]))`)
 	}
-	return records(about{"Policies", "Connections that each policy accepted or rejected, in the time range. implicit: accepted without a matching rule.", "none", 24, 8}, "Connections", true, []column{
+	return records(about{"Policies", "Connections by policy in the time range. implicit: accepted because no policy matched.", "none", 24, 8}, "Connections", true, []column{
 		{field: "policy", title: "Policy"},
 		{field: "Value #A", title: "Connections", unit: "short"},
 		{field: "Value #B", title: "Rejected", unit: "short", colors: steps{{0, muted}, {1, bad}}},
@@ -93,9 +93,9 @@ func policies() panel {
 	)
 }
 
-// topNames is the most seen names, and what all that have no series of their own add up to.
+// topNames returns a ranking of the most frequent names, with the sum of the others.
 func topNames(title, description, unit, metric, more string) panel {
-	return ranking(about{title, description + " What has no series of its own is in \"" + others + "\".", unit, 12, 11}, neutral,
+	return ranking(about{title, description + " The rest is in \"" + others + "\".", unit, 12, 11}, neutral,
 		now(`topk($top, round(sum by (sni) (increase(`+metric+`{source=~"$source", sni!="_other"`+more+`}[$__range]))))`, "{{sni}}"),
 		now(orZero(`round(sum(increase(`+metric+`{source=~"$source", sni="_other"`+more+`}[$__range])))`), others)).
 		OverrideByName(others, painted("semi-dark-purple")).
@@ -103,14 +103,14 @@ func topNames(title, description, unit, metric, more string) panel {
 }
 
 func topSignatures() panel {
-	return ranking(about{"Top signatures", "Signatures that connections matched, in the time range. What has no series of its own is in \"" + others + "\".", "short", 8, 10}, neutral,
+	return ranking(about{"Top signatures", "Signature matches in the time range. The rest is in \"" + others + "\".", "short", 8, 10}, neutral,
 		now(orNamed(`topk($top, round(sum by (signature) (increase(smithproxy_signatures_total{source=~"$source", signature!="_other"}[$__range]))))`, "signature", "none"), "{{signature}}"),
 		now(orZero(`round(sum(increase(smithproxy_signatures_total{source=~"$source", signature="_other"}[$__range])))`), others)).
 		OverrideByName(others, painted("semi-dark-purple"))
 }
 
 func durations() panel {
-	return density(about{"Durations", "How many connections lasted how long. Points are single connections: each leads to its trace.", "s", 12, 10}, "Blues",
+	return density(about{"Durations", "Distribution of the duration of connections. Points are single connections and link to their traces.", "s", 12, 10}, "Blues",
 		buckets(`sum by (le) (increase(smithproxy_connection_duration_seconds_bucket{source=~"$source", app=~"$app"}[$__rate_interval]))`).Exemplar(true))
 }
 
@@ -119,22 +119,22 @@ func durationQuantiles() panel {
 		return `histogram_quantile(` + q + `, sum by (le) (rate(smithproxy_connection_duration_seconds_bucket{source=~"$source", app=~"$app"}[$__rate_interval])))`
 	}
 	// A logarithmic axis has no 0.
-	return lines(about{"Duration quantiles", "How long half, nine tenths and nearly all connections lasted at most. Diamonds are single connections: each leads to its trace.", "s", 12, 10},
-		traced(quantile("0.5"), "half"), over(quantile("0.9"), "90 %"), over(quantile("0.99"), "99 %")).
+	return lines(about{"Duration quantiles", "Duration within which 50 %, 90 % and 99 % of the connections ended. Diamonds are single connections and link to their traces.", "s", 12, 10},
+		traced(quantile("0.5"), "50 %"), over(quantile("0.9"), "90 %"), over(quantile("0.99"), "99 %")).
 		FillOpacity(0).Min(.0001).ScaleDistribution(common.NewScaleDistributionConfigBuilder().Type(common.ScaleDistributionLog).Log(10))
 }
 
 func requestsByApp() panel {
-	return stacks(about{"L7 requests by app", "Requests that the L7 engine listed, a second; it does not list all. They count at the end of their connection.", "reqps", 8, 10},
+	return stacks(about{"L7 requests by app", "Requests per second that the L7 engine reported, which may omit some. They are counted when the connection ends.", "reqps", 8, 10},
 		over(orNamed(relabel(`sum by (app) (rate(smithproxy_l7_requests_total{source=~"$source", app=~"$app"}[$__rate_interval]))`, "app", others, "_other"), "app", "none"), "{{app}}"))
 }
 
 func byTransport() panel {
-	return stacks(about{"Connections by transport", "New connections a second. tls is inspected TLS over TCP, quic a QUIC or HTTP/3 stream.", connectionsPerSecond, 8, 10},
+	return stacks(about{"Connections by transport", "New connections per second. tls is inspected TLS over TCP, quic a QUIC or HTTP/3 stream.", connectionsPerSecond, 8, 10},
 		over(relabel(`sum by (transport) (rate(smithproxy_connections_started_total{source=~"$source"}[$__rate_interval]))`, "transport", others, "_other"), "{{transport}}"))
 }
 
 func sunken() panel {
-	return lines(about{"Sinkholes", "Payload a second that sink features of policies swallowed, by direction.", "Bps", 24, 8},
+	return lines(about{"Sinkholes", "Payload per second discarded by the sink features of policies, by direction.", "Bps", 24, 8},
 		over(`sum by (direction) (rate(smithproxy_sinkhole_bytes_total{source=~"$source", direction=~"$direction"}[$__rate_interval]))`, "{{direction}}")).AxisSoftMax(1)
 }

@@ -1,6 +1,6 @@
 package dashboards
 
-// Units that Grafana has no name for.
+// Units without a name in Grafana.
 const (
 	connectionsPerSecond = "suffix: conn/s"
 	bitsPerByte          = "suffix: bit/B"

@@ -26,13 +26,13 @@ func dataSource(name, kind, label string) variable {
 
 func prometheusSource() variable { return dataSource("datasource", "prometheus", "Metrics") }
 
-// proxies is the variable that all dashboards share.
+// proxies returns the variable source, which all dashboards share.
 func proxies() variable {
 	return labelValues("source", "Proxy", "smithproxy_pings_total", "source")
 }
 
-// labelValues lets the user choose any number of a label's values. All of them is a pattern rather than
-// their list: it also matches where the label is empty, and keeps the URL short.
+// labelValues returns a variable for any number of a label's values. "All" is a regular expression instead of a list: it
+// also matches an empty label, and keeps the URL short.
 func labelValues(name, label, selector, of string) variable {
 	definition := "label_values(" + selector + ", " + of + ")"
 	return dashboard.NewQueryVariableBuilder(name).Label(label).Datasource(metrics).
@@ -42,7 +42,7 @@ func labelValues(name, label, selector, of string) variable {
 		Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortAlphabeticalCaseInsensitiveAsc)
 }
 
-// choice is one of a few values, the first unless the user says otherwise.
+// choice returns a variable with one of a few values. The first is the default.
 func choice(name, label string, values ...string) variable {
 	options := make([]dashboard.VariableOption, len(values))
 	for i, v := range values {
@@ -54,7 +54,7 @@ func choice(name, label string, values ...string) variable {
 		Options(options).Current(option(values[0], values[0]))
 }
 
-// textBox is a value that the user types.
+// textBox returns a variable that the user types.
 func textBox(name, label, description, value string) variable {
 	return dashboard.NewTextBoxVariableBuilder(name).Label(label).Description(description).
 		DefaultValue(str(value)).Current(option(value, value)).

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What the tests read of a dashboard, as Grafana would: from the JSON and not from the code.
+// The parts of a dashboard's JSON that the tests read.
 type (
 	dashboardJSON struct {
 		UID           string      `json:"uid"`
@@ -69,7 +69,7 @@ type (
 	rectangle struct{ X, Y, W, H int }
 )
 
-// checkedIn returns the dashboards by the name of their file.
+// checkedIn returns the committed dashboards by file name.
 func checkedIn(t *testing.T) map[string]dashboardJSON {
 	t.Helper()
 	paths, err := filepath.Glob("grafana/*.json")
@@ -91,7 +91,7 @@ func checkedIn(t *testing.T) map[string]dashboardJSON {
 	return list
 }
 
-// everyPanel also returns those inside of collapsed rows, and the rows.
+// everyPanel returns all panels, rows and the panels in collapsed rows included.
 func (d dashboardJSON) everyPanel() []panelJSON {
 	var list []panelJSON
 	for _, p := range d.Panels {

@@ -82,8 +82,8 @@ The rules above it:
     schedule: mon 05:00 CET is not in sat 22:00 to 06:00 Europe/Prague
 `,
 		},
-		"no policy":         {args: check("0:0+0:0", "--policy=web"), status: 1, stderr: `--policy: "web" is no policy`},
-		"no time":           {args: check("0:0+0:0", "--at=noon"), status: 1, stderr: `--at: "noon" is no time`},
+		"no policy":         {args: check("0:0+0:0", "--policy=web"), status: 1, stderr: `--policy: "web" is not a policy`},
+		"no time":           {args: check("0:0+0:0", "--at=noon"), status: 1, stderr: `--at: "noon" is not a time`},
 		"no source":         {args: []string{"access-check", "--session=0:0+0:0"}, status: 2, stderr: "--source"},
 		"a list is wrong":   {args: []string{"access-check", "--config.file=" + bad, "--source=a", "--session=0:0+0:0"}, status: 1, stderr: whatIsWrong},
 		"the check says it": {args: []string{"--config.check", "--config.file=" + bad}, status: 1, stderr: whatIsWrong},

@@ -105,7 +105,7 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			backend := &answering{receiver: &receiver{}, held: make(chan struct{}), answer: c.answer}
+			backend := &answering{receiver: &receiver{more: make(chan struct{})}, held: make(chan struct{}), answer: c.answer}
 			backend.address = serveOTLP(t, backend, c.options...)
 			e := startLive(t, []string{"--otlp.endpoint=" + backend.address}, nil)
 			for i := range connections {
@@ -117,9 +117,8 @@ func TestAnswers(t *testing.T) {
 			}
 			close(backend.held)
 			sum := func(name string, labels ...string) int { return int(parseMetrics(t, e.metrics()).sum(name, labels...)) }
-			e.waitFor(func() bool {
-				return backend.count()+c.refused >= connections && sum("smithproxy_exporter_spans_pending") == 0
-			})
+			backend.await(t, connections-c.refused)
+			eventually(t, "removed from the queue", func() bool { return sum("smithproxy_exporter_spans_pending") == 0 })
 			got := map[string]int{}
 			for _, s := range backend.all() {
 				got[s.spanID()]++

@@ -13,9 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/common/version"
 	"go.opentelemetry.io/otel"
 
@@ -23,6 +20,8 @@ import (
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/pipeline"
+	"smithproxy_exporter/exporter/privacy/keyfile"
+	"smithproxy_exporter/exporter/proc"
 	"smithproxy_exporter/exporter/reload"
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/traces"
@@ -31,22 +30,22 @@ import (
 	"smithproxy_exporter/exporter/webhook"
 )
 
-// drainTimeout bounds how long a stop waits for requests that are being answered.
+// drainTimeout bounds how long shutdown waits for current requests.
 const drainTimeout = 5 * time.Second
 
-// clock is what the exporter runs by; tests bring their own.
+// clock is the clock of the exporter. Tests use their own.
 type clock struct {
 	now  func() time.Time
-	mono func(time.Time) time.Duration // nil if times of now hold it
+	mono func(time.Time) time.Duration // nil if times of now have a monotonic clock reading
 	tick time.Duration
 }
 
 var realClock = clock{now: time.Now, tick: pipeline.DefaultTick}
 
-// storeFaults is called before each operation of the store on files, if a test sets it.
+// storeFaults is store.Options.Faults, for tests.
 var storeFaults func(op, path string) error
 
-// app is the exporter, wired. It is what main runs and what tests run.
+// app is the wired exporter, which main and tests run.
 type app struct {
 	flags    flags
 	config   config.Config
@@ -54,7 +53,7 @@ type app struct {
 	own      *collector.Exporter
 	pipeline *pipeline.Pipeline
 	reloader *reload.Reloader
-	spans    *traces.Sink // nil when there is nowhere to send them
+	spans    *traces.Sink // nil without an OTLP endpoint
 	client   traces.Client
 	webhook  *webhook.Server
 	web      *http.Server
@@ -65,17 +64,14 @@ type app struct {
 	ready           atomic.Bool
 }
 
-// open wires the exporter, and begins to listen for webhooks.
+// open wires the exporter, and opens its listeners.
 func open(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger) (*app, error) {
 	return openAt(ctx, f, cfg, logger, realClock)
 }
 
 func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger, c clock) (*app, error) {
 	a := &app{flags: f, config: cfg, logger: logger}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		versioncollector.NewCollector("smithproxy_exporter"))
+	registry := collector.NewRegistry()
 	door := webhook.NewDoor(f.storagePath, logger)
 	var handler *webhook.Handler
 	a.own = collector.NewExporter(registry, collector.ExporterOptions{
@@ -94,27 +90,31 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 			Oldest: func() time.Time { return fromStore(a, (*store.Store).OldestSpan) },
 		},
 	})
-	options := cfg.CollectorOptions()
-	options.Now = c.now
-	families, lists := collector.New(options), collector.NewAccessLists(registry)
+	families := collector.New(cfg.Metrics, c.now)
 	letIn, err := door.Prepare(cfg.Webhook)
 	if err != nil {
-		return nil, cfg.Origin.Webhook(err)
+		return nil, cfg.Positions.Locate("webhook", err)
 	}
 	letIn()
 	a.reloader = reload.New(reload.Options{
 		Path: f.configFile, Config: cfg, Now: c.now, Meter: a.own, Door: door, Logger: logger,
 		InForce: func(set *access.Set) {
-			families.UseAccessRules(accessRules(set))
-			lists.Use(accessLists(set))
+			families.UseAccessRules(set)
+			a.own.UseAccessLists(set)
 		},
 	})
 	recent := web.NewRecent(cfg.API.Finished)
 	if err := a.openTraces(ctx); err != nil {
 		return nil, err
 	}
-	pipelined := pipeline.Config{
-		Track: cfg.TrackOptions(), Now: c.now, Mono: c.mono, Tick: c.tick,
+	policy, err := keyfile.Policy(cfg.Privacy, f.storagePath)
+	if errors.Is(err, keyfile.ErrNotKept) {
+		logger.Error("Failed to keep the key for client addresses, the next start will generate another", "err", err)
+	} else if err != nil {
+		return nil, err
+	}
+	pipelined := pipeline.Options{
+		Track: track.Config{Connections: cfg.Connections, Proxies: cfg.Proxies}, Privacy: policy, Now: c.now, Mono: c.mono, Tick: c.tick,
 		Sinks: []track.Sink{families, recent}, Metrics: a.own, Logger: logger,
 	}
 	if a.spans != nil {
@@ -148,7 +148,7 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 
 // limits fits the bounds of connections to the files that the process may open.
 func (a *app) limits(l webhook.Limits) webhook.Limits {
-	fitted := l.Within(maxOpenFiles())
+	fitted := l.Within(proc.MaxOpenFiles())
 	if fitted != l {
 		a.logger.Warn("The limit of open files (ulimit -n) is too low for webhook.limits.connections",
 			"connections", l.Connections, "in_force", fitted.Connections)
@@ -166,19 +166,19 @@ func (a *app) announce(secret string) {
 	}
 }
 
-// openTraces leaves a.spans nil when nobody said where to send traces.
+// openTraces sets a.client and a.spans, unless there is no OTLP endpoint.
 func (a *app) openTraces(ctx context.Context) error {
-	endpoint := a.flags.otlpEndpoint
-	if endpoint == "" {
-		endpoint = a.config.OTLP.Endpoint
+	cfg := a.config.OTLP
+	if a.flags.otlpEndpoint != "" {
+		cfg.Endpoint = a.flags.otlpEndpoint
 	}
-	if !traces.Configured(endpoint) {
+	if !cfg.HasEndpoint() {
 		a.logger.Info("No OTLP endpoint is configured, traces are not sent")
 		return nil
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { a.logger.Warn("OpenTelemetry", "err", err) }))
 	var err error
-	if a.client, err = traces.NewClient(a.config.OTLP.Protocol, endpoint, a.config.OTLP.Headers); err != nil {
+	if a.client, err = traces.NewClient(cfg); err != nil {
 		return fmt.Errorf("otlp: %w", err)
 	}
 	if a.spans, err = traces.NewSink(ctx, a.config.Connections.MaxRequests); err != nil {
@@ -205,7 +205,7 @@ func (a *app) webhookURL(secret string) string {
 	return scheme + "://" + net.JoinHostPort(host, port) + "/webhook/" + secret
 }
 
-// fromStore asks the store, once it is open.
+// fromStore returns a value of the store, and the zero value until the store is open.
 func fromStore[T any](a *app, ask func(*store.Store) T) (answer T) {
 	if s := a.store.Load(); s != nil {
 		answer = ask(s)
@@ -213,15 +213,15 @@ func fromStore[T any](a *app, ask func(*store.Store) T) (answer T) {
 	return answer
 }
 
-// storeMetrics has the spans that the store drops counted with all others.
+// storeMetrics counts spans that the store drops together with others.
 type storeMetrics struct{ *collector.Exporter }
 
 func (m storeMetrics) SpansDropped(n int) { m.Exporter.SpansDropped(traces.DroppedFull, n) }
 
-// serve runs until ctx is done, a listener fails, or the exporter cannot start; then it stops in order. The webhook
-// is served first: access-requests are answered once the rules are loaded, events once the state is.
+// serve runs until ctx is done, a listener fails, or the exporter cannot start; then it shuts down. The webhook is served
+// first: access-requests are answered when the rules are loaded, events when the state is.
 func (a *app) serve(ctx context.Context) error {
-	// Before anything that takes time: without it SIGHUP ends the process.
+	// First, because without it SIGHUP ends the process.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -239,7 +239,7 @@ func (a *app) serve(ctx context.Context) error {
 		a.reloader.Run(ctx, hangups)
 	}()
 	s, err := store.Open(a.flags.storagePath, store.Options{
-		Sync: a.config.Storage.Sync, MaxSize: int64(a.config.Storage.MaxSize), Logger: a.logger, Metrics: storeMetrics{a.own}, Faults: storeFaults,
+		Config: a.config.Storage, Logger: a.logger, Metrics: storeMetrics{a.own}, Faults: storeFaults,
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("storage.path: %w", err), a.webhook.HTTP.Close(), a.web.Close())
@@ -268,32 +268,31 @@ func (a *app) serve(ctx context.Context) error {
 	return errors.Join(err, a.shutdown(served, piped, sender))
 }
 
-// shutdown stops first what receives, then what is behind it, and last what sends. It fails only if something is
-// lost.
+// shutdown stops the webhook first, then the pipeline, and the sender and the store last. It fails only if data is lost.
 func (a *app) shutdown(served, piped <-chan struct{}, sender *traces.Sender) error {
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	err := a.webhook.HTTP.Shutdown(drain)
 	if err == nil {
-		// A connection that was accepted at that moment is only known to the server once Serve has returned.
+		// The server knows a connection that was accepted at that moment only after Serve has returned.
 		<-served
 		err = a.webhook.HTTP.Shutdown(drain)
 	}
 	if err != nil {
-		// What has not arrived whole by now is not acknowledged, so it is not lost here.
+		// Incomplete requests are not acknowledged, so that the proxies send them again.
 		_ = a.webhook.HTTP.Close()
 	}
 	a.pipeline.Stop()
 	<-piped
 	var errs []error
 	if sender != nil {
-		flush, cancel := context.WithTimeout(context.Background(), time.Duration(a.config.OTLP.FlushTimeout))
+		flush, cancel := context.WithTimeout(context.Background(), a.config.OTLP.FlushTimeout)
 		defer cancel()
 		errs = append(errs, sender.Close(flush))
 	}
 	errs = append(errs, a.store.Load().Close())
 	if err := a.web.Shutdown(drain); err != nil {
-		_ = a.web.Close() // a reader that is slow
+		_ = a.web.Close() // a client is slow
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,9 +28,13 @@ func serveDisk(folder string) error {
 	if err != nil {
 		return err
 	}
+	fmt.Println(diskMounted)
 	server.Wait()
 	return nil
 }
+
+// diskMounted is what the server of a file system says once it is mounted.
+const diskMounted = "mounted"
 
 // disk is a file system whose server is another process: while that is stopped, whoever touches the file
 // system waits.
@@ -58,10 +64,21 @@ func mountDisk(t *testing.T) *disk {
 	command := exec.Command(self)
 	command.Env = append(os.Environ(), diskVariable+"="+folder)
 	command.Stderr = os.Stderr
+	said, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
 	d.server = command.Process
+	lines := bufio.NewScanner(said)
+	if !lines.Scan() || lines.Text() != diskMounted {
+		_ = d.server.Kill()
+		_ = command.Wait()
+		t.Logf("no file system can be mounted: %q", lines.Text())
+		return nil
+	}
 	t.Cleanup(func() {
 		// What waits for the file system is let go once its server is no more.
 		_ = d.server.Kill()
@@ -70,18 +87,13 @@ func mountDisk(t *testing.T) *disk {
 			t.Errorf("unmount: %v", err)
 		}
 	})
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if err := os.MkdirAll(d.path, 0o700); err == nil {
-			if _, err := os.Stat(filepath.Join(folder, "content", "data")); err == nil {
-				return d
-			}
-			_ = os.Remove(d.path) // that was the folder below the mount
-		}
-		if time.Now().After(deadline) {
-			t.Log("no file system could be mounted within 10 s")
-			return nil
-		}
+	if err := os.Mkdir(d.path, 0o700); err != nil {
+		t.Fatal(err)
 	}
+	if _, err := os.Stat(filepath.Join(folder, "content", "data")); err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // block makes everything on the disk wait from now on.
@@ -90,8 +102,14 @@ func (d *disk) block(t *testing.T) {
 	if err := d.server.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	// It goes on until each of its threads has stopped.
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(d.server.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("the server of the disk did not stop: %v, status %v", err, status)
+	}
 }
 
+// The disk of the tests really blocks: a write returns only when the disk goes away, and fails then.
 func TestBlockedDisk(t *testing.T) {
 	d := mountDisk(t)
 	if d == nil {
@@ -103,9 +121,10 @@ func TestBlockedDisk(t *testing.T) {
 	d.block(t)
 	written := make(chan error, 1)
 	go func() { written <- os.WriteFile(filepath.Join(d.path, "b"), []byte("b"), 0o600) }()
+	// Time for a write that is not blocked; whether one goes through does not depend on it.
 	select {
 	case err := <-written:
-		t.Errorf("a write went through: %v", err)
+		t.Fatalf("a write returned: %v", err)
 	case <-time.After(200 * time.Millisecond):
 	}
 	if err := d.server.Kill(); err != nil {

@@ -19,6 +19,7 @@ import (
 	"unicode"
 
 	"smithproxy_exporter/exporter/webhook"
+	"smithproxy_exporter/test/loopback"
 )
 
 // TestReloadLetsInWhoTheFileSays changes secrets, allow list and certificate of a running exporter.
@@ -66,9 +67,9 @@ func TestReloadLetsInWhoTheFileSays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	started.eventually(func() bool { status, _ := post("second", "lab"); return status == 200 })
+	eventually(t, "the new secret in force", func() bool { status, _ := post("second", "lab"); return status == 200 })
 	want("first", "lab", 404)
-	started.eventually(func() bool {
+	eventually(t, "the new certificate served", func() bool {
 		return served(t, started.app.webhookListener.Addr().String()) == readCertificate(t, second)
 	})
 
@@ -147,7 +148,7 @@ func (b *lockedBuffer) String() string {
 
 func startDaemon(t *testing.T, binary, storage string, args ...string) *daemon {
 	t.Helper()
-	d := &daemon{T: t, webhook: freeAddress(t), web: freeAddress(t)}
+	d := &daemon{T: t, webhook: loopback.Reserve(t), web: loopback.Reserve(t)}
 	// With no umask at all, modes are what the exporter makes them.
 	args = append([]string{"-c", `umask 0; exec "$@"`, "sh", binary, "--webhook.listen-address=" + d.webhook, "--web.listen-address=" + d.web,
 		"--storage.path=" + storage}, args...)
@@ -157,7 +158,7 @@ func startDaemon(t *testing.T, binary, storage string, args ...string) *daemon {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.end(syscall.SIGKILL) })
-	await(t, "ready", func() bool {
+	eventually(t, "ready", func() bool {
 		response, err := http.Get("http://" + d.web + "/-/ready")
 		if err != nil {
 			return false
@@ -374,26 +375,5 @@ func TestOpenFilesBoundConnections(t *testing.T) {
 		if got := l.Within(files); got.Connections != want || got.ConnectionsPerAddress != min(want, l.ConnectionsPerAddress) {
 			t.Errorf("with %d files: %d connections, %d of one address, want %d", files, got.Connections, got.ConnectionsPerAddress, want)
 		}
-	}
-}
-
-// The process is not dumpable after the start.
-func TestCoreDumpsAreDisabled(t *testing.T) {
-	const getDumpable, setDumpable = 3, 4
-	prctl := func(option, value uintptr) uintptr {
-		t.Helper()
-		got, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, option, value, 0)
-		if errno != 0 {
-			t.Fatal(errno)
-		}
-		return got
-	}
-	defer prctl(setDumpable, prctl(getDumpable, 0))
-	prctl(setDumpable, 1)
-	if err := disableCoreDumps(); err != nil {
-		t.Fatal(err)
-	}
-	if got := prctl(getDumpable, 0); got != 0 {
-		t.Errorf("dumpable is %d", got)
 	}
 }

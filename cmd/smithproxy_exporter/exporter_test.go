@@ -29,6 +29,7 @@ type exporter struct {
 	t     testing.TB
 	app   *app
 	clock testClock
+	log   *logLines
 	// webhook and web are the URLs of the two listeners.
 	webhook, web string
 	// handled has a token for each webhook whose handler has returned.
@@ -91,6 +92,14 @@ func startLive(t testing.TB, args []string, change func(*config.Config)) *export
 
 func launch(t testing.TB, c testClock, tick time.Duration, args []string, change func(*config.Config)) *exporter {
 	t.Helper()
+	log := newLogLines(t)
+	e := launchLogged(t, c, tick, args, change, slog.NewTextHandler(log, nil))
+	e.log = log
+	return e
+}
+
+func launchLogged(t testing.TB, c testClock, tick time.Duration, args []string, change func(*config.Config), log slog.Handler) *exporter {
+	t.Helper()
 	cfg := config.Default()
 	cfg.Webhook.Secrets = []webhook.Secret{{Secret: secret}}
 	if change != nil {
@@ -105,7 +114,7 @@ func launch(t testing.TB, c testClock, tick time.Duration, args []string, change
 	}
 	e := &exporter{t: t, clock: c, handled: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
-	e.app, err = openAt(ctx, f, cfg, slog.New(slog.NewTextHandler(testWriter{t}, nil)), clock{now: c.now, mono: c.mono, tick: tick})
+	e.app, err = openAt(ctx, f, cfg, slog.New(log), clock{now: c.now, mono: c.mono, tick: tick})
 	if err != nil {
 		cancel()
 		t.Fatal(err)
@@ -212,10 +221,44 @@ func (e *exporter) metrics() string {
 	return body
 }
 
-// testWriter sends the log to the test, where it is shown when the test fails.
-type testWriter struct{ t testing.TB }
+// logLines sends the log to the test, which shows it if it fails, and lets the test wait for a line.
+type logLines struct {
+	t testing.TB
 
-func (w testWriter) Write(line []byte) (int, error) {
-	w.t.Logf("%s", bytes.TrimSpace(line))
+	mu    sync.Mutex
+	lines []string
+	more  chan struct{} // closed with the next line
+}
+
+func newLogLines(t testing.TB) *logLines { return &logLines{t: t, more: make(chan struct{})} }
+
+func (l *logLines) Write(line []byte) (int, error) {
+	l.t.Logf("%s", bytes.TrimSpace(line))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, string(line))
+	close(l.more)
+	l.more = make(chan struct{})
 	return len(line), nil
+}
+
+// await waits for the next line that contains the text, from the first line that no call of await has seen.
+func (l *logLines) await(text string) {
+	l.t.Helper()
+	over := time.After(time.Minute)
+	for {
+		l.mu.Lock()
+		i := slices.IndexFunc(l.lines, func(line string) bool { return strings.Contains(line, text) })
+		l.lines = l.lines[i+1:]
+		more := l.more
+		l.mu.Unlock()
+		if i >= 0 {
+			return
+		}
+		select {
+		case <-more:
+		case <-over:
+			l.t.Fatalf("%q was not logged within a minute", text)
+		}
+	}
 }

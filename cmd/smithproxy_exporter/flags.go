@@ -11,7 +11,7 @@ import (
 	toolkitflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
 )
 
-// The commands; serving is what happens without one.
+// The commands; serve is the default.
 const (
 	commandServe   = "serve"
 	commandTraceID = "trace-id"
@@ -40,12 +40,18 @@ type flags struct {
 // parse reads the command line. --help and --version print and exit.
 func parse(args []string) (flags, string, error) {
 	var f flags
+	command, err := f.define().Parse(args)
+	return f, command, err
+}
+
+// define returns a command line whose flags and arguments are stored in f.
+func (f *flags) define() *kingpin.Application {
 	app := kingpin.New("smithproxy_exporter",
-		"Receives the webhooks of smithproxies, and makes Prometheus metrics and OpenTelemetry traces of them.")
+		"Receives webhooks of smithproxy, exposes Prometheus metrics and sends OpenTelemetry traces.")
 	app.Version(version.Print("smithproxy_exporter"))
 	app.HelpFlag.Short('h')
-	app.Flag("config.file", "Configuration file; optional.").StringVar(&f.configFile)
-	app.Flag("config.check", "Check the configuration file and the lists that it names, and exit.").BoolVar(&f.configCheck)
+	app.Flag("config.file", "Path of the configuration file, optional.").StringVar(&f.configFile)
+	app.Flag("config.check", "Check the configuration file and the lists that it names, then exit.").BoolVar(&f.configCheck)
 	app.Flag("webhook.listen-address", "Address on which webhooks are received.").
 		Default(":5000").StringVar(&f.webhookAddress)
 	f.web = toolkitflag.AddFlags(app, ":10932")
@@ -54,19 +60,17 @@ func parse(args []string) (flags, string, error) {
 	app.Flag("web.enable-lifecycle", "Reload the configuration on POST /-/reload, as on SIGHUP.").BoolVar(&f.lifecycle)
 	app.Flag("web.enable-pprof", "Serve profiles under /debug/pprof/ on the web listener.").BoolVar(&f.profiling)
 	app.Flag("process.core-dumps", "Allow core dumps and debuggers, which can read the webhook secrets in memory.").BoolVar(&f.coreDumps)
-	app.Flag("storage.path", "Folder for what has to outlive the process.").
+	app.Flag("storage.path", "Directory for persistent state.").
 		Default("data").StringVar(&f.storagePath)
-	app.Flag("otlp.endpoint", "Where to send traces by OTLP/gRPC: http[s]://host:port. "+
-		"Without it, otlp.endpoint of the configuration file counts, then OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT; "+
-		"without any, nothing is sent.").StringVar(&f.otlpEndpoint)
+	app.Flag("otlp.endpoint", "URL to which traces are sent by OTLP: http[s]://host:port. "+
+		"Overrides otlp.endpoint in the configuration file, which overrides OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT. "+
+		"Without any of them no traces are sent.").StringVar(&f.otlpEndpoint)
 	promslogflag.AddFlags(app, &f.log)
 
 	app.Command(commandServe, "Run the exporter (default).").Default()
-	traceID := app.Command(commandTraceID, "Print the id of the trace of a connection.")
+	traceID := app.Command(commandTraceID, "Print the trace id of a connection.")
 	traceID.Arg("source", "Name of the proxy.").Required().StringVar(&f.traceSource)
-	traceID.Arg("id", "Id of the connection, Proxy-…-OID-…; for the n-th connection of an id that was used again, <id>#<n>.").Required().StringVar(&f.traceConnection)
-	f.check.flags(app.Command(commandAccess, "Say how an access-request would be answered, and why."))
-
-	command, err := app.Parse(args)
-	return f, command, err
+	traceID.Arg("id", "Id of the connection, or <id>#<n> for the n-th connection with the same id.").Required().StringVar(&f.traceConnection)
+	f.check.flags(app.Command(commandAccess, "Print how an access-request would be answered, and why."))
+	return app
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/test/loopback"
 )
 
 var (
@@ -58,11 +59,8 @@ func TestFlood(t *testing.T) {
 	if !*flood {
 		t.Skip("run by make flood")
 	}
-	binary := filepath.Join(t.TempDir(), "smithproxy_exporter")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	webhook, web := freeAddress(t), freeAddress(t)
+	binary := buildBinary(t)
+	webhook, web := loopback.Reserve(t), loopback.Reserve(t)
 	configuration := filepath.Join(t.TempDir(), "config.yml")
 	if err := os.WriteFile(configuration, []byte("webhook: {secrets: [{secret: "+secret+"}]}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -90,7 +88,6 @@ func TestFlood(t *testing.T) {
 	<-stopped
 	t.Logf("%d events in %v, %.0f a second; scrapes meanwhile: %s", sent.events, took.Round(time.Second),
 		float64(sent.events)/took.Seconds(), watch)
-	time.Sleep(time.Second) // what is queued goes through
 	idle := &floodWatch{url: watch.url}
 	spent := cpuTime(t, exporter)
 	for i := range floodScrapes {

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 	"time"
 
 	"smithproxy_exporter/exporter/capture"
+	"smithproxy_exporter/test/loopback"
 )
 
 var latency = flag.Bool("latency", false, "have TestLatency measure for long, and judge")
@@ -41,11 +41,10 @@ const (
 // another process, a net/http handler answers a constant. It judges the times only with -latency, for which the
 // machine should be idle; that none fails, always.
 func TestLatency(t *testing.T) {
+	long(t)
 	duration, prefixes := 3*time.Second, latencyPrefixes/10
 	if *latency {
 		duration, prefixes = 30*time.Second, latencyPrefixes
-	} else if testing.Short() {
-		t.Skip("takes seconds")
 	}
 	bodies := make(chan []byte, otherEvents)
 	go makeBodies(t, bodies)
@@ -58,10 +57,7 @@ func TestLatency(t *testing.T) {
 	case *latency:
 		t.Fatal("the disk cannot be blocked here")
 	}
-	binary := filepath.Join(t.TempDir(), "smithproxy_exporter")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	binary := buildBinary(t)
 	dir := t.TempDir()
 	feed, configuration := filepath.Join(dir, "feed.netset"), filepath.Join(dir, "config.yml")
 	versions := []string{feed + "1", feed + "2"}
@@ -75,10 +71,10 @@ func TestLatency(t *testing.T) {
 	if err := os.WriteFile(configuration, []byte("webhook: {secrets: [{secret: "+secret+"}]}\n"+access), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	webhook, web, constant := freeAddress(t), freeAddress(t), freeAddress(t)
+	webhook, web, constant := loopback.Reserve(t), loopback.Reserve(t), loopback.Reserve(t)
 	exporter := exec.Command(binary, "--config.file="+configuration, "--web.enable-lifecycle",
 		"--webhook.listen-address="+webhook, "--web.listen-address="+web,
-		"--otlp.endpoint=http://"+freeAddress(t), "--storage.path="+storage, "--log.level=error")
+		"--otlp.endpoint=http://"+loopback.Reserve(t), "--storage.path="+storage, "--log.level=error")
 	exporting := process(t, webhook, exporter)
 	self, err := os.Executable()
 	if err != nil {
@@ -126,23 +122,6 @@ func TestLatency(t *testing.T) {
 	}
 }
 
-// awaitReady waits until the exporter has loaded its rules and its state.
-func awaitReady(t *testing.T, web string) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		response, err := http.Get("http://" + web + "/-/ready")
-		if err == nil {
-			response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the exporter does not become ready")
-		}
-	}
-}
-
 // probes are the times that requests took, each over a connection of its own, as a proxy's are.
 type probes struct {
 	times  []time.Duration
@@ -180,19 +159,6 @@ func (p *probes) quantile(q float64) time.Duration {
 func (p *probes) String() string {
 	return fmt.Sprintf("%d, p50 %v, p90 %v, p99 %v, p99.9 %v, max %v, %d failed", len(p.times),
 		p.quantile(.5), p.quantile(.9), p.quantile(.99), p.quantile(.999), p.quantile(1), p.failed)
-}
-
-// deliverWithin is deliver by a deadline.
-func deliverWithin(limit time.Duration, address string, body []byte) error {
-	conn, err := net.DialTimeout("tcp", address, limit)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(limit)); err != nil {
-		return err
-	}
-	return exchange(conn, address, body)
 }
 
 // sendOthers sends events at their rate, whatever becomes of those before.

@@ -1,5 +1,4 @@
-// Command smithproxy_exporter receives the webhooks of smithproxies, and makes traces and metrics of
-// them.
+// Command smithproxy_exporter receives webhooks of smithproxy, exposes Prometheus metrics and sends OpenTelemetry traces.
 package main
 
 import (
@@ -9,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/common/version"
@@ -17,13 +15,14 @@ import (
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/logging"
+	"smithproxy_exporter/exporter/proc"
 	"smithproxy_exporter/exporter/reload"
 	"smithproxy_exporter/exporter/traceid"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// run is main with its surroundings passed in; it returns the exit status.
+// run runs a command line, and returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
 	flags, command, err := parse(args)
 	if err != nil {
@@ -44,13 +43,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if flags.configCheck || command == commandAccess {
 		return verify(flags, command, cfg, stdout, stderr)
 	}
-	if isTerminal(stderr) {
+	if proc.IsTerminal(stderr) {
 		flags.terminal = stderr
 	}
-	tuneRuntime()
-	harden(flags.coreDumps, logger)
+	proc.TuneGC()
+	proc.Harden(flags.coreDumps, logger)
 	logger.Info("Starting smithproxy_exporter", "version", version.Info())
-	// A file that reaches a limit is an error of the write, and no reason to die.
+	// A file at its size limit is an error of the write, and must not end the process.
 	signal.Ignore(syscall.SIGXFSZ)
 	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	defer stop()
@@ -66,16 +65,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// verify does what a reload would, and puts nothing in force.
+// verify compiles the rules, and then runs access-check or reports that the configuration is valid.
 func verify(f flags, command string, cfg config.Config, stdout, stderr io.Writer) int {
 	set, err := reload.Compile(cfg, new(access.Loader))
 	switch {
 	case err != nil:
 	case command == commandAccess:
-		err = f.check.run(set, time.Now(), stdout)
+		err = f.check.run(set, stdout)
 	default:
 		if err = cfg.Webhook.Check(); err != nil {
-			err = cfg.Origin.Webhook(err)
+			err = cfg.Positions.Locate("webhook", err)
 			break
 		}
 		fmt.Fprintln(stdout, "configuration is valid")
@@ -87,8 +86,8 @@ func verify(f flags, command string, cfg config.Config, stdout, stderr io.Writer
 	return 0
 }
 
-// stopSignals end the exporter in order. An interrupt that the parent chose to ignore stays ignored, as
-// for a job in the background of a script.
+// stopSignals returns the signals that shut the exporter down. An interrupt that the parent process ignores, as for a
+// background job of a script, stays ignored.
 func stopSignals() []os.Signal {
 	if signal.Ignored(os.Interrupt) {
 		return []os.Signal{syscall.SIGTERM}

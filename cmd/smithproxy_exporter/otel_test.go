@@ -7,9 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/model"
-
 	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/test/loopback"
 )
 
 // lifeOf is one connection, from its start to its info.
@@ -60,30 +59,21 @@ func TestEnvironment(t *testing.T) {
 // TestBackendThatIsAway starts while nobody listens at the endpoint, and expects what was seen then to
 // arrive once somebody does.
 func TestBackendThatIsAway(t *testing.T) {
-	address := freeAddress(t)
+	address := loopback.Reserve(t)
 	e := startLive(t, []string{"--otlp.endpoint=" + address}, func(c *config.Config) {
-		c.Connections.GracePeriod = model.Duration(100 * time.Millisecond)
+		c.Connections.GracePeriod = 100 * time.Millisecond
 	})
 	e.live()
-	e.waitFor(func() bool {
-		return parseMetrics(t, e.metrics()).sum("smithproxy_exporter_spans_failed_total") > 0
-	})
+	e.log.await("Failed to send spans, they are kept")
+	if n := parseMetrics(t, e.metrics()).sum("smithproxy_exporter_spans_failed_total"); n == 0 {
+		t.Error("no span is counted as failed")
+	}
 	backend := newReceiverAt(t, address)
-	e.waitFor(func() bool { return len(backend.all()) == 1 })
+	backend.await(t, 1)
 	if err := e.stop(); err != nil {
 		t.Fatal(err)
 	}
 	checkTraces(t, backend.all())
-}
-
-// waitFor asks until it is so.
-func (e *exporter) waitFor(so func() bool) {
-	e.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			e.t.Fatal("it did not happen within 30 s")
-		}
-	}
 }
 
 // TestExemplars follows an exemplar from a histogram to the trace.

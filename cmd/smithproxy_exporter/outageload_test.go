@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -16,15 +17,29 @@ import (
 
 func outageID(source string, i int) string { return fmt.Sprintf("Proxy-%X-OID-%X", len(source), i) }
 
+// randomText is what paths of URLs are taken from, so that the store cannot compress them.
+var randomText = sync.OnceValue(func() string {
+	text, random := make([]byte, 1<<20), rand.New(rand.NewPCG(1, 2))
+	for i := range text {
+		text[i] = byte('a' + random.IntN(26))
+	}
+	return string(text)
+})
+
 // life is what a proxy sends of a connection that has asked for so many URLs.
 func life(source string, i, urls int) []string {
-	details := strings.Repeat(`,"http://10.77.2.2:8080/`+strings.Repeat("long/", 50)+`"`, max(0, urls-1))
+	const path = 250
+	var details strings.Builder
+	for url := 1; url < urls; url++ {
+		at := (i*urls + url) * path % (len(randomText()) - path)
+		details.WriteString(`,"http://10.77.2.2:8080/` + randomText()[at:at+path] + `"`)
+	}
 	session := fmt.Sprintf("tcp_10.%d.%d.%d:%d+tcp_10.77.2.2:8080", i>>16&255, i>>8&255, i&255, 1024+i%60000)
 	common := fmt.Sprintf(`"id":%q,"source":%q,"type":"proxy"}`, outageID(source, i), source)
 	return []string{
 		`{"action":"connection-start","details":{"info":{"session":"` + session + `"}},` + common,
 		`{"action":"connection-stop","details":{"info":{"bytes_down":123,"bytes_up":107,"ja4_ch":"","ja4_ch_ignore_sni":false,"ja4_sh":"",` +
-			`"l7":{"app":"http1","details":["http://10.77.2.2:8080/rate?req=9_0"` + details + `],"ja4h":["ge11nn030000_cd680697de12_000000000000_000000000000"],` +
+			`"l7":{"app":"http1","details":["http://10.77.2.2:8080/rate?req=9_0"` + details.String() + `],"ja4h":["ge11nn030000_cd680697de12_000000000000_000000000000"],` +
 			`"signatures":["www/http/request","www/http/get|post+reply"]},"policy":2,"session":"` + session + `"}},` + common,
 		`{"action":"connection-info","details":{"statistics":{"entropy":{"left":{"bytes_accounted":107,"entropy":4.9994687726072335},` +
 			`"right":{"bytes_accounted":123,"entropy":4.8236814783205455}},"flow":{"skew":0.06956521739130435,"skew_all":0.06956521739130435},` +
@@ -125,8 +140,13 @@ func (o *outage) report(what string, answers []answer, access bool, first, last 
 		}
 	}
 	o.t.Logf("%s answered before the drain: %s; during: %s", what, spread(before), spread(during))
-	if len(during) > 0 && slices.Max(during) > outageAnswer {
-		o.t.Errorf("one of the %s was answered after %v while the backlog drained", what, slices.Max(during))
+	// On a machine that is busy answers take longer, before the drain as well.
+	bound := outageAnswer
+	if len(before) > 0 {
+		bound = max(bound, outageSlower*slices.Max(before))
+	}
+	if len(during) > 0 && slices.Max(during) > bound {
+		o.t.Errorf("one of the %s was answered after %v while the backlog drained, want %v", what, slices.Max(during), bound)
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"smithproxy_exporter/test/loopback"
 )
 
 var pauseDuration = flag.Duration("latency.duration", 5*time.Minute, "how long TestPause measures with -latency")
@@ -35,11 +37,10 @@ const (
 // events when a receiver pauses for 85 ms. Beside it, in another process, an empty handler gets the same load. It
 // judges the times only with -latency, for which the machine should be idle; that none fails, always.
 func TestPause(t *testing.T) {
+	long(t)
 	duration, open := 5*time.Second, pauseOpen/20
 	if *latency {
 		duration, open = *pauseDuration, pauseOpen
-	} else if testing.Short() {
-		t.Skip("takes seconds")
 	}
 	dir := t.TempDir()
 	feed, configuration := filepath.Join(dir, "feed.netset"), filepath.Join(dir, "config.yml")
@@ -55,7 +56,7 @@ func TestPause(t *testing.T) {
 		"access: {rules: [{name: feed, server_file: feed.netset, verdict: reject}]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	webhook, web, empty := freeAddress(t), freeAddress(t), freeAddress(t)
+	webhook, web, empty := loopback.Reserve(t), loopback.Reserve(t), loopback.Reserve(t)
 	exporter := process(t, webhook, exec.Command(buildBinary(t), "--config.file="+configuration, "--web.enable-lifecycle",
 		"--webhook.listen-address="+webhook, "--web.listen-address="+web, "--otlp.endpoint=http://"+newReceiver(t).address,
 		"--storage.path="+filepath.Join(dir, "data"), "--log.level=warn"))

@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
@@ -22,6 +23,7 @@ type receiver struct {
 
 	mu    sync.Mutex
 	spans []received
+	more  chan struct{} // closed with the next spans
 }
 
 // received is one span, with the attributes of its resource.
@@ -41,7 +43,7 @@ func newReceiverAt(t testing.TB, address string) *receiver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &receiver{address: listener.Addr().String()}
+	r := &receiver{address: listener.Addr().String(), more: make(chan struct{})}
 	server := grpc.NewServer()
 	coltracepb.RegisterTraceServiceServer(server, r)
 	served := make(chan error, 1)
@@ -71,7 +73,28 @@ func (r *receiver) Export(_ context.Context, req *coltracepb.ExportTraceServiceR
 			}
 		}
 	}
+	close(r.more)
+	r.more = make(chan struct{})
 	return &coltracepb.ExportTraceServiceResponse{}, nil
+}
+
+// await waits until n spans have arrived.
+func (r *receiver) await(t testing.TB, n int) {
+	t.Helper()
+	over := time.After(time.Minute)
+	for {
+		r.mu.Lock()
+		arrived, more := len(r.spans), r.more
+		r.mu.Unlock()
+		if arrived >= n {
+			return
+		}
+		select {
+		case <-more:
+		case <-over:
+			t.Fatalf("%d of %d spans have arrived within a minute", arrived, n)
+		}
+	}
 }
 
 func (r *receiver) all() []received {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"smithproxy_exporter/exporter/config"
 )
@@ -98,7 +97,7 @@ func TestReload(t *testing.T) {
 
 	c.write("config.yml", "access:\n  rules:\n    - {name: web, port: https, verdict: reject}\n")
 	status, answer := c.reload()
-	want := filepath.Join(c.dir, "config.yml") + `:3: access.rules[0].port[0]: "https" is no port`
+	want := filepath.Join(c.dir, "config.yml") + `:3: access.rules[0].port[0]: "https" is not a port`
 	if status != http.StatusInternalServerError || !strings.Contains(answer, want) {
 		t.Errorf("reload: %d %s, want %s", status, answer, want)
 	}
@@ -135,19 +134,8 @@ func TestReloadOnHangup(t *testing.T) {
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	c.eventually(func() bool { _, answer := c.post(askBody(webLabel)); return strings.Contains(answer, "reject") })
-}
-
-// eventually tries until the deadline of a change that nothing announces.
-func (c *configured) eventually(ok func() bool) {
-	c.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			c.t.Fatal("it does not happen")
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	c.log.await("Reloaded the access rules")
+	c.wantAnswer(webLabel, "reject")
 }
 
 // TestListIsFollowed replaces a list, and looks at what is answered and exposed.
@@ -159,8 +147,7 @@ func TestListIsFollowed(t *testing.T) {
 	c.wantAnswer(webLabel, `"reject"`)
 	c.wantMetric(`smithproxy_exporter_access_list_entries{file="` + path + `"} 1`)
 	feed.write("feed.netset", "198.51.100.7 # another\n\n# no more\n198.51.100.8\n")
-	c.eventually(func() bool { _, answer := c.post(askBody(webLabel)); return strings.Contains(answer, `"accept"`) })
-	c.eventually(func() bool {
-		return strings.Contains(c.metrics(), `smithproxy_exporter_access_list_entries{file="`+path+`"} 2`)
-	})
+	c.log.await("Reloaded the access rules")
+	c.wantAnswer(webLabel, `"accept"`)
+	c.wantMetric(`smithproxy_exporter_access_list_entries{file="` + path + `"} 2`)
 }

@@ -23,9 +23,7 @@ var (
 // TestSimulator runs a fleet of each generation with every fault there is against the exporter, and holds each
 // span and each counter against what the fleet says it did.
 func TestSimulator(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
-	}
+	long(t)
 	for _, generation := range fleet.Generations {
 		for _, verdict := range []event.Verdict{event.Accept, event.Reject} {
 			t.Run(fmt.Sprintf("%s/%s", generation, verdict), func(t *testing.T) {
@@ -296,8 +294,13 @@ func checkGarbage(t *testing.T, m metrics, report *fleet.Report) {
 		if g.Status[want.status]+g.Failed != g.Sent {
 			t.Errorf("%s: answered %v, want %d", kind, g.Status, want.status)
 		}
-		if want.reason != "" {
-			check(t, "refused "+kind, m.sum("smithproxy_exporter_events_rejected_total", "reason="+want.reason), g.Sent)
+		if want.reason == "" {
+			continue
+		}
+		// One that failed may not have arrived: on a busy machine five seconds do not suffice for 5 MiB.
+		refused := int(m.sum("smithproxy_exporter_events_rejected_total", "reason="+want.reason))
+		if refused < g.Sent-g.Failed || refused > g.Sent {
+			t.Errorf("refused %s: %d, want %d, of which %d may not have arrived", kind, refused, g.Sent, g.Failed)
 		}
 	}
 }

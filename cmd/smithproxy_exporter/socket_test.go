@@ -12,6 +12,7 @@ import (
 // TestRestartWithHandedSocket restarts the exporter under load, with its socket held open by the test as
 // systemd would: no event is lost. A proxy may try one again, if the restart takes longer than its 5 s.
 func TestRestartWithHandedSocket(t *testing.T) {
+	long(t)
 	binary := buildBinary(t)
 	for _, generation := range fleet.Generations {
 		t.Run(string(generation), func(t *testing.T) { restartWithSocket(t, binary, generation) })
@@ -19,9 +20,6 @@ func TestRestartWithHandedSocket(t *testing.T) {
 }
 
 func restartWithSocket(t *testing.T, binary string, generation fleet.Generation) {
-	if testing.Short() {
-		t.Skip("takes some ten seconds")
-	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +31,7 @@ func restartWithSocket(t *testing.T, binary string, generation fleet.Generation)
 	}
 	defer socket.Close()
 	backend := newReceiver(t)
-	c := newCrashed(t, binary, backend)
+	c := newChild(t, binary, backend)
 	c.files = []*os.File{socket}
 	// Only the shell knows its own number before it becomes the exporter.
 	c.wrap = []string{"sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=webhook exec "$@"`, "sh"}
@@ -46,9 +44,12 @@ func restartWithSocket(t *testing.T, binary string, generation fleet.Generation)
 	cfg.DurationMax, cfg.InfoDelayMax = 2*time.Second, time.Second
 	cfg.PingInterval, cfg.FirstPing = time.Second, 500*time.Millisecond
 	report := playFleet(t, cfg)
-	const restarts = 2
+	const restarts, load = 2, 400 // events before each, of a second or so
 	for range restarts {
-		time.Sleep(time.Second) // of load
+		c.await("loaded", func() bool {
+			_, text := c.get("/metrics")
+			return parseMetrics(t, text).sum("smithproxy_events_total") >= load
+		})
 		c.stop()
 		c.start()
 	}

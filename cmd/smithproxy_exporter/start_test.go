@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/track"
+	"smithproxy_exporter/test/loopback"
 )
 
 // startLimit is within which access-requests are answered after the start, whatever the backlog.
@@ -23,11 +23,10 @@ const startLimit = time.Second
 // prefixes: when an access-request is answered, by the rules, when an event is, and when the exporter is ready. It
 // judges the times only with -latency.
 func TestStart(t *testing.T) {
+	long(t)
 	open, spans, prefixes := 10_000, int64(32<<20), 50_000
 	if *latency {
 		open, spans, prefixes = 200_000, 1<<30, 1_000_000
-	} else if testing.Short() {
-		t.Skip("takes seconds")
 	}
 	dir := t.TempDir()
 	feed, configuration := filepath.Join(dir, "feed.netset"), filepath.Join(dir, "config.yml")
@@ -38,9 +37,9 @@ func TestStart(t *testing.T) {
 	}
 	data := filepath.Join(dir, "data")
 	fillStore(t, data, open, spans)
-	webhook, web := freeAddress(t), freeAddress(t)
+	webhook, web := loopback.Reserve(t), loopback.Reserve(t)
 	command := exec.Command(buildBinary(t), "--config.file="+configuration, "--webhook.listen-address="+webhook, "--web.listen-address="+web,
-		"--otlp.endpoint=http://"+freeAddress(t), "--storage.path="+data, "--log.level=warn")
+		"--otlp.endpoint=http://"+loopback.Reserve(t), "--storage.path="+data, "--log.level=warn")
 	began := time.Now()
 	process(t, webhook, command)
 	listens := time.Since(began)
@@ -52,14 +51,7 @@ func TestStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	taken := time.Since(began)
-	await(t, "ready", func() bool {
-		response, err := http.Get("http://" + web + "/-/ready")
-		if err != nil {
-			return false
-		}
-		response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	})
+	awaitReady(t, web)
 	t.Logf("%d open connections, %d MiB of spans, %d prefixes: listens after %v, answers an access-request after %v and an event after %v, ready after %v",
 		open, spans>>20, prefixes, listens, answered, taken, time.Since(began))
 	if *latency && answered > startLimit {
@@ -81,13 +73,13 @@ func (w storeWriter) Remove(kind track.Kind, source, key string) {
 // fillStore leaves open connections and spans as an exporter would.
 func fillStore(t *testing.T, path string, open int, spans int64) {
 	t.Helper()
-	s, err := store.Open(path, store.Options{MaxSize: 4 << 30, Logger: slog.New(slog.DiscardHandler)})
+	s, err := store.Open(path, store.Options{Config: store.Config{MaxSize: 4 << 30}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := track.DefaultOptions()
-	options.MaxTotalConnections = open
-	tracker := track.New(options, func(track.Fact) {})
+	config := track.DefaultConfig()
+	config.Connections.MaxOpenTotal = open
+	tracker := track.New(config, func(track.Fact) {})
 	var batch store.Batch
 	commit := func() {
 		tracker.Changes(storeWriter{&batch})

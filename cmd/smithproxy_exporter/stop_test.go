@@ -12,6 +12,8 @@ import (
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"smithproxy_exporter/test/loopback"
 )
 
 // TestStopSucceedsWheneverNothingIsLost stops the exporter, with spans that were not sent and a request that is half
@@ -36,7 +38,7 @@ func TestStopSucceedsWheneverNothingIsLost(t *testing.T) {
 			if err := os.WriteFile(configuration, []byte("webhook: {secrets: [{secret: "+secret+"}]}\nconnections: {grace_period: 100ms}\notlp: {flush_timeout: 1s}\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			webhook, web := freeAddress(t), freeAddress(t)
+			webhook, web := loopback.Reserve(t), loopback.Reserve(t)
 			command := exec.Command(binary, "--config.file="+configuration, "--webhook.listen-address="+webhook, "--web.listen-address="+web,
 				"--otlp.endpoint=http://"+backend.address, "--storage.path="+filepath.Join(dir, "data"), "--log.level=error")
 			command.Stderr = os.Stderr

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -129,7 +127,7 @@ func TestDiskIsFull(t *testing.T) {
 		t.Skip(err)
 	}
 	backend := newReceiver(t)
-	c := newCrashed(t, buildBinary(t), backend)
+	c := newChild(t, buildBinary(t), backend)
 	c.wrap = []string{prlimit, "--fsize=65536:unlimited", "--"}
 	c.start()
 	defer c.end()
@@ -159,19 +157,5 @@ func TestDiskIsFull(t *testing.T) {
 	_, list := c.get("/api/v1/connections?state=open&limit=1000")
 	if n := strings.Count(list, `"source"`); n != connections {
 		t.Errorf("%d connections are known after the crash, want %d; %v were not written down at first", n, connections, lost)
-	}
-}
-
-// post sends an event, which must be answered well.
-func (c *crashed) post(body []byte) {
-	c.t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Post("http://"+c.webhook+"/webhook/"+secret, "application/json", bytes.NewReader(body))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode/100 != 2 {
-		c.t.Fatalf("%s is answered %s, %v", body, response.Status, err)
 	}
 }

@@ -1,35 +1,39 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"smithproxy_exporter/exporter/traceid"
+	"smithproxy_exporter/test/loopback"
 )
 
 var storeCrashes = flag.Int("crash.operations", 40, "at how many store operations TestCrashAtStoreOperation kills the exporter")
 
-// operationVariable makes this test binary be the exporter, which dies at the store operation of that number.
+// operationVariable makes this test binary be the exporter, which dies at the store operation of that number: of all
+// operations, or of writes to the log if the number is negative.
 const operationVariable = "CRASH_AT_STORE_OPERATION"
 
-// crashAtOperation runs the exporter with the arguments of the process, and kills it at the n-th operation that its
-// store does on files.
+// crashAtOperation runs the exporter with the arguments of the process, and kills it at an operation that its store does
+// on files, see operationVariable; 0 is never.
 func crashAtOperation(n int64) int {
-	var operations atomic.Int64
-	storeFaults = func(string, string) error {
-		if operations.Add(1) == n {
+	var operations, logged atomic.Int64
+	storeFaults = func(op, path string) error {
+		all, writes := operations.Add(1), int64(0)
+		if op == "write" && filepath.Ext(path) == ".log" {
+			writes = -logged.Add(1)
+		}
+		if n != 0 && (all == n || writes == n) {
 			process, err := os.FindProcess(os.Getpid())
 			if err == nil {
 				err = process.Kill()
@@ -44,13 +48,11 @@ func crashAtOperation(n int64) int {
 	return run(os.Args[1:], os.Stdout, os.Stderr)
 }
 
-// TestCrashAtStoreOperation kills the exporter at each of its first store operations, in turn, on one storage
-// directory, while connections come and go. All that was acknowledged has exactly one root span in the end, or
-// the very same again.
+// TestCrashAtStoreOperation kills the exporter at each of its first store operations, which open the store, and at each
+// of its first commits, in turn, on one storage directory, while connections come and go. All that was acknowledged has
+// exactly one root span in the end, or the very same again.
 func TestCrashAtStoreOperation(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	long(t)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +63,7 @@ func TestCrashAtStoreOperation(t *testing.T) {
 	if err := os.WriteFile(configuration, []byte("webhook: {secrets: [{secret: "+secret+"}]}\nconnections: {grace_period: 1s}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	webhook, web := freeAddress(t), freeAddress(t)
+	webhook, web := loopback.Reserve(t), loopback.Reserve(t)
 	start := func(n int) *exec.Cmd {
 		command := exec.Command(self, "--config.file="+configuration, "--storage.path="+filepath.Join(dir, "data"),
 			"--webhook.listen-address="+webhook, "--web.listen-address="+web, "--otlp.endpoint=http://"+backend.address, "--log.level=error")
@@ -72,46 +74,44 @@ func TestCrashAtStoreOperation(t *testing.T) {
 		}
 		return command
 	}
+	const (
+		connectionsPerRun = 6
+		opening           = 60 // about how many operations open the store
+	)
 	acknowledged := map[string]bool{} // stops, by the id of the connection
 	next, killed := 0, 0
 	send := func(command *exec.Cmd) (alive bool) {
-		gone := make(chan struct{})
-		go func() { defer close(gone); _ = command.Wait() }() // it is killed
+		gone := ended(command)
 		if !listening(webhook, gone) {
 			return false
 		}
-		for range 6 {
+		for range connectionsPerRun {
 			next++
 			id := fmt.Sprintf("Proxy-A1-OID-%X", next)
-			started := deliver(webhook, startBody(next)) == nil
-			if started && deliver(webhook, stopBody(next)) == nil {
-				acknowledged[id] = true
+			if deliver(webhook, startBody(next)) != nil || deliver(webhook, stopBody(next)) != nil {
+				<-gone
+				return false
 			}
+			acknowledged[id] = true
 		}
-		select {
-		case <-gone:
-			return false
-		default:
-		}
-		if err := command.Process.Kill(); err != nil && !strings.Contains(err.Error(), "finished") {
+		if err := command.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Fatal(err)
 		}
 		<-gone
 		return true
 	}
 	for n := range *storeCrashes {
-		if !send(start(1 + n*5%61)) {
+		at := 1 + n/2%(opening+10)
+		if n%2 == 1 {
+			at = -1 - n/2%(2*connectionsPerRun)
+		}
+		if !send(start(at)) {
 			killed++
 		}
 	}
-	last := start(-1)
-	await(t, "sent", func() bool {
-		response, err := http.Get("http://" + web + "/metrics")
-		if err != nil {
-			return false
-		}
-		defer response.Body.Close()
-		if response.StatusCode != http.StatusOK {
+	last := start(0)
+	eventually(t, "sent", func() bool {
+		if status, _ := fetch(web, "/metrics"); status != http.StatusOK {
 			return false
 		}
 		have := map[string]bool{}
@@ -152,35 +152,9 @@ func TestCrashAtStoreOperation(t *testing.T) {
 			t.Errorf("%s ended by %v", id, reason)
 		}
 	}
-	if killed < *storeCrashes/2 {
-		t.Errorf("%d of %d were killed at a store operation", killed, *storeCrashes)
+	if killed < *storeCrashes/2 || len(acknowledged) < *storeCrashes {
+		t.Errorf("%d of %d were killed at a store operation, %d connections were acknowledged", killed, *storeCrashes, len(acknowledged))
 	}
 	t.Logf("killed %d times at a store operation and %d times between; %d connections acknowledged, %d identical repeats",
 		killed, *storeCrashes-killed, len(acknowledged), repeats)
-}
-
-// listening waits until somebody accepts connections, and reports false when that cannot be any more.
-func listening(address string, gone <-chan struct{}) bool {
-	for {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-			return true
-		}
-		select {
-		case <-gone:
-			return false
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
-// await polls, for what it waits for is in another process.
-func await(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not %s within a minute", what)
-		}
-	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 )
 
-// flag adds a flag for the value, which already has its default.
+// flag adds a flag for the value, whose current value is the default.
 func flag[T bool | int | float64 | string | time.Duration](app *kingpin.Application, name, help string, value *T) {
 	f := app.Flag(name, help).Default(fmt.Sprint(*value))
 	switch v := any(value).(type) {
@@ -25,15 +25,14 @@ func flag[T bool | int | float64 | string | time.Duration](app *kingpin.Applicat
 	}
 }
 
-// boolText is a bool that is written out, as in --flag=false. Kingpin's own have
-// no value but --no-flag.
+// boolText is a bool with an explicit value, as in --flag=false. Flags of kingpin have no value, but --no-flag.
 type boolText bool
 
 // Set implements kingpin.Value.
 func (b *boolText) Set(s string) error {
 	v, err := strconv.ParseBool(s)
 	if err != nil {
-		return fmt.Errorf("%q is neither true nor false", s)
+		return fmt.Errorf("%q is not true or false", s)
 	}
 	*b = boolText(v)
 	return nil

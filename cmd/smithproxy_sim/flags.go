@@ -9,7 +9,7 @@ import (
 	"smithproxy_exporter/cmd/internal/fleet"
 )
 
-// options are what the command line says.
+// options are the parsed flags.
 type options struct {
 	fleet      fleet.Config
 	allFaults  bool
@@ -19,7 +19,7 @@ type options struct {
 	quiet      bool
 }
 
-// config is the fleet's configuration.
+// config returns the configuration of the fleet.
 func (o *options) config() fleet.Config {
 	cfg := o.fleet
 	if o.allFaults {
@@ -41,18 +41,18 @@ func addFlags(app *kingpin.Application) *options {
 	flag(app, "plain-proxies", "Number of proxies without policy features; the last ones.", &c.PlainProxies)
 	flag(app, "name-prefix", "Beginning of the source names.", &c.NamePrefix)
 	flag(app, "threads", "Sending threads of one proxy.", &c.Threads)
-	app.Flag("generation", "Version of smithproxy to play: 2025, ptr (summer 2026) or 2026 (October 2026).").
+	app.Flag("generation", "Version of smithproxy to simulate: 2025, ptr (summer 2026) or 2026 (October 2026).").
 		Default(string(c.Generation)).EnumVar((*string)(&c.Generation), generations()...)
 	app.Flag("form", "Form of the messages: current, howto, or mixed (every second proxy howto).").
 		Default(string(c.Form)).EnumVar((*string)(&c.Form), string(fleet.FormCurrent), string(fleet.FormHOWTO), string(fleet.FormMixed))
 
 	flag(app, "rate", "New connections a second over all proxies.", &c.Rate)
-	flag(app, "max-speed", "Start connections as fast as the sending threads go.", &c.MaxSpeed)
-	flag(app, "connections", "End after that many connections over all proxies; 0 is no limit.", &c.Connections)
-	flag(app, "duration", "End after that time; 0 is until interrupted.", &c.Duration)
+	flag(app, "max-speed", "Start connections as fast as the threads send events.", &c.MaxSpeed)
+	flag(app, "connections", "Number of connections over all proxies after which the run ends; 0 is no limit.", &c.Connections)
+	flag(app, "duration", "Duration of the run; 0 is until interrupted.", &c.Duration)
 	flag(app, "drain", "Time within which open connections finish at the end.", &c.Drain)
-	flag(app, "leave-open", "Further connections each proxy opens at the end and never closes.", &c.LeaveOpen)
-	flag(app, "last-pings", "Pings of each proxy when all else is done.", &c.LastPings)
+	flag(app, "leave-open", "Connections that each proxy opens at the end and does not close.", &c.LeaveOpen)
+	flag(app, "last-pings", "Pings of each proxy at the end of the run.", &c.LastPings)
 	flag(app, "last-ping-gap", "Time before each of them.", &c.LastPingGap)
 
 	flag(app, "access-share", "Share of connections that send access-request.", &c.AccessShare)
@@ -60,15 +60,15 @@ func addFlags(app *kingpin.Application) *options {
 	flag(app, "socks-udp-share", "Share of UDP connections other than DNS that come over SOCKS.", &c.SOCKSUDPShare)
 	flag(app, "connect-share", "Share of TLS connections that come over HTTP CONNECT (not 2025).", &c.ConnectShare)
 	flag(app, "ssh-share", "Share of connections that are inspected SSH (2026).", &c.SSHShare)
-	flag(app, "quic-share", "Share of connections that become the streams of a QUIC connection (not 2025).", &c.QUICShare)
+	flag(app, "quic-share", "Share of connections that are streams of a QUIC connection (not 2025).", &c.QUICShare)
 	flag(app, "silent-end-share", "Share of SSH connections and QUIC streams that end without a connection-stop.", &c.SilentEndShare)
 	flag(app, "implicit-share", "Share of connections that pass without a rule (policy 65500).", &c.ImplicitShare)
 	flag(app, "sinkhole-share", "Share of connections with a sink feature.", &c.SinkholeShare)
-	flag(app, "address-reuse-share", "Share of connections that get the id of a closed one (ptr).", &c.AddressReuseShare)
+	flag(app, "address-reuse-share", "Share of connections that reuse the id of a closed one (ptr).", &c.AddressReuseShare)
 	flag(app, "statistics-share", "Share of connections with the statistics feature.", &c.StatisticsShare)
 	flag(app, "content-share", "Share of connections that send connection-content.", &c.ContentShare)
 	flag(app, "duration-max", "Longest duration of a connection.", &c.DurationMax)
-	flag(app, "info-delay-max", "Longest delay of a connection-info; most come at once.", &c.InfoDelayMax)
+	flag(app, "info-delay-max", "Longest delay of a connection-info; most have none.", &c.InfoDelayMax)
 	flag(app, "reorder", "Multiplier of the measured rates of events out of order.", &c.Reorder)
 	flag(app, "distinct-snis", "Number of different SNIs.", &c.DistinctSNIs)
 	flag(app, "distinct-clients", "Number of different client addresses.", &c.DistinctClients)
@@ -86,24 +86,24 @@ func addFlags(app *kingpin.Application) *options {
 	f := &c.Faults
 	app.Flag("faults", "Give every fault without a share its default share.").BoolVar(&o.allFaults)
 	flag(app, "fault.duplicate", "Share of events whose answer is lost: delivered one to four times more, or failed in 2026.", &f.Duplicate)
-	flag(app, "fault.abort", "Share of events whose first try breaks in the body; lost in 2026.", &f.Abort)
-	flag(app, "fault.late-start", "Share of connections whose start comes long after the stop.", &f.LateStart)
+	flag(app, "fault.abort", "Share of events whose first try is aborted in the body; lost in 2026.", &f.Abort)
+	flag(app, "fault.late-start", "Share of connections whose start is sent long after the stop.", &f.LateStart)
 	flag(app, "fault.late-start-delay", "Delay of such a start.", &f.LateStartDelay)
 	flag(app, "fault.lost-stop", "Share of HTTP connections without a stop (a URL is not UTF-8).", &f.LostStop)
 	flag(app, "fault.lost-start", "Share of connections whose start is never delivered.", &f.LostStart)
 	flag(app, "fault.lost-info", "Share of connections whose info is never delivered.", &f.LostInfo)
-	flag(app, "fault.garbage", "Share of connections that are accompanied by an unusable request.", &f.Garbage)
+	flag(app, "fault.garbage", "Share of connections that are accompanied by an invalid request.", &f.Garbage)
 	flag(app, "fault.garbage-size", "Size of a too large request in bytes.", &f.GarbageSize)
-	flag(app, "fault.hostile", "Share of connections with strings an attacker chose.", &f.Hostile)
+	flag(app, "fault.hostile", "Share of connections with strings that an attacker might choose.", &f.Hostile)
 
 	app.Flag("report.json", "File for the whole report.").StringVar(&o.reportFile)
 	app.Flag("report.connections", "Include every connection in the report (true or false).").
 		PlaceHolder(strconv.FormatBool(c.ReportConnections)).SetValue((*boolText)(&c.ReportConnections))
-	app.Flag("quiet", "No status and no summary.").BoolVar(&o.quiet)
+	app.Flag("quiet", "Print no status and no summary.").BoolVar(&o.quiet)
 	return o
 }
 
-// generations are the values of --generation.
+// generations returns the values of --generation.
 func generations() []string {
 	var names []string
 	for _, g := range fleet.Generations {

@@ -1,5 +1,5 @@
-// Command smithproxy_sim plays a fleet of smithproxies against a webhook
-// receiver and reports exactly what it sent and what was acknowledged.
+// Command smithproxy_sim simulates a fleet of smithproxies that send events to a webhook receiver. It reports exactly
+// what it sent and what was acknowledged.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	app := kingpin.New("smithproxy_sim", "Plays a fleet of smithproxies against a webhook receiver.")
+	app := kingpin.New("smithproxy_sim", "Simulates a fleet of smithproxies that send events to a webhook receiver.")
 	app.HelpFlag.Short('h')
 	app.Version(version.Print("smithproxy_sim"))
 	logConfig := &promslog.Config{}
@@ -33,17 +33,17 @@ func main() {
 	}
 }
 
-// run plays the fleet until it is done or told to stop, and writes the reports.
+// run runs the fleet until it is done or interrupted, and writes the reports.
 func run(o *options, logger *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// The first signal lets open connections finish, a second one does not wait.
+	// The first signal lets open connections finish, a second one ends the process.
 	context.AfterFunc(ctx, stop)
 
 	cfg := o.config()
 	cfg.Logger = logger
 	var err error
-	if cfg.URL, err = webhookURL(ctx, cfg.URL, o.secretFile, o.wait); err != nil {
+	if cfg.URL, err = fleet.WebhookURL(ctx, cfg.URL, o.secretFile, o.wait); err != nil {
 		return err
 	}
 	f, err := fleet.New(cfg)
@@ -51,17 +51,17 @@ func run(o *options, logger *slog.Logger) error {
 		return err
 	}
 	if !o.quiet {
-		end := showStatus(f, os.Stderr, logger)
-		defer end()
+		stop := f.ShowStatus(os.Stderr, logger)
+		defer stop()
 	}
 	report := f.Run(ctx)
 	if !o.quiet {
-		if err := printSummary(os.Stdout, report); err != nil {
+		if err := report.WriteSummary(os.Stdout); err != nil {
 			return fmt.Errorf("printing the summary: %w", err)
 		}
 	}
 	if o.reportFile != "" {
-		if err := writeReport(o.reportFile, report); err != nil {
+		if err := report.WriteFile(o.reportFile); err != nil {
 			return fmt.Errorf("writing the report: %w", err)
 		}
 	}

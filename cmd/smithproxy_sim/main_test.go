@@ -68,7 +68,7 @@ func TestRunWritesItsReport(t *testing.T) {
 		t.Errorf("%s", data)
 	}
 	var out bytes.Buffer
-	if err := printSummary(&out, &report); err != nil || !strings.Contains(out.String(), "connection-start") {
+	if err := report.WriteSummary(&out); err != nil || !strings.Contains(out.String(), "connection-start") {
 		t.Errorf("%v, %s", err, out.String())
 	}
 }

@@ -19,7 +19,7 @@ func main() {
 	}
 }
 
-// write also removes what no dashboard gives any more.
+// write also removes files that no dashboard generates any more.
 func write(dir string) error {
 	files, err := dashboards.Files()
 	if err != nil {

@@ -1,13 +1,12 @@
-// Package access decides access-requests by rules that an operator wrote. A decision needs nothing but
-// the request itself: it takes no lock and does no I/O, because the proxy blocks until it gets the answer.
+// Package access decides access-requests by the rules of the configuration. A decision takes no lock and does no I/O,
+// because the proxy blocks until it gets the answer.
 //
-// A Config is what the operator wrote. A Loader reads the lists that it names and compiles it to a Set.
-// Rules answer by the Set in force, and can change to another Set at any time. A Set never changes, so no
-// request is answered by half a configuration.
+// A Loader reads the lists that a Config names, and compiles it to a Set. A Set never changes. Rules answer requests by
+// the Set in force, which can be replaced at any time, so that no request is answered by half a configuration.
 //
-// Rules are tried in order, and the first that matches decides. That takes 10 to 50 ns a rule, which is
-// little for the hundreds of rules that people write. What is long are lists of addresses, and these are
-// prefix tries: a list of a million entries takes no longer than one of ten.
+// Rules are tried in order, and the first that matches decides. A rule takes 10 to 50 ns, which is little for the
+// hundreds of rules that people write. Lists of addresses can be long, so they are prefix tries: a list of a million
+// entries takes as long as a list of ten.
 package access
 
 import (
@@ -16,7 +15,6 @@ import (
 	"encoding/hex"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"smithproxy_exporter/exporter/event"
 )
@@ -24,22 +22,12 @@ import (
 // RuleDefault is the rule name of decisions that no rule matched.
 const RuleDefault = "default"
 
-// Request is what is known of a connection when the proxy asks. There is no SNI, often no policy
-// (event.PolicyUnknown), and over SOCKS and CONNECT not always a server.
-type Request struct {
-	Source  string
-	Session event.Session
-	Policy  int
-	// At is the time of receipt, which schedules go by.
-	At time.Time
-}
-
-// Outcome is what the rules say of a request.
+// Outcome is the result of the rules for a request.
 type Outcome struct {
 	Verdict event.Verdict
-	// Rule is the name of the rule that decided, RuleDefault when none matched.
+	// Rule is the name of the rule that decided, RuleDefault if no rule matched.
 	Rule string
-	// DryRunRule is the name of the dry-run rule that would have rejected the request; "" when none would.
+	// DryRunRule is the name of the dry-run rule that would have rejected the request; "" if there is none.
 	DryRunRule string
 }
 
@@ -50,32 +38,32 @@ type Decision struct {
 	ID string
 }
 
-// Rules decide access-requests by the Set in force. They are safe for use by many goroutines.
+// Rules decide access-requests by the Set in force. They are safe for concurrent use.
 type Rules struct {
 	set atomic.Pointer[Set]
 	// loaded is closed once a Set is in force.
 	loaded chan struct{}
 	once   sync.Once
-	// Decision ids are a random part of this process and a count.
+	// A decision id is a random number of this process and a count.
 	process uint64
 	count   atomic.Uint64
 }
 
-// New returns rules that wait for their first Set: until Use is called, requests wait for it. To answer them by
-// anything but the rules would let through what they reject.
+// New returns rules without a Set. Until the first call of Use, requests wait: without rules, an answer could accept
+// what they reject.
 func New() *Rules {
 	var seed [8]byte
 	rand.Read(seed[:])
 	return &Rules{process: binary.BigEndian.Uint64(seed[:]), loaded: make(chan struct{})}
 }
 
-// Use puts s in force for every request that Decide or Default is called for after Use returns.
+// Use puts s in force for all calls of Decide and Default that begin after Use returns.
 func (r *Rules) Use(s *Set) {
 	r.set.Store(s)
 	r.once.Do(func() { close(r.loaded) })
 }
 
-// Set returns the Set in force, once there is one.
+// Set returns the Set in force. It waits for the first one.
 func (r *Rules) Set() *Set {
 	<-r.loaded
 	return r.set.Load()
@@ -84,8 +72,8 @@ func (r *Rules) Set() *Set {
 // Decide answers a request.
 func (r *Rules) Decide(q Request) Decision { return r.decision(r.Set().Decide(q)) }
 
-// Default answers a request that the rules cannot be asked about, with the default verdict for the proxy.
-// source is "" when the proxy is not known.
+// Default answers a request that cannot be decoded, with the default verdict for the proxy. source is "" if the proxy is
+// not known.
 func (r *Rules) Default(source string) Decision { return r.decision(r.Set().Default(source)) }
 
 func (r *Rules) decision(o Outcome) Decision {

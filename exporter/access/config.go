@@ -3,21 +3,23 @@ package access
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"unicode"
 	"unicode/utf8"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/setting"
 )
 
-// Config is the section access of the configuration.
+// Config is the section access of the configuration file. Start from DefaultConfig.
 type Config struct {
 	// Default is the verdict for what no rule decides: accept or reject; "" is accept.
 	Default event.Verdict `yaml:"default"`
-	// Defaults take its place for some proxies; the first that names the proxy counts.
+	// Defaults override it for some proxies; the first one that matches the proxy applies.
 	Defaults []ProxyDefault `yaml:"defaults"`
-	// DryRun makes all rules and defaults dry-run: what would be rejected is accepted, counted and traced.
+	// DryRun makes all rules and defaults dry-run: a connection that would be rejected is accepted, counted and traced.
 	DryRun bool `yaml:"dry_run"`
-	// Rules are tried in order: the first that matches decides.
+	// Rules are tried in order; the first one that matches decides.
 	Rules []Rule `yaml:"rules"`
 }
 
@@ -27,12 +29,12 @@ type ProxyDefault struct {
 	Verdict event.Verdict `yaml:"verdict"`
 }
 
-// Rule decides about the connections that all its fields match. A field that is nil matches every
-// connection. Any other field matches only connections of which it is known.
+// Rule decides about the connections that match all its fields. A nil field matches every connection; any other field
+// does not match a connection for which its value is unknown.
 type Rule struct {
 	Name   string `yaml:"name"`
 	Source []Glob `yaml:"source"`
-	// Client and Server are addresses and networks, the files lists of such.
+	// Client and Server are addresses and networks, ClientFile and ServerFile are lists of them.
 	Client     []Network `yaml:"client"`
 	ClientFile []string  `yaml:"client_file"`
 	Server     []Network `yaml:"server"`
@@ -43,13 +45,13 @@ type Rule struct {
 	Policy    []Policy          `yaml:"policy"`
 	Schedule  *Schedule         `yaml:"schedule"`
 	Verdict   event.Verdict     `yaml:"verdict"`
-	// DryRun makes it a dry-run rule: it decides nothing, and what it would reject is counted and traced.
+	// DryRun makes it a dry-run rule: it does not decide, but connections that it would reject are counted and traced.
 	DryRun bool `yaml:"dry_run"`
 }
 
-// Schedule is a part of the week, by the local clock in Timezone ("" is UTC). It lasts from From to To, on
-// the next day when To is not after From, and the whole day when neither is set. Days are those on which it
-// begins, all of them when nil.
+// Schedule is a part of the week, by the local clock in Timezone ("" is UTC). It lasts from From to To, which is on the
+// next day if To is not after From, or the whole day if neither is set. Days are the days on which it begins, all of
+// them if nil.
 type Schedule struct {
 	Days     []Day     `yaml:"days"`
 	From     TimeOfDay `yaml:"from"`
@@ -57,17 +59,7 @@ type Schedule struct {
 	Timezone string    `yaml:"timezone"`
 }
 
-// FieldError says which field of the section is wrong: `rules[2].schedule.from`.
-type FieldError struct {
-	Field string
-	Err   error
-}
-
-func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
-
-func (e *FieldError) Unwrap() error { return e.Err }
-
-// maxRuleName is the length of a rule's name in bytes: a label's value and a part of the proxy's echo.
+// maxRuleName bounds the name of a rule, in bytes. The name is a label value, and part of the proxy's echo.
 const maxRuleName = 128
 
 var (
@@ -75,39 +67,54 @@ var (
 	errMissing = errors.New("is missing")
 )
 
-// Validate returns the first *FieldError of the configuration, or nil. It does not read the lists.
+// DefaultConfig returns the configuration of an empty file: every connection is accepted.
+func DefaultConfig() Config { return Config{Default: event.Accept} }
+
+// SetDirectory makes the relative paths of lists relative to dir.
+func (c *Config) SetDirectory(dir string) {
+	for i := range c.Rules {
+		for _, paths := range [][]string{c.Rules[i].ClientFile, c.Rules[i].ServerFile} {
+			for j, path := range paths {
+				if !filepath.IsAbs(path) {
+					paths[j] = filepath.Join(dir, path)
+				}
+			}
+		}
+	}
+}
+
+// Validate returns a *setting.Error for the first setting that is invalid. It does not read the lists.
 func (c Config) Validate() error {
 	if c.Default != "" {
 		if err := validVerdict(c.Default); err != nil {
-			return &FieldError{"default", err}
+			return setting.Invalid("default", err)
 		}
 	}
 	for i, d := range c.Defaults {
 		if err := d.validate(); err != nil {
-			return under("defaults", i, err)
+			return setting.Within(index("defaults", i), err)
 		}
 	}
 	names := map[string]int{RuleDefault: -1}
 	for i := range c.Rules {
 		r := &c.Rules[i]
 		if err := r.validate(); err != nil {
-			return under("rules", i, err)
+			return setting.Within(index("rules", i), err)
 		}
 		if other, taken := names[r.Name]; taken {
 			err := fmt.Errorf("%q is the name of rules[%d]", r.Name, other)
 			if other < 0 {
-				err = fmt.Errorf("%q stands for what no rule decides", r.Name)
+				err = fmt.Errorf("%q is the name of the default verdict", r.Name)
 			}
-			return under("rules", i, &FieldError{"name", err})
+			return setting.Within(index("rules", i), setting.Invalid("name", err))
 		}
 		names[r.Name] = i
 	}
 	return nil
 }
 
-func under(list string, i int, err *FieldError) error {
-	return &FieldError{fmt.Sprintf("%s[%d].%s", list, i, err.Field), err.Err}
-}
+// index returns the field of an element of a list.
+func index(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
 
 func validVerdict(v event.Verdict) error {
 	switch v {
@@ -119,19 +126,16 @@ func validVerdict(v event.Verdict) error {
 	return fmt.Errorf("%q is neither accept nor reject", v)
 }
 
-func (d ProxyDefault) validate() *FieldError {
+func (d ProxyDefault) validate() error {
 	if len(d.Source) == 0 {
-		return &FieldError{"source", errMissing}
+		return setting.Invalid("source", errMissing)
 	}
-	if err := validVerdict(d.Verdict); err != nil {
-		return &FieldError{"verdict", err}
-	}
-	return nil
+	return setting.Invalid("verdict", validVerdict(d.Verdict))
 }
 
-func (r *Rule) validate() *FieldError {
+func (r *Rule) validate() error {
 	if err := validName(r.Name); err != nil {
-		return &FieldError{"name", err}
+		return setting.Invalid("name", err)
 	}
 	for _, list := range []struct {
 		field string
@@ -147,19 +151,19 @@ func (r *Rule) validate() *FieldError {
 		{"policy", empty(r.Policy)},
 	} {
 		if list.empty {
-			return &FieldError{list.field, errEmpty}
+			return setting.Invalid(list.field, errEmpty)
 		}
 	}
 	for i, t := range r.Transport {
 		switch t {
 		case event.TCP, event.TLS, event.UDP, event.SSH, event.QUIC:
 		default:
-			return &FieldError{fmt.Sprintf("transport[%d]", i), fmt.Errorf("%q is none of tcp, tls, udp, ssh, quic", t)}
+			return setting.Invalid(index("transport", i), fmt.Errorf("%q is none of tcp, tls, udp, ssh, quic", t))
 		}
 	}
 	for i, p := range r.Policy {
 		if p < event.PolicyUnknown {
-			return &FieldError{fmt.Sprintf("policy[%d]", i), fmt.Errorf("%v is no policy: they count from 0, -1 is one that is not known", p)}
+			return setting.Invalid(index("policy", i), fmt.Errorf("%v is not a policy: they count from 0, and -1 is an unknown one", p))
 		}
 	}
 	for _, files := range []struct {
@@ -168,22 +172,19 @@ func (r *Rule) validate() *FieldError {
 	}{{"client_file", r.ClientFile}, {"server_file", r.ServerFile}} {
 		for i, path := range files.paths {
 			if path == "" {
-				return &FieldError{fmt.Sprintf("%s[%d]", files.field, i), errMissing}
+				return setting.Invalid(index(files.field, i), errMissing)
 			}
 		}
 	}
 	if r.Schedule != nil {
 		if err := r.Schedule.validate(); err != nil {
-			return &FieldError{"schedule." + err.Field, err.Err}
+			return setting.Within("schedule", err)
 		}
 	}
-	if err := validVerdict(r.Verdict); err != nil {
-		return &FieldError{"verdict", err}
-	}
-	return nil
+	return setting.Invalid("verdict", validVerdict(r.Verdict))
 }
 
-// empty reports whether a list was written and has nothing in it.
+// empty reports whether a list is present and empty.
 func empty[T any](list []T) bool { return list != nil && len(list) == 0 }
 
 func validName(name string) error {

@@ -10,11 +10,11 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// Explanation is an Outcome and how it came about.
+// Explanation is an Outcome with its reasons.
 type Explanation struct {
 	Request Request
 	Outcome
-	// Passed are the rules above the one that decided; all of them when a default did.
+	// Passed are the rules above the one that decided; all rules if a default did.
 	Passed []Passed
 }
 
@@ -29,7 +29,7 @@ type Passed struct {
 // Mismatch is a field that did not match, and why.
 type Mismatch struct{ Field, Why string }
 
-// Explain decides as Decide does, and says why.
+// Explain decides like Decide, and returns the reasons, too.
 func (s *Set) Explain(q Request) Explanation {
 	e := Explanation{Request: q, Outcome: s.Decide(q)}
 	subject := subjectOf(q)
@@ -44,7 +44,7 @@ func (s *Set) Explain(q Request) Explanation {
 	return e
 }
 
-// String returns the explanation as lines of text for a person.
+// String returns the explanation as lines of text.
 func (e Explanation) String() string {
 	var b strings.Builder
 	q := e.Request

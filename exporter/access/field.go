@@ -7,7 +7,7 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// The fields of a rule, but for the schedule: timetable.
+// The fields of a rule. The field schedule is a timetable.
 
 type sourceField struct {
 	written []Glob
@@ -62,7 +62,7 @@ func (f *listField) why(s *subject) string {
 
 type portField []Ports
 
-// Port 0, which is not known, is in no range.
+// matches reports whether the port is in a range. Port 0 is unknown, and in no range.
 func (f portField) matches(s *subject) bool {
 	return slices.ContainsFunc(f, func(p Ports) bool { return p.contains(s.port) })
 }

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// Glob is a pattern of proxy names: `*` stands for any text, `?` for any one character, `[a-c]` for one of
-// a set. As in path.Match, none of them stands for a `/`.
+// Glob is a pattern for proxy names, as in path.Match: `*` matches any text, `?` any one character, `[a-c]` one of a set,
+// and none of them matches a `/`.
 type Glob string
 
-// UnmarshalText reads a pattern, and fails for one that path.Match does not take.
+// UnmarshalText parses a pattern. It fails for a pattern that path.Match rejects.
 func (g *Glob) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		return errMissing
 	}
 	if _, err := path.Match(string(text), ""); err != nil {
-		return fmt.Errorf("%q is no pattern: %w", text, err)
+		return fmt.Errorf("%q is not a pattern: %w", text, err)
 	}
 	*g = Glob(text)
 	return nil
@@ -27,13 +27,13 @@ func (g Glob) match(source string) bool {
 	return ok && err == nil
 }
 
-// meta are the characters of a Glob that do not stand for themselves.
+// meta are the special characters of a Glob.
 const meta = `*?[\`
 
 // Names are compiled Globs: a proxy matches if one of them does. They are safe for concurrent use.
 type Names struct {
 	literals map[string]bool
-	// prefixes are patterns with nothing special but a `*` at the end, without it.
+	// prefixes are the patterns whose only special character is a `*` at the end, without it.
 	prefixes []string
 	globs    []Glob
 }

@@ -16,36 +16,36 @@ import (
 
 // List is the content of a list file. It never changes.
 type List struct {
-	// Path is how the configuration names it, once relative paths are resolved.
+	// Path is the path in the configuration, after relative paths were resolved.
 	Path string
 	// Modified is when the file was last written.
 	Modified time.Time
 	networks *bart.Lite
-	// index is its place among the lists of its Set.
+	// index is its index among the lists of its Set.
 	index int
-	// sum is of the file's content.
+	// sum is the checksum of the file.
 	sum checksum
 }
 
 type checksum [sha256.Size]byte
 
-// Len returns the number of different networks and addresses.
+// Len returns the number of distinct networks and addresses.
 func (l *List) Len() int { return l.networks.Size() }
 
 func (l *List) String() string { return fmt.Sprintf("%s (%d entries)", l.Path, l.Len()) }
 
 func (l *List) contains(addr netip.Addr) bool { return l.networks.Contains(addr) }
 
-// readList reads a list file. kept is what was read of it before, nil for nothing: if the content is still
-// the same, it is not parsed again.
+// readList reads a list file. kept is the list that was read from it before, or nil: if the content is unchanged, it is
+// not parsed again.
 func readList(path string, kept *List, p *pacer) (*List, error) {
-	// The time is taken before the content: what is written in between has another time, and is noticed.
+	// The modification time is read before the content, so that a write in between is noticed by its time.
 	stat, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if !stat.Mode().IsRegular() { // opening a pipe would block
-		return nil, fmt.Errorf("%s: is no regular file", path)
+		return nil, fmt.Errorf("%s: is not a regular file", path)
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -71,10 +71,10 @@ func readList(path string, kept *List, p *pacer) (*List, error) {
 	return list, err
 }
 
-// blockBytes is how much of a list is in memory at a time, as long as no line is longer.
+// blockBytes is the size of the parts in which a list is read, unless a line is longer.
 const blockBytes = 64 << 10
 
-// maxLineBytes is the longest line of a list.
+// maxLineBytes bounds a line of a list.
 const maxLineBytes = 1 << 20
 
 func sumOf(r io.Reader, p *pacer) (sum checksum, err error) {
@@ -92,8 +92,8 @@ func sumOf(r io.Reader, p *pacer) (sum checksum, err error) {
 	}
 }
 
-// parseList reads lines of a CIDR or an address each, and comments from # to the end of a line. An error
-// names the line.
+// parseList parses a list with one CIDR or address a line. Comments begin with # and end with the line. Errors name the
+// line.
 func parseList(path string, r io.Reader, p *pacer) (*bart.Lite, error) {
 	networks := new(bart.Lite)
 	blocks := bufio.NewScanner(r)
@@ -101,7 +101,7 @@ func parseList(path string, r io.Reader, p *pacer) (*bart.Lite, error) {
 	blocks.Split(wholeLines)
 	line := 0
 	for blocks.Scan() {
-		// A string for a block, of which the entries are parts: no allocation for each.
+		// One string for a block, of which the entries are substrings, avoids an allocation for each entry.
 		rest := blocks.Text()
 		if line == 0 {
 			rest = strings.TrimPrefix(rest, "\ufeff")
@@ -131,7 +131,7 @@ func parseList(path string, r io.Reader, p *pacer) (*bart.Lite, error) {
 	return networks, nil
 }
 
-// wholeLines is a bufio.SplitFunc that returns as many lines as there are, with their ends.
+// wholeLines is a bufio.SplitFunc that returns all complete lines in the buffer, with their ends.
 func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
 	if i := bytes.LastIndexByte(data, '\n'); i >= 0 {
 		return i + 1, data[:i+1], nil

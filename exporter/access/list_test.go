@@ -14,6 +14,8 @@ import (
 	"testing/iotest"
 	"testing/synctest"
 	"time"
+
+	"smithproxy_exporter/exporter/setting"
 )
 
 func TestParseList(t *testing.T) {
@@ -32,7 +34,7 @@ func TestParseList(t *testing.T) {
 		"length":          {"10.0.0.1\n\n10.0.0.0/33\n", []string{`f:3: "10.0.0.0/33" is neither an address nor a CIDR`}},
 		"name":            {"a.host\n", []string{`f:1: "a.host" is neither an address nor a CIDR`}},
 		"two on a line":   {"10.0.0.1 10.0.0.2\n", []string{`f:1: "10.0.0.1 10.0.0.2" is neither an address nor a CIDR`}},
-		"zone":            {"fe80::1%eth0\n", []string{`f:1: "fe80::1%eth0": a zone means something on one machine only`}},
+		"zone":            {"fe80::1%eth0\n", []string{`f:1: "fe80::1%eth0": a zone is only valid on one machine`}},
 		"zone of network": {"fe80::%eth0/64\n", []string{`f:1: "fe80::%eth0/64" is neither an address nor a CIDR`}},
 		"leading zero":    {"010.0.0.1\n", []string{`f:1: "010.0.0.1" is neither an address nor a CIDR`}},
 	}
@@ -189,12 +191,12 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = loader.Load(c)
-	var field *FieldError
+	var field *setting.Error
 	if !errors.As(err, &field) || field.Field != "rules[0].client_file[1]" || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
 	c.Rules[0].ClientFile[1] = dir
-	if _, err = loader.Load(c); !errors.As(err, &field) || !strings.Contains(err.Error(), "no regular file") {
+	if _, err = loader.Load(c); !errors.As(err, &field) || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -1,19 +1,19 @@
 package access
 
-import "fmt"
+import "smithproxy_exporter/exporter/setting"
 
-// Loader reads list files and compiles configurations. It keeps the lists of the Set that it compiled last,
-// so that a file whose content is still the same is not parsed again. It is used by one goroutine.
+// Loader reads list files and compiles configurations. It keeps the lists of the last Set, so that an unchanged file is
+// not parsed again. It is not safe for concurrent use.
 type Loader struct {
-	// Share is which part of one processor's time loading may take while requests are answered: 0.2 is a
-	// fifth. 0 is no bound, for a start.
+	// Share is the share of one processor that loading may use while requests are answered, such as 0.2. 0 is no bound,
+	// for the start.
 	Share float64
 
 	kept map[string]*List
 }
 
-// Load reads all lists that a configuration names, each once, and compiles it to a Set. Errors are of type
-// *FieldError.
+// Load reads each list that a configuration names once, and compiles the configuration to a Set. Errors are of type
+// *setting.Error.
 func (l *Loader) Load(c Config) (*Set, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -25,12 +25,12 @@ func (l *Loader) Load(c Config) (*Set, error) {
 	r := reading{pacer: newPacer(share), kept: l.kept, read: map[string]*List{}}
 	rules, zones := make([]rule, len(c.Rules)), zones{}
 	for i := range c.Rules {
-		under := fmt.Sprintf("rules[%d].", i)
-		clients, err := r.lists(under+"client_file", c.Rules[i].ClientFile)
+		prefix := index("rules", i) + "."
+		clients, err := r.lists(prefix+"client_file", c.Rules[i].ClientFile)
 		if err != nil {
 			return nil, err
 		}
-		servers, err := r.lists(under+"server_file", c.Rules[i].ServerFile)
+		servers, err := r.lists(prefix+"server_file", c.Rules[i].ServerFile)
 		if err != nil {
 			return nil, err
 		}
@@ -40,12 +40,12 @@ func (l *Loader) Load(c Config) (*Set, error) {
 	return newSet(c, rules, r.order), nil
 }
 
-// reading is the reading of all lists of a configuration.
+// reading is the state of one call of Load.
 type reading struct {
 	pacer *pacer
 	kept  map[string]*List
 	read  map[string]*List
-	order []*List // as they were read
+	order []*List // in the order in which they were read
 }
 
 // lists returns the lists of a field.
@@ -56,7 +56,7 @@ func (r *reading) lists(field string, paths []string) ([]*List, error) {
 		if !ok {
 			var err error
 			if list, err = readList(path, r.kept[path], r.pacer); err != nil {
-				return nil, &FieldError{fmt.Sprintf("%s[%d]", field, i), err}
+				return nil, setting.Invalid(index(field, i), err)
 			}
 			list.index = len(r.order)
 			r.read[path] = list

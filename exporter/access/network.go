@@ -11,10 +11,10 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// Network is a network in CIDR notation, or an address, which is a network of one. Host bits are zeroed.
+// Network is a network, or a single address. Host bits are zero.
 type Network netip.Prefix
 
-// UnmarshalText reads a CIDR or an address.
+// UnmarshalText parses a CIDR or an address.
 func (n *Network) UnmarshalText(text []byte) error {
 	p, err := parseNetwork(string(text))
 	if err != nil {
@@ -33,7 +33,7 @@ type Networks struct {
 	many *bart.Lite // nil when they are few
 }
 
-// fewNetworks is up to how many networks are tried one by one, which takes no longer than the trie then.
+// fewNetworks is the number of networks up to which a linear search is as fast as a trie.
 const fewNetworks = 8
 
 // NewNetworks compiles a list.
@@ -65,13 +65,13 @@ func (n *Networks) Contains(addr netip.Addr) bool {
 	return false
 }
 
-var errZone = errors.New("a zone means something on one machine only")
+var errZone = errors.New("a zone is only valid on one machine")
 
-// mappedBits is the length of the prefix ::ffff:0:0, below which the IPv4 addresses are.
+// mappedBits is the length of the prefix ::ffff:0:0/96 of IPv4 addresses in IPv6.
 const mappedBits = 96
 
-// parseNetwork allocates nothing unless it fails: lists have a million networks, and are read while requests
-// are answered.
+// parseNetwork parses a CIDR or an address. It does not allocate unless it fails: lists can have a million networks, and
+// are read while requests are answered.
 func parseNetwork(text string) (netip.Prefix, error) {
 	if strings.IndexByte(text, '/') < 0 {
 		addr, err := netip.ParseAddr(text)
@@ -94,8 +94,8 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// address returns the IP address of a side of the session. It is invalid when the side is not known or its
-// host is not an address. An IPv4 address within IPv6 becomes that IPv4 address.
+// address returns the IP address of a side of the session. It is invalid if the side is unknown or its host is not an
+// address. An IPv4 address in IPv6 form is returned as IPv4.
 func address(e event.Endpoint) netip.Addr {
 	addr, ok := e.Addr()
 	if !ok {

@@ -3,19 +3,18 @@ package access
 import "time"
 
 const (
-	// stride is after how many entries the clock is looked at: some 50 µs of work.
+	// stride is the number of entries between two readings of the clock: some 50 µs of work.
 	stride = 64
-	// workSlice is for how long loading works at least between two pauses.
+	// workSlice is the least time of work between two pauses.
 	workSlice = 500 * time.Microsecond
-	// maxPause bounds a pause: work takes long when others have the processor, which is no reason to pause for
-	// longer still. It is twice what follows a slice with a share of a fifth.
+	// maxPause bounds a pause. If other goroutines delay the work, a pause in proportion would be too long. It is twice
+	// the pause after a workSlice with a share of 0.2.
 	maxPause = 4 * time.Millisecond
 )
 
-// pacer holds work to a share of the time of one processor: whoever does it calls pause often. It is used
-// by one goroutine.
+// pacer limits work to a share of one processor. The worker calls pause often. It is not safe for concurrent use.
 type pacer struct {
-	// share is over 0 and up to 1; 1 is work without pauses.
+	// share is greater than 0 and at most 1; 1 is work without pauses.
 	share float64
 	began time.Time
 }

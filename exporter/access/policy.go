@@ -7,11 +7,11 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// Policy is a policy number as smithproxy counts them, from 0; event.PolicyUnknown, which is -1; or
-// event.PolicyImplicit, which is written `implicit`.
+// Policy is the number of a policy of smithproxy, from 0; event.PolicyUnknown, which is -1; or event.PolicyImplicit,
+// which is written `implicit`.
 type Policy int
 
-// UnmarshalText reads a number, or `implicit`.
+// UnmarshalText parses a number, or `implicit`.
 func (p *Policy) UnmarshalText(text []byte) error {
 	if string(text) == event.PolicyText(event.PolicyImplicit) {
 		*p = event.PolicyImplicit
@@ -19,7 +19,7 @@ func (p *Policy) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.Atoi(string(text))
 	if err != nil {
-		return fmt.Errorf("%q is no policy: neither a number nor %s", text, event.PolicyText(event.PolicyImplicit))
+		return fmt.Errorf("%q is not a policy: neither a number nor %s", text, event.PolicyText(event.PolicyImplicit))
 	}
 	*p = Policy(n)
 	return nil

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Ports is a range of server ports, both ends included: `25`, `8000-8100`. Port 0 stands for a port that is
-// not known, and is never in a range.
+// Ports is a range of server ports, both ends included: `25`, `8000-8100`. Port 0 is an unknown port, and never in a
+// range.
 type Ports struct{ From, To uint16 }
 
-// UnmarshalText reads a port or a range.
+// UnmarshalText parses a port or a range.
 func (p *Ports) UnmarshalText(text []byte) error {
 	from, to, isRange := strings.Cut(string(text), "-")
 	var err error
@@ -21,10 +21,10 @@ func (p *Ports) UnmarshalText(text []byte) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%q is no port and no range of ports", text)
+		return fmt.Errorf("%q is not a port or a range of ports", text)
 	}
 	if p.From > p.To {
-		return fmt.Errorf("%q ends before it begins", text)
+		return fmt.Errorf("%q: the end is lower than the start", text)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// rule is a compiled Rule. A field that was not written matches everything.
+// rule is a compiled Rule. A field that is absent matches everything.
 type rule struct {
 	name    string
 	verdict event.Verdict
@@ -39,7 +39,7 @@ func newRule(r *Rule, clientLists, serverLists []*List, zones zones) rule {
 	return c
 }
 
-// matches reports whether all fields match. Those that are fast to try come first.
+// matches reports whether all fields match. It tries fast ones first.
 func (r *rule) matches(s *subject) bool {
 	return (r.policy == nil || r.policy.matches(s)) &&
 		(r.port == nil || r.port.matches(s)) &&
@@ -55,7 +55,7 @@ func (r *rule) matches(s *subject) bool {
 // field is a field of a rule.
 type field interface {
 	matches(s *subject) bool
-	// why says why the subject does not match.
+	// why returns the reason why the subject does not match.
 	why(s *subject) string
 }
 
@@ -84,27 +84,27 @@ func (r *rule) mismatches(s *subject) []Mismatch {
 	return all
 }
 
-// subject is a request in the terms of the rules.
+// subject is a request in the form that rules compare.
 type subject struct {
 	source    string
-	addresses [2]netip.Addr // by side; invalid when not known
-	port      uint16        // 0 when not known
+	addresses [2]netip.Addr // by side; invalid if unknown
+	port      uint16        // 0 if unknown
 	transport event.Transport
 	policy    int
 	at        time.Time
 
-	// zone is the time zone of the schedule that was tried last, and wall the time of the request there.
+	// zone is the time zone of the schedule that was tried last, wall the time of the request in it.
 	zone *time.Location
 	wall wallMinute
 
-	// looked tells by side which of the first lists of the Set have been looked up, a bit each, and on which of
-	// them the address is. Rules often share lists.
+	// looked and on cache, by side and as one bit for each of the first 64 lists of the Set, which lists were looked up,
+	// and which contain the address. Rules often share lists.
 	looked, on [2]uint64
 }
 
 // isOn reports whether the address of a side is on a list.
 func (s *subject) isOn(side side, l *List) bool {
-	bit := uint64(1) << l.index // 0 from 64 on
+	bit := uint64(1) << l.index // 0 from index 64
 	if s.looked[side]&bit == 0 {
 		s.looked[side] |= bit
 		if !l.networks.Contains(s.addresses[side]) {
@@ -131,10 +131,10 @@ func subjectOf(q Request) subject {
 	}
 }
 
-// notKnown is why a field does not match a subject of which it is not known.
+// notKnown is the reason why a field does not match a subject for which its value is unknown.
 const notKnown = "is not known"
 
-// shown is how many values of a field an explanation shows.
+// shown bounds the values of a field in an explanation.
 const shown = 8
 
 func list[T any](values []T) string {

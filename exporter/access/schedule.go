@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // Containers often have no time zones of their own.
+
+	"smithproxy_exporter/exporter/setting"
 )
 
 // Day is a day of the week: mon, tue, wed, thu, fri, sat, sun.
@@ -17,7 +19,7 @@ var days = map[string]time.Weekday{
 	"fri": time.Friday, "sat": time.Saturday, "sun": time.Sunday,
 }
 
-// UnmarshalText reads the name of a day.
+// UnmarshalText parses the name of a day.
 func (d *Day) UnmarshalText(text []byte) error {
 	day, ok := days[string(text)]
 	if !ok {
@@ -29,18 +31,18 @@ func (d *Day) UnmarshalText(text []byte) error {
 
 func dayName(d time.Weekday) string { return strings.ToLower(d.String()[:3]) }
 
-// TimeOfDay is a time of day by the local clock, in minutes since midnight. 24:00 is midnight as well.
+// TimeOfDay is a time of day by the local clock, in minutes since midnight. 24:00 is midnight, too.
 type TimeOfDay int
 
 const minutesOfDay = 24 * 60
 
-// UnmarshalText reads hh:mm.
+// UnmarshalText parses hh:mm.
 func (t *TimeOfDay) UnmarshalText(text []byte) error {
 	hour, minute, ok := strings.Cut(string(text), ":")
 	h, err1 := strconv.ParseUint(hour, 10, 8)
 	m, err2 := strconv.ParseUint(minute, 10, 8)
 	if !ok || err1 != nil || err2 != nil || len(minute) != 2 || m > 59 || h*60+m > minutesOfDay {
-		return fmt.Errorf("%q is no time of day such as 22:00", text)
+		return fmt.Errorf("%q is not a time of day such as 22:00", text)
 	}
 	*t = TimeOfDay(h*60+m) % minutesOfDay
 	return nil
@@ -48,24 +50,22 @@ func (t *TimeOfDay) UnmarshalText(text []byte) error {
 
 func (t TimeOfDay) String() string { return fmt.Sprintf("%02d:%02d", t/60, t%60) }
 
-func (s *Schedule) validate() *FieldError {
+func (s *Schedule) validate() error {
 	switch {
 	case empty(s.Days):
-		return &FieldError{"days", errEmpty}
+		return setting.Invalid("days", errEmpty)
 	case s.Days == nil && s.From == 0 && s.To == 0:
-		return &FieldError{"days", errors.New("is missing, and so are from and to: this is always")}
+		return setting.Invalid("days", errors.New("is missing, and so are from and to: the schedule would be always active"))
 	case s.From == s.To && s.From != 0:
-		return &FieldError{"to", fmt.Errorf("%v is when it begins, too", s.To)}
+		return setting.Invalid("to", fmt.Errorf("%v is the same as from", s.To))
 	}
-	if _, err := time.LoadLocation(s.Timezone); err != nil {
-		return &FieldError{"timezone", err}
-	}
-	return nil
+	_, err := time.LoadLocation(s.Timezone)
+	return setting.Invalid("timezone", err)
 }
 
 // window is a Schedule for one time zone.
 type window struct {
-	// days are the weekdays on which it begins, a bit each.
+	// days are the weekdays on which it begins, as bits.
 	days     uint8
 	from, to TimeOfDay
 }
@@ -81,8 +81,7 @@ func (s *Schedule) window() window {
 	return w
 }
 
-// contains reports whether the window is open in this minute. A window that goes over midnight belongs to
-// the day on which it began.
+// contains reports whether the minute is in the window. A window across midnight belongs to the day on which it begins.
 func (w window) contains(m wallMinute) bool {
 	today := w.days>>m.day&1 == 1
 	if w.from < w.to {
@@ -110,11 +109,11 @@ type timetable struct {
 	zone *time.Location
 }
 
-// zones are the time zones of a Set by name. Schedules of one zone share its *time.Location, so that a
-// request is converted to it once.
+// zones are the time zones of a Set by name. Schedules of the same zone share a *time.Location, so that the time of a
+// request is converted once.
 type zones map[string]*time.Location
 
-// compile makes a timetable of a valid schedule.
+// compile returns the timetable of a valid schedule.
 func (s *Schedule) compile(z zones) *timetable {
 	zone, ok := z[s.Timezone]
 	if !ok {

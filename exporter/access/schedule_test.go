@@ -48,3 +48,28 @@ func TestSchedule(t *testing.T) {
 		})
 	}
 }
+
+func TestDaysAndTimesOfDayAreRead(t *testing.T) {
+	for text, want := range map[string]time.Weekday{"mon": time.Monday, "sun": time.Sunday} {
+		var d Day
+		if err := d.UnmarshalText([]byte(text)); err != nil || d != Day(want) {
+			t.Errorf("%s is %v, %v", text, d, err)
+		}
+	}
+	for text, want := range map[string]TimeOfDay{"00:00": 0, "9:05": 9*60 + 5, "22:59": 22*60 + 59, "24:00": 0} {
+		var at TimeOfDay
+		if err := at.UnmarshalText([]byte(text)); err != nil || at != want {
+			t.Errorf("%s is %v, %v", text, at, err)
+		}
+	}
+	for _, text := range []string{"", "monday", "Mon"} {
+		if err := new(Day).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is taken for a day", text)
+		}
+	}
+	for _, text := range []string{"", "9", ":00", "9:", "9:5", "9:005", "9:60", "24:01", "25:00", "-1:00", "9h:00"} {
+		if err := new(TimeOfDay).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is taken for a time of day", text)
+		}
+	}
+}

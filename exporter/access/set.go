@@ -6,11 +6,11 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// Set is a compiled Config. It never changes, and is safe for use by many goroutines.
+// Set is a compiled Config. It never changes, and is safe for concurrent use.
 type Set struct {
 	rules    []rule
 	defaults []proxyDefault
-	// fallback is the default verdict for proxies that defaults do not name.
+	// fallback is the default verdict of proxies that match no entry of defaults.
 	fallback event.Verdict
 	// dryRun makes all rules and defaults dry-run.
 	dryRun bool
@@ -34,7 +34,7 @@ func newSet(c Config, rules []rule, lists []*List) *Set {
 	return s
 }
 
-// Decide says what the rules say of a request.
+// Decide returns the outcome of the rules for a request.
 func (s *Set) Decide(q Request) Outcome {
 	subject := subjectOf(q)
 	var dryRun *rule // the first dry-run rule that matches
@@ -53,7 +53,7 @@ func (s *Set) Decide(q Request) Outcome {
 	return s.outcome(s.byDefault(q.Source), dryRun)
 }
 
-// Default says what the rules say of a request of the proxy that none of them matches.
+// Default returns the outcome for a request of the proxy that no rule matches.
 func (s *Set) Default(source string) Outcome { return s.outcome(s.byDefault(source), nil) }
 
 func (s *Set) byDefault(source string) Outcome {
@@ -67,7 +67,7 @@ func (s *Set) byDefault(source string) Outcome {
 	return o
 }
 
-// outcome completes an outcome by the first dry-run rule that matched before it, nil for none.
+// outcome adds the effect of dry runs. dryRun is the first dry-run rule that matched before the outcome, or nil.
 func (s *Set) outcome(o Outcome, dryRun *rule) Outcome {
 	if dryRun != nil && dryRun.verdict == event.Reject {
 		o.DryRunRule = dryRun.name
@@ -81,17 +81,17 @@ func (s *Set) outcome(o Outcome, dryRun *rule) Outcome {
 	return o
 }
 
-// Lists returns the lists that the rules name, each once.
+// Lists returns the lists of the rules, each once.
 func (s *Set) Lists() []*List { return s.lists }
 
-// Answer is how a rule can decide.
+// Answer is a possible decision of a rule.
 type Answer struct {
 	Rule    string
 	Verdict event.Verdict
 }
 
-// Answers returns how the rules and, as RuleDefault, the defaults can decide, each once; and the names of
-// those whose rejects are only counted because they are dry-run.
+// Answers returns the possible decisions of the rules and, as RuleDefault, of the defaults, each once; and the names of
+// the rules whose rejects are only counted because they are dry-run.
 func (s *Set) Answers() (answers []Answer, dryRunRules []string) {
 	add := func(rule string, v event.Verdict, dryRun bool) {
 		if v == event.Reject && (dryRun || s.dryRun) {
@@ -100,7 +100,7 @@ func (s *Set) Answers() (answers []Answer, dryRunRules []string) {
 				dryRunRules = append(dryRunRules, rule)
 			}
 		}
-		// The defaults come last and have two verdicts at the most.
+		// The defaults come last and have at most two verdicts.
 		if a := (Answer{rule, v}); !dryRun && !slices.Contains(answers[max(0, len(answers)-2):], a) {
 			answers = append(answers, a)
 		}

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// ChangedSections returns the names of the sections, other than those to ignore, that differ in o.
+// ChangedSections returns the names of the sections that differ in o, except for those in ignore.
 func (c Config) ChangedSections(o Config, ignore ...string) []string {
 	var names []string
 	x, y := reflect.ValueOf(c), reflect.ValueOf(o)

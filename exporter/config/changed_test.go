@@ -10,7 +10,7 @@ import (
 
 func TestChangedSections(t *testing.T) {
 	a, b := config.Default(), config.Default()
-	b.Access.DryRun, b.Origin.Path = true, "x"
+	b.Access.DryRun, b.Positions.Path = true, "x"
 	if got := a.ChangedSections(b, "access"); got != nil {
 		t.Errorf("changed %v, but only the ignored section did", got)
 	}

@@ -14,13 +14,16 @@ import (
 	"github.com/alecthomas/units"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/prometheus/common/model"
 
 	"smithproxy_exporter/collector"
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/privacy"
+	"smithproxy_exporter/exporter/store"
+	"smithproxy_exporter/exporter/traces"
 	"smithproxy_exporter/exporter/track"
+	"smithproxy_exporter/exporter/web"
 	"smithproxy_exporter/exporter/webhook"
 )
 
@@ -46,49 +49,34 @@ func TestLoadValid(t *testing.T) {
 			},
 		},
 		Access: access.Config{Default: event.Reject},
-		OTLP: config.OTLP{
-			Endpoint: "https://otlp.example.com:4317", Protocol: config.ProtocolHTTP, Headers: map[string]string{"authorization": "Bearer token"},
-			FlushTimeout: model.Duration(10 * time.Second),
+		OTLP: traces.Config{
+			Endpoint: "https://otlp.example.com:4317", Protocol: "http/protobuf", Headers: map[string]string{"authorization": "Bearer token"},
+			FlushTimeout: 10 * time.Second,
 		},
-		Storage: config.Storage{Sync: true, MaxSize: 100 * units.MiB},
-		Connections: config.Connections{
-			GracePeriod: model.Duration(40 * time.Second), IdleTimeout: model.Duration(3 * time.Hour),
-			OpenSpanAge: model.Duration(time.Minute), MaxOpen: 5000, MaxOpenTotal: 9000, MaxRequests: 16, MaxTextSize: 2 * units.KiB,
+		Storage: store.Config{Sync: true, MaxSize: 100 * units.MiB},
+		Connections: track.ConnectionConfig{
+			GracePeriod: 40 * time.Second, IdleTimeout: 3 * time.Hour, OpenSpanAge: time.Minute,
+			MaxOpen: 5000, MaxOpenTotal: 9000, MaxRequests: 16, MaxTextSize: 2 * units.KiB,
 		},
-		Proxies: config.Proxies{
-			PingTimeout: model.Duration(6 * time.Minute), DownTimeout: model.Duration(20 * time.Minute), NeighborWindow: model.Duration(time.Hour),
-			ForgetAfter: model.Duration(30 * 24 * time.Hour), Max: 20,
+		Proxies: track.ProxyConfig{
+			PingTimeout: 6 * time.Minute, DownTimeout: 20 * time.Minute, NeighborWindow: time.Hour,
+			ForgetAfter: 30 * 24 * time.Hour, Max: 20,
+			MaxNeighbors: track.DefaultConfig().Proxies.MaxNeighbors, MaxNeighborsTotal: track.DefaultConfig().Proxies.MaxNeighborsTotal,
 		},
-		Metrics: config.Metrics{
-			MaxValues: 50, MaxApps: 10, Grace: model.Duration(10 * time.Minute), Expiry: model.Duration(30 * time.Minute),
-			SNIGrouping: config.SNIRegisteredDomain,
+		Metrics: collector.Config{
+			MaxValues: 50, MaxApps: 10, Grace: 10 * time.Minute, Expiry: 30 * time.Minute, SNIGrouping: collector.SNIRegisteredDomain,
 		},
-		API: config.API{Finished: 200},
+		API: web.Config{Finished: 200},
+		Privacy: privacy.Config{
+			URLs: privacy.URLsNoQuery, ClientAddresses: privacy.AddressesHashed, SensitiveParameters: []privacy.Parameter{"customer_id", "iban"},
+		},
 	}
 	got, err := config.Load(filepath.Join("testdata", "valid.yml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(config.Config{}, "Origin"), cmp.Comparer(sameNetwork)); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(config.Config{}, "Positions"), cmp.Comparer(sameNetwork)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
-	}
-
-	options := track.DefaultOptions()
-	options.Grace, options.IdleAge, options.DownAge, options.MaxTotalConnections = 40*time.Second, 3*time.Hour, 20*time.Minute, 9000
-	options.PingTimeout, options.NeighborWindow, options.ForgetAge = 6*time.Minute, time.Hour, 30*24*time.Hour
-	options.MaxProxies = 20
-	options.OpenAge = time.Minute
-	options.MaxConnections, options.Limits = 5000, track.Limits{TextBytes: 2048, ListItems: 16}
-	if diff := cmp.Diff(options, got.TrackOptions()); diff != "" {
-		t.Errorf("TrackOptions(), -want +got:\n%s", diff)
-	}
-	metrics := collector.Options{
-		MaxValues: 50, MaxApps: 10, Grace: 10 * time.Minute, Expiry: 30 * time.Minute, RegisteredDomain: true,
-	}
-	chosen := got.CollectorOptions()
-	chosen.Now = nil
-	if diff := cmp.Diff(metrics, chosen); diff != "" {
-		t.Errorf("CollectorOptions(), -want +got:\n%s", diff)
 	}
 }
 
@@ -100,7 +88,7 @@ func TestLoadDefaults(t *testing.T) {
 		"comment":        "# nothing\n",
 		"null":           "null\n",
 		"empty mapping":  "{}\n",
-		"empty sections": "webhook:\naccess:\notlp:\nstorage:\nconnections:\nproxies:\nmetrics:\napi:\n",
+		"empty sections": "webhook:\naccess:\notlp:\nstorage:\nconnections:\nproxies:\nmetrics:\napi:\nprivacy:\n",
 	}
 	for name, content := range contents {
 		t.Run(name, func(t *testing.T) {
@@ -120,11 +108,8 @@ func checkDefaults(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(config.Default(), got, cmpopts.IgnoreFields(config.Config{}, "Origin")); diff != "" {
+	if diff := cmp.Diff(config.Default(), got, cmpopts.IgnoreFields(config.Config{}, "Positions")); diff != "" {
 		t.Errorf("-default +got:\n%s", diff)
-	}
-	if diff := cmp.Diff(track.DefaultOptions(), got.TrackOptions()); diff != "" {
-		t.Errorf("TrackOptions(), -default +got:\n%s", diff)
 	}
 	if got.Webhook.MaxBodySize != 4*units.MiB || got.Metrics.MaxValues != 100 || got.API.Finished != 1000 {
 		t.Errorf("defaults are %+v", got)
@@ -176,7 +161,7 @@ func TestLoadInvalid(t *testing.T) {
 		{"secret-dot", "webhook.secrets[0]: secret:"},
 		{"secret-dots", "webhook.secrets[0]: secret:"},
 		{"secret-sources-empty", ":4: webhook.secrets[0].sources: is empty"},
-		{"secret-sources-pattern", `:4: webhook.secrets[0].sources[1]: "edge-[" is no pattern`},
+		{"secret-sources-pattern", `:4: webhook.secrets[0].sources[1]: "edge-[" is not a pattern`},
 		{"allow-empty", ":2: webhook.allow: is empty"},
 		{"allow-network", `:2: webhook.allow[0]: "10.0.0.0/33" is neither`},
 		{"tls-clients-without-ca", ":5: webhook.tls.clients: needs client_ca_file"},
@@ -195,7 +180,7 @@ func TestLoadInvalid(t *testing.T) {
 		{"zero-grace-period", "connections.grace_period: must be more than 0"},
 		{"zero-max-open-total", "connections.max_open_total: must be more than 0"},
 		{"otlp-protocol", `otlp.protocol: "http/json" is neither grpc nor http/protobuf`},
-		{"storage-too-small", "storage.max_size: must be 64MiB at least"},
+		{"storage-too-small", "storage.max_size: must be at least 64MiB"},
 		{"zero-flush-timeout", "otlp.flush_timeout: must be more than 0"},
 		{"zero-max-open", "connections.max_open: must be more than 0"},
 		{"negative-max-open", "connections.max_open: must be more than 0"},
@@ -210,6 +195,9 @@ func TestLoadInvalid(t *testing.T) {
 		{"zero-expiry", "metrics.expiry: must be more than 0"},
 		{"sni-grouping", "metrics.sni_grouping: \"tld\" is neither exact nor registered_domain"},
 		{"zero-max-values", "metrics.max_values: must be more than 0"},
+		{"privacy-urls", `:2: privacy.urls: "some" is none of full`},
+		{"privacy-client-addresses", `:2: privacy.client_addresses: "none" is none of full`},
+		{"privacy-parameter", ":2: privacy.sensitive_parameters[1]: has no letter"},
 		{"negative-finished-connections", "api.finished_connections: must be more than 0"},
 	}
 	tests = append(tests, accessTests...)

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"bytes"
 	"encoding"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -12,13 +14,50 @@ import (
 
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
+
+	"smithproxy_exporter/exporter/setting"
 )
 
-// decoder reads YAML into a struct as yaml.Decoder with KnownFields does, but says of every error which line
-// and which field it is in, and remembers for later errors where each field was.
+// decode reads a YAML document into c, and returns the lines of its fields. Its errors are a *lineError.
+func decode(raw []byte, c *Config) (map[string]int, error) {
+	var document, more yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(raw))
+	err := documents.Decode(&document)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err == nil:
+		err = documents.Decode(&more)
+	}
+	switch {
+	case err == nil:
+		return nil, &lineError{more.Line, errors.New("there is more than one document")}
+	case !errors.Is(err, io.EOF):
+		line, text := position(err)
+		return nil, &lineError{line, errors.New("invalid YAML: " + text)}
+	}
+	d := decoder{map[string]int{}}
+	if err := d.decode(document.Content[0], reflect.ValueOf(c).Elem(), ""); err != nil {
+		return nil, err
+	}
+	return d.lines, nil
+}
+
+// lineError is an error in a line of the file; 0 if the line is not known.
+type lineError struct {
+	line int
+	err  error
+}
+
+func (e *lineError) Error() string { return e.err.Error() }
+
+func (e *lineError) Unwrap() error { return e.err }
+
+// decoder reads YAML into a struct as yaml.Decoder with KnownFields does, but its errors name the line and the field,
+// and it records the lines of all fields. It reads a time.Duration in the notation of Prometheus: 30d, 1h30m.
 type decoder struct{ lines map[string]int }
 
-// decode reads n into v. A field is as in `rules[2].port`.
+// decode decodes n into v. field is the path of v, such as `access.rules[2].port`.
 func (d *decoder) decode(n *yaml.Node, v reflect.Value, field string) error {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
@@ -39,13 +78,13 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, field string) error {
 	case v.Kind() == reflect.Struct && n.Kind == yaml.MappingNode:
 		return d.mapping(n, v, field)
 	case v.Kind() == reflect.Slice && null:
-		// Written and empty, which is not the same as left out.
+		// Present and empty, which differs from absent.
 		v.Set(reflect.MakeSlice(v.Type(), 0, 0))
 		return nil
 	case v.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode:
 		return d.sequence(n.Content, v, field)
 	case v.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && isScalar(v.Type().Elem()):
-		return d.sequence([]*yaml.Node{n}, v, field) // one value needs no brackets
+		return d.sequence([]*yaml.Node{n}, v, field) // a list of one value needs no brackets
 	default:
 		return d.wrap(n.Decode(v.Addr().Interface()), n, field)
 	}
@@ -61,7 +100,7 @@ func decodeDuration(n *yaml.Node, v reflect.Value) error {
 	return err
 }
 
-// isScalar reports whether a value of the type is written as a scalar.
+// isScalar reports whether a value of the type is a scalar in YAML.
 func isScalar(t reflect.Type) bool {
 	return t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
@@ -69,11 +108,11 @@ func isScalar(t reflect.Type) bool {
 func (d *decoder) sequence(items []*yaml.Node, v reflect.Value, field string) error {
 	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
 	for i, item := range items {
-		of := field + "[" + strconv.Itoa(i) + "]"
+		element := field + "[" + strconv.Itoa(i) + "]"
 		if item.ShortTag() == "!!null" {
-			return d.wrap(errors.New("is empty"), item, of)
+			return d.wrap(errors.New("is empty"), item, element)
 		}
-		if err := d.decode(item, v.Index(i), of); err != nil {
+		if err := d.decode(item, v.Index(i), element); err != nil {
 			return err
 		}
 	}
@@ -84,19 +123,19 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, field string) error {
 	seen := map[string]int{}
 	for i := 0; i < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		of := join(field, key.Value)
+		child := join(field, key.Value)
 		if line, twice := seen[key.Value]; twice {
-			return d.wrap(fmt.Errorf("is already defined in line %d", line), key, of)
+			return d.wrap(fmt.Errorf("is already defined in line %d", line), key, child)
 		}
 		seen[key.Value] = key.Line
 		target, ok := fieldOf(v, key.Value)
 		if !ok {
-			return d.wrap(errors.New("there is no such field"), key, of)
+			return d.wrap(errors.New("there is no such field"), key, child)
 		}
-		if err := d.decode(value, target, of); err != nil {
+		if err := d.decode(value, target, child); err != nil {
 			return err
 		}
-		d.lines[of] = key.Line
+		d.lines[child] = key.Line
 	}
 	return nil
 }
@@ -121,7 +160,7 @@ func (d *decoder) wrap(err error, n *yaml.Node, field string) error {
 	if err == nil {
 		return nil
 	}
-	// yaml says the line itself, and more than one thing at a time.
+	// Errors of yaml have the line themselves, and can be several at once.
 	var wrong *yaml.TypeError
 	if errors.As(err, &wrong) {
 		_, text, _ := strings.Cut(wrong.Errors[0], ": ")
@@ -130,12 +169,12 @@ func (d *decoder) wrap(err error, n *yaml.Node, field string) error {
 	if field == "" {
 		field = "the whole file"
 	}
-	return &fieldError{field, n.Line, err}
+	return &lineError{n.Line, &setting.Error{Field: field, Err: err}}
 }
 
 var syntaxLine = regexp.MustCompile(`^yaml: line (\d+): `)
 
-// position returns the line that a syntax error is in, 0 if it says none, and the error without it.
+// position returns the line of a syntax error, 0 if it has none, and the error without the line.
 func position(err error) (int, string) {
 	found := syntaxLine.FindStringSubmatch(err.Error())
 	if found == nil {

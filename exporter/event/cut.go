@@ -5,8 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Cut shortens s to at most limit bytes without splitting a character. The rest of s is not kept in
-// memory.
+// Cut shortens s to at most limit bytes without splitting a character. The result does not keep s in memory.
 func Cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s

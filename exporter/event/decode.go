@@ -12,7 +12,7 @@ import (
 // MaxNameBytes is the longest id or source that is accepted.
 const MaxNameBytes = 256
 
-// Why a message is refused. Errors of Decode wrap exactly one of them, for the caller's counter.
+// The reasons for which Decode rejects a message. Each of its errors wraps exactly one of them.
 var (
 	ErrSyntax  = errors.New("not JSON")
 	ErrType    = errors.New("wrong type")
@@ -20,12 +20,12 @@ var (
 	ErrTooLong = errors.New("field too long")
 )
 
-// The proxy cannot send JSON that is not UTF-8, but what stands in front of it might: bad bytes
-// become U+FFFD instead of costing the event. Duplicate names are not worth the look-up.
+// lenient accepts invalid UTF-8, which a reverse proxy might produce: it is replaced by U+FFFD, and the event is not
+// lost. It does not check for duplicate names, which costs time.
 var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 
-// Decode reads one message. A body whose action or type is not known decodes to ActionUnknown,
-// whatever else it holds. Decode keeps nothing of body.
+// Decode decodes one message. A message with an unknown action or type decodes to ActionUnknown, whatever else it has.
+// Decode does not keep body.
 func Decode(body []byte) (Event, error) {
 	var m message
 	if err := json.Unmarshal(body, &m, lenient); err != nil {
@@ -49,8 +49,8 @@ func Decode(body []byte) (Event, error) {
 	return ev, nil
 }
 
-// decodeUnknown gives a message of another daemon, or of a later smithproxy, a second reading, for
-// its fields may have types of their own. cause is why the first one failed.
+// decodeUnknown decodes a message that is not valid as one of the known actions: another daemon, or a later smithproxy,
+// may use other types for its fields. cause is the error of the first attempt.
 func decodeUnknown(body []byte, cause error) (Event, error) {
 	var head struct {
 		Action string `json:"action"`
@@ -157,7 +157,7 @@ func (m *message) ping() (any, error) {
 	return p, nil
 }
 
-// openSessions splits entries of the form `<id>=<session label>`; what has another form says nothing.
+// openSessions splits entries of the form `<id>=<session label>`, and ignores others.
 func openSessions(labelled []string) []OpenSession {
 	var sessions []OpenSession
 	for _, entry := range labelled {

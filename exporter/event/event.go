@@ -1,9 +1,7 @@
-// Package event decodes the messages of smithproxy's webhook into typed values. It knows nothing of
-// HTTP or of state.
+// Package event decodes the messages of smithproxy's webhook into typed values. It has no HTTP and no state.
 //
-// Several wire forms exist in the field: that of the vendor's HOWTO and those of the versions of
-// 2025 and 2026. No message carries a version, so Decode accepts all of them and returns the same
-// values for each. Keys it does not know are skipped.
+// There are several wire forms: that of the vendor's HOWTO and those of the versions of 2025 and 2026. Messages have no
+// version, so Decode accepts all forms and returns the same values for each. Unknown keys are ignored.
 package event
 
 import (
@@ -11,12 +9,11 @@ import (
 	"strings"
 )
 
-// Action is the wire name of a message's kind.
+// Action is the kind of a message, by its name on the wire.
 type Action string
 
-// The actions that smithproxy sends. Unknown stands for every action, and every message type other
-// than "proxy", that this version does not know; the name off the wire is not kept, so that it can
-// never become a label.
+// The actions that smithproxy sends. ActionUnknown replaces every unknown action, and the action of a message whose type
+// is not "proxy". The original name is not kept, so that it cannot become a label value.
 const (
 	ActionPing     Action = "ping"
 	ActionNeighbor Action = "neighbor"
@@ -28,91 +25,92 @@ const (
 	ActionUnknown  Action = "unknown"
 )
 
-// Event is one decoded message. All strings are valid UTF-8 and chosen by whoever sent them.
+// Event is one decoded message. All strings are valid UTF-8, and are chosen by the sender.
 type Event struct {
 	Action Action
 	// Source names the proxy: its hostname, or its configured hostid. Never empty.
 	Source string
-	// ID is the connection's id for the connection events; see Instance for its form. An
-	// access-request has the session label here, in the HOWTO form the connection's id.
+	// ID is the connection's id in connection events; see Instance for its form. An access-request has the session
+	// label here, or the connection's id in the HOWTO form.
 	ID string
 	// Payload is one of Ping, Neighbor, Start, Stop, Info, Access, Content; nil for ActionUnknown.
 	Payload any
 }
 
-// Ping is a proxy's sign of life.
+// Ping is the periodic message of a proxy.
 type Ping struct {
 	// Instance is the boot id of the daemon, "" in the HOWTO form.
 	Instance string
-	// Listed reports whether the ping had a list of open connections. Without one (the HOWTO form)
-	// it is unknown what is open. An empty list and null both mean that nothing is open.
+	// Listed reports whether the ping has a list of open connections. The HOWTO form has none. An empty list and null
+	// both mean that no connection is open.
 	Listed bool
-	// Open holds the ids of the connections that have a client and a server side, nil when there are
-	// none. SOCKS UDP, HTTP CONNECT and QUIC streams are never in it.
+	// Open are the ids of the connections that have a client and a server side, nil if there are none. SOCKS UDP, HTTP
+	// CONNECT and QUIC streams are never listed.
 	Open []string
-	// Full says whether the ping is the answer to a 202, and has the sessions of what is open as well.
+	// Full reports whether the ping follows a response 202, and has the session labels of the open connections, too.
 	Full     bool
 	Sessions []OpenSession
 }
 
-// OpenSession is a connection that is open, as the answer to a 202 names it.
+// OpenSession is an open connection in a full list.
 type OpenSession struct{ ID, Session string }
 
-// NeighborState says why a proxy names its neighbors.
+// NeighborState is the reason for which a proxy reports neighbors.
 type NeighborState string
 
-// NeighborNew is the state of an address whose traffic the proxy sees for the first time.
+// NeighborNew is the state of an address that the proxy sees for the first time.
 const NeighborNew NeighborState = "new"
 
-// Neighbor names client addresses that a proxy has seen traffic of.
+// Neighbor reports client addresses that a proxy has seen traffic of.
 type Neighbor struct {
 	State     NeighborState
 	Addresses []string
 }
 
-// Start says that a connection began.
+// Start reports that a connection started.
 type Start struct {
 	Session string
 }
 
-// Stop says that a connection ended, and what it carried.
+// Stop reports that a connection ended, and its content.
 type Stop struct {
 	Session string
-	// Policy is the 0-based index of the rule that matched, PolicyUnknown or PolicyImplicit; nil when
-	// the message has none.
+	// Policy is the 0-based index of the policy that matched, PolicyUnknown or PolicyImplicit; nil if the message has
+	// none.
 	Policy *int
-	// BytesUp went from the client to the server, BytesDown back; decrypted payload where TLS is
-	// inspected.
+	// BytesUp is the payload from the client to the server, BytesDown that from the server to the client. It is
+	// decrypted payload if TLS is inspected.
 	BytesUp, BytesDown uint64
-	// JA4Client and JA4Server are the TLS fingerprints, "" when not collected.
+	// JA4Client and JA4Server are the TLS fingerprints, "" if the proxy does not collect them.
 	JA4Client, JA4Server string
-	// JA4IgnoreSNI reports whether the proxy left the SNI out of JA4Client; nil when the message does
-	// not say.
+	// JA4IgnoreSNI reports whether the proxy left the SNI out of JA4Client; nil if the message does not say so.
 	JA4IgnoreSNI *bool
-	// JA4HTTP holds the JA4H fingerprints of HTTP requests, of another length than Details.
+	// JA4HTTP are the JA4H fingerprints of HTTP requests. Its length differs from that of Details.
 	JA4HTTP []string
-	// TLS says whether the connection was TLS; SNI can be "" even then.
+	// TLS reports whether the connection was TLS; SNI can be "" even then.
 	TLS bool
 	SNI string
-	// App is the L7 application that was detected, "" without one.
+	// App is the detected L7 application, "" if there is none.
 	App string
-	// Details are the requests the L7 engine saw (URLs of HTTP); often not all of them.
-	Details []string
-	// Signatures are `category/name` of what the content matched.
+	// Details are the requests the L7 engine saw (URLs of HTTP); often not all of them. DetailsOmitted is how many
+	// of those that the proxy listed the privacy settings left out.
+	Details        []string
+	DetailsOmitted int `cbor:",omitempty"`
+	// Signatures are the signatures that the content matched, as `category/name`.
 	Signatures []string
 }
 
-// Info is what policy features collected of a connection, sent when its proxy object is destroyed.
+// Info is what policy features collected about a connection. It is sent when the proxy destroys its object.
 type Info struct {
 	Statistics *Statistics
 	Echo       *Echo
 	Sinkhole   *Sinkhole
 }
 
-// Sinkhole says what a sink-left, sink-right or sink-all feature of a policy removed from the
-// connection. It is sent whenever a feature is on, with or without data.
+// Sinkhole reports what a sink-left, sink-right or sink-all feature of a policy removed from the connection. It is sent
+// whenever a feature is on, with or without data.
 type Sinkhole struct {
-	// Left and Right report which sides are sunk: what the client sends, what the server sends.
+	// Left reports whether the client's payload is removed, Right whether the server's is.
 	Left, Right bool
 	// SunkenLeft and SunkenRight are the bytes removed from each side; ReplacementSize is the size in
 	// bytes of what replaced them.
@@ -123,10 +121,9 @@ type Sinkhole struct {
 type Statistics struct {
 	// Session is "" in the HOWTO form.
 	Session string
-	// Up is what the client sent, Down what the server sent; nil when there was no data, for then
-	// there is no entropy, and 0 would be a lie.
+	// Up is the entropy of the client's payload, Down that of the server's; nil without data, because 0 would be wrong.
 	Up, Down *Entropy
-	// Skew is (down - up)/total in [-1, 1], nil when there was no data.
+	// Skew is (down - up)/total in [-1, 1], nil without data.
 	Skew *float64
 }
 
@@ -134,16 +131,16 @@ type Statistics struct {
 type Entropy struct {
 	// Bits per byte, 0 to 8.
 	Bits float64
-	// Sampled is the number of bytes it was measured over, above 0.
+	// Sampled is the number of measured bytes, greater than 0.
 	Sampled uint64
 }
 
-// Echo is the answer to an access-request as the proxy echoes it in connection-info.
+// Echo is the answer to an access-request, as the proxy repeats it in connection-info.
 type Echo struct {
 	Session string
-	// Verdict is what the answer said; "" when it was none of the two, or there was no answer.
+	// Verdict is the verdict of the answer; "" if that is invalid, or there was no answer.
 	Verdict Verdict
-	// Rule and Decision are what an exporter puts into its answer to find it again.
+	// Rule and Decision are the rule and the decision id that an exporter puts into its answer.
 	Rule, Decision string
 }
 
@@ -156,14 +153,14 @@ const (
 	Reject Verdict = "reject"
 )
 
-// Access asks whether a connection may exchange data. The proxy blocks until it gets the answer.
+// Access asks whether a connection may exchange data. The proxy blocks until it gets an answer.
 type Access struct {
 	Session string
-	// Policy is PolicyUnknown in transparent mode, the matched rule over SOCKS.
+	// Policy is PolicyUnknown in transparent mode, and the policy that matched over SOCKS.
 	Policy int
 }
 
-// The policy numbers of smithproxy that are not the index of a rule.
+// The policy numbers that are not the index of a policy.
 const (
 	// PolicyUnknown is the number for "no policy matched (yet)".
 	PolicyUnknown = -1
@@ -180,7 +177,7 @@ func PolicyText(policy int) string {
 	return strconv.Itoa(policy)
 }
 
-// Content carries decrypted payload on the wire; nothing but its size is kept here.
+// Content has the size of decrypted payload. The payload itself is not kept.
 type Content struct {
 	// Side is "L" for what the client sent, "R" for what the server sent.
 	Side string
@@ -188,10 +185,10 @@ type Content struct {
 	Bytes int
 }
 
-// Instance returns the part of a connection id that names the boot of the proxy: all before the last
-// two dash-separated parts. Ids are `Proxy-<boot hex>-<kind>-<hex>` with the kinds OID, PTR and SID so
-// far. The instance is "" for an id of another form: fewer than three parts, an empty part, or a
-// session label (access-requests have one as their id). Such an id still identifies a connection.
+// Instance returns the part of a connection id that identifies the boot of the proxy: everything before the last two
+// dash-separated parts. Ids are `Proxy-<boot hex>-<kind>-<hex>` with the kinds OID, PTR and SID so far. It returns ""
+// for an id of another form: with fewer than three parts, an empty part, or a session label (the id of access-requests).
+// Such an id still identifies a connection.
 func Instance(id string) string {
 	if strings.Contains(id, "+") || strings.Contains(id, "--") || strings.HasPrefix(id, "-") || strings.HasSuffix(id, "-") {
 		return ""

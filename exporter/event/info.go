@@ -34,8 +34,8 @@ func (m *message) info() Info {
 	return i
 }
 
-// entropy is nil where there was no data: the proxy then says 0.0 with a ratio of null. A value that
-// is null (NaN on the proxy) or out of range says nothing either.
+// entropy returns nil if there was no data, for which the proxy sends 0.0 with a ratio of null, and if the value is null
+// (NaN on the proxy) or out of range.
 func (s *sample) entropy() *Entropy {
 	if s == nil || s.Sampled == nil || *s.Sampled == 0 {
 		return nil
@@ -54,8 +54,7 @@ func within(v *float64, low, high float64) *float64 {
 	return v
 }
 
-// read takes from an echoed answer what an exporter can have put there. A receiver may have answered
-// anything at all, so another shape is no error.
+// read reads an echoed answer. Other receivers can have answered anything, so invalid answers are ignored.
 func (e *Echo) read(response jsontext.Value) {
 	if response.Kind() != '{' {
 		return

@@ -6,9 +6,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// PartialAccess reports whether body is an access-request, and of which proxy. It is for a body that
-// Decode rejects, or of which only the beginning was received: a proxy that waits for a verdict must get
-// one all the same. source is "" when the part that can be read does not name the proxy.
+// PartialAccess reports whether body is an access-request, and from which proxy. It is for a body that Decode rejects,
+// or of which only the beginning was received: a proxy that waits for a verdict must get one all the same. source is ""
+// if the readable part does not have it.
 //
 // smithproxy writes the keys of a message in alphabetical order, so the action comes first and the
 // source after the details.

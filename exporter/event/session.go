@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Transport is what a side of a session label says the connection runs over.
+// Transport is the transport of one side of a connection.
 type Transport string
 
-// The transports, under the names that users see.
+// The transports, by the names that users see.
 const (
 	TCP              Transport = "tcp"
 	TLS              Transport = "tls" // smithproxy's "ssli": TLS that is being inspected
@@ -20,12 +20,10 @@ const (
 	TransportUnknown Transport = "unknown"
 )
 
-// maxTransportBytes is the longest transport of a label that is kept. smithproxy's own have two to
-// four characters.
+// maxTransportBytes bounds the transport in a label. Those of smithproxy have two to four characters.
 const maxTransportBytes = 16
 
-// transportOf returns the transport for its name in a label. A name of the form [a-z0-9]+ that this
-// version does not know is kept as it is.
+// transportOf returns the transport for its name in a label. An unknown name of the form [a-z0-9]+ is kept.
 func transportOf(name string) Transport {
 	switch name {
 	case "ssli":
@@ -46,18 +44,18 @@ func transportOf(name string) Transport {
 	return Transport(name)
 }
 
-// Endpoint is one side of a session. The zero value is a side that is not known.
+// Endpoint is one side of a session. The zero value is an unknown side.
 type Endpoint struct {
 	Transport Transport
-	// Host is an address as a rule, without brackets; "" when the side is not known.
+	// Host usually is an address, without brackets; "" if the side is unknown.
 	Host string
 	Port uint16
 }
 
-// Known reports whether the side was known when the label was written.
+// Known reports whether the label has the side.
 func (e Endpoint) Known() bool { return e.Host != "" }
 
-// Addr returns the host as an IP address; ok is false when it is none.
+// Addr returns the host as an IP address; ok is false if it is none.
 func (e Endpoint) Addr() (addr netip.Addr, ok bool) {
 	addr, err := netip.ParseAddr(e.Host)
 	return addr, err == nil
@@ -71,7 +69,7 @@ type Session struct {
 // Complete reports whether both sides are known.
 func (s Session) Complete() bool { return s.Client.Known() && s.Server.Known() }
 
-// Transport is the server side's, or the client's while there is no server.
+// Transport returns the transport of the server side, or of the client side if the server is unknown.
 func (s Session) Transport() Transport {
 	switch {
 	case s.Server.Known():
@@ -83,9 +81,8 @@ func (s Session) Transport() Transport {
 	}
 }
 
-// SameConnection reports whether two labels can be of one connection: the same client host and port
-// and, where both know it, the same server. Transports do not count, for under one id a label's
-// transport can change from tcp to ssli.
+// SameConnection reports whether two labels can be of one connection: client host and port are equal, and so is the
+// server if both have it. Transports are not compared, because that of a connection can change from tcp to ssli.
 func (s Session) SameConnection(o Session) bool {
 	if !s.Client.Known() || s.Client.Host != o.Client.Host || s.Client.Port != o.Client.Port {
 		return false
@@ -96,36 +93,103 @@ func (s Session) SameConnection(o Session) bool {
 	return s.Server.Host == o.Server.Host && s.Server.Port == o.Server.Port
 }
 
-// ParseSession parses a session label. A side that is not known (`0:0`, `?:…`) or not understood is
-// left zero; of a label that is no label at all both are.
+// ParseSession parses a session label. A side that is unknown (`0:0`, `?:…`) or invalid is zero; in an invalid label
+// both are.
 //
-// IPv6 hosts are not bracketed, so a side's port follows its last colon. A socket number can come
-// first: `7::tcp_10.0.0.1:1+tcp_10.0.0.2:2`.
+// IPv6 hosts have no brackets, so the port follows the last colon. A label can begin with a socket number:
+// `7::tcp_10.0.0.1:1+tcp_10.0.0.2:2`.
 func ParseSession(label string) Session {
 	left, right, ok := strings.Cut(label, "+")
 	if !ok {
 		return Session{}
 	}
-	if number, rest, ok := strings.Cut(left, "::"); ok && digits(number) {
-		left = rest
-	}
-	return Session{Client: parseSide(left), Server: parseSide(right)}
+	return Session{Client: parseSide(left[socketNumber(left):]), Server: parseSide(right)}
 }
 
-func parseSide(side string) Endpoint {
+// socketNumber is the length of the socket number at the beginning of a label, with its colons; 0 without one.
+func socketNumber(left string) int {
+	if number, _, ok := strings.Cut(left, "::"); ok && digits(number) {
+		return len(number) + len("::")
+	}
+	return 0
+}
+
+// sideParts are the parts of a side that is understood: <transport>_<host>:<port>.
+func sideParts(side string) (transport, host string, port uint16, ok bool) {
 	name, address, ok := strings.Cut(side, "_")
 	if !ok || strings.HasPrefix(name, "?:") {
-		return Endpoint{}
+		return "", "", 0, false
 	}
 	colon := strings.LastIndexByte(address, ':')
 	if colon <= 0 {
-		return Endpoint{}
+		return "", "", 0, false
 	}
-	port, err := strconv.ParseUint(address[colon+1:], 10, 16)
+	number, err := strconv.ParseUint(address[colon+1:], 10, 16)
 	if err != nil {
+		return "", "", 0, false
+	}
+	return name, address[:colon], uint16(number), true
+}
+
+func parseSide(side string) Endpoint {
+	transport, host, port, ok := sideParts(side)
+	if !ok {
 		return Endpoint{}
 	}
-	return Endpoint{Transport: transportOf(name), Host: address[:colon], Port: uint16(port)}
+	return Endpoint{Transport: transportOf(transport), Host: host, Port: port}
+}
+
+// unknownSide is a side of a label that is not known yet.
+const unknownSide = "0:0"
+
+// RewriteClient returns the label with the client's host replaced by what rewrite returns for it. The parts of a
+// label that are not understood may hold the client's address: they are replaced as well. The server's side and both
+// ports stay. rewrite must not return a text with a "+" in it; without one, equal labels stay equal.
+func RewriteClient(label string, rewrite func(text string) string) string {
+	left, right, ok := strings.Cut(label, "+")
+	if !ok {
+		return rewriteUnknown(label, rewrite)
+	}
+	n := socketNumber(left)
+	client := rewriteSide(left[n:], rewrite, rewrite)
+	server := rewriteSide(right, func(host string) string { return host }, rewrite)
+	if client == left[n:] && server == right {
+		return label
+	}
+	return left[:n] + client + "+" + server
+}
+
+// rewriteSide replaces the host of a side, or the whole of one that is not understood.
+func rewriteSide(side string, host, unknown func(string) string) string {
+	transport, before, _, ok := sideParts(side)
+	if !ok {
+		return rewriteUnknown(side, unknown)
+	}
+	after, port := host(before), side[len(transport)+len("_")+len(before):]
+	switch {
+	case transportOf(transport) == TransportUnknown:
+		transport = string(TransportUnknown)
+	case after == before:
+		return side
+	}
+	return transport + "_" + after + port
+}
+
+// rewriteUnknown replaces a text that is not understood.
+func rewriteUnknown(text string, rewrite func(string) string) string {
+	if text == "" || text == unknownSide {
+		return text
+	}
+	return rewrite(text)
+}
+
+// WithoutClient returns the label with its client's side unknown; "" for a label that is not understood.
+func WithoutClient(label string) string {
+	_, right, ok := strings.Cut(label, "+")
+	if _, _, _, known := sideParts(right); !ok || !known {
+		return ""
+	}
+	return unknownSide + "+" + right
 }
 
 func digits(s string) bool {

@@ -7,15 +7,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// message is every wire form in one, so that a body is read in one pass: no two actions give one
-// name different types.
+// message has the fields of all wire forms, so that a body is decoded in one pass. No name has different types in two
+// actions.
 type message struct {
 	Action   string `json:"action"`
 	Type     string `json:"type"`
 	Source   string `json:"source"`
 	ID       string `json:"id"`
 	Instance string `json:"instance"`
-	// Raw, because null and absent mean different things.
+	// Raw, because null and absent have different meanings.
 	Proxies     jsontext.Value `json:"proxies"`
 	ProxiesPlus jsontext.Value `json:"proxies-plus"`
 	Address     string         `json:"address"`
@@ -27,12 +27,12 @@ type message struct {
 type details struct {
 	Info       *info       `json:"info"`
 	Statistics *statistics `json:"statistics"`
-	// In the HOWTO form a feature's data is not wrapped in another info.
+	// In the HOWTO form the data of a feature is not inside another info.
 	Access *struct {
 		echo
 		Info *echo `json:"info"`
 	} `json:"access-request"`
-	// An access-request carries these at this level.
+	// An access-request has these at this level.
 	Session  string    `json:"session"`
 	Policy   *int      `json:"policy"`
 	Sinkhole *sinkhole `json:"sinkhole"`
@@ -90,7 +90,7 @@ type sample struct {
 	Sampled *uint64  `json:"bytes_accounted"`
 }
 
-// payloadSize reads a base64 string and keeps only how many bytes it stands for.
+// payloadSize is the length in bytes of the data in a base64 string.
 type payloadSize int
 
 func (n *payloadSize) UnmarshalJSON(raw []byte) error {

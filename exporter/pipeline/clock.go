@@ -6,18 +6,18 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// gap is the time between two looks at the clock that means that the process did not run: it was stopped
-// (SIGSTOP), or the machine was.
+// gap is the time between two readings of the clock from which on the process counts as not running: it, or the
+// machine, was suspended.
 const gap = time.Minute
 
-// clock turns times into instants. Its running time goes on from where that of the run before ended, so that
-// deadlines survive a restart and no setting of the wall clock moves them; it leaves out the gaps.
+// clock converts times to instants. The running time continues that of the previous run and leaves out gaps, so that
+// deadlines survive a restart and do not depend on the wall clock.
 type clock struct {
 	mono    func(time.Time) time.Duration
 	base    time.Duration // the running time at origin
 	origin  time.Duration // mono at the start
-	last    time.Duration // mono at the last look
-	skipped time.Duration // all gaps
+	last    time.Duration // mono at the last check
+	skipped time.Duration // sum of the gaps
 }
 
 func newClock(mono func(time.Time) time.Duration, now time.Time) clock {
@@ -29,11 +29,11 @@ func newClock(mono func(time.Time) time.Duration, now time.Time) clock {
 	return clock{mono: mono, origin: at, last: at}
 }
 
-// resume goes on from the running time at which the run before ended.
+// resume continues from the running time at which the previous run ended.
 func (c *clock) resume(from time.Duration) { c.base = max(c.base, from) }
 
-// look notes that the process runs now, and returns for how long it did not.
-func (c *clock) look(now time.Time) (missed time.Duration) {
+// check records that the process runs now, and returns for how long it did not run before.
+func (c *clock) check(now time.Time) (missed time.Duration) {
 	at := c.mono(now)
 	if at-c.last > gap {
 		missed = at - c.last
@@ -43,7 +43,7 @@ func (c *clock) look(now time.Time) (missed time.Duration) {
 	return missed
 }
 
-// instant is the moment at which Now returned the time.
+// instant returns the instant at which Now returned t.
 func (c *clock) instant(t time.Time) track.Instant {
 	return track.At(t, max(c.base, c.base+c.mono(t)-c.origin-c.skipped))
 }

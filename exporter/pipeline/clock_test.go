@@ -16,7 +16,7 @@ func TestClock(t *testing.T) {
 		t.Helper()
 		mono += passed
 		wall = wall.Add(passed + set)
-		c.look(wall)
+		c.check(wall)
 		at := c.instant(wall)
 		if at.Mono != wantMono || !at.Time().Equal(wall) {
 			t.Errorf("it is %v and %v, want %v and %v", at.Mono, at.Time(), wantMono, wall)
@@ -27,7 +27,7 @@ func TestClock(t *testing.T) {
 	step(time.Second, -5*time.Hour, 10*time.Hour+2*time.Second) // the wall clock is set back
 	step(time.Second, 9*time.Hour, 10*time.Hour+3*time.Second)  // and forward
 	mono += 2 * time.Hour                                       // the process is stopped
-	if missed := c.look(wall); missed != 2*time.Hour {
+	if missed := c.check(wall); missed != 2*time.Hour {
 		t.Errorf("missed %v", missed)
 	}
 	step(time.Second, 0, 10*time.Hour+4*time.Second)

@@ -68,17 +68,13 @@ const fuzzBody = 16 << 10
 func startExporter(t *testing.T) *exporter {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	options := track.DefaultOptions()
-	sink, err := traces.NewSink(t.Context(), options.Limits.ListItems)
+	config := track.DefaultConfig()
+	sink, err := traces.NewSink(t.Context(), config.Connections.MaxRequests)
 	if err != nil {
 		t.Fatal(err)
 	}
 	x := &exporter{spans: &collected{Sink: sink}, store: openStore(t, t.TempDir(), nil), ran: make(chan struct{})}
-	metricOptions := collector.DefaultOptions()
-	metricOptions.AccessRules = collector.AccessRules{
-		Answers: []collector.AccessAnswer{{Verdict: string(event.Accept), Rule: access.RuleDefault}},
-	}
-	families := collector.New(metricOptions)
+	families := collector.New(collector.DefaultConfig(), time.Now)
 	own := collector.NewExporter(registry, collector.ExporterOptions{
 		Refusals: webhook.Refusals, Fallbacks: webhook.Fallbacks, DropReasons: traces.DropReasons,
 		Store: collector.StoreState{
@@ -87,8 +83,8 @@ func startExporter(t *testing.T) *exporter {
 		Connections: func() int { return 0 }, BodyBytes: func() int64 { return 0 },
 	})
 	x.gatherer = prometheus.Gatherers{registry, families}
-	x.pipeline = pipeline.New(pipeline.Config{
-		Track: options, Now: time.Now, Tick: grain, Spans: x.spans, Sinks: []track.Sink{families},
+	x.pipeline = pipeline.New(pipeline.Options{
+		Track: config, Now: time.Now, Tick: grain, Spans: x.spans, Sinks: []track.Sink{families},
 		Metrics: &metrics{}, Logger: slog.New(slog.DiscardHandler),
 	})
 	set, err := new(access.Loader).Load(access.Config{})
@@ -97,6 +93,7 @@ func startExporter(t *testing.T) *exporter {
 	}
 	rules := access.New()
 	rules.Use(set)
+	families.UseAccessRules(set)
 	door := webhook.NewDoor("", slog.New(slog.DiscardHandler))
 	use, err := door.Prepare(webhook.Config{Secrets: []webhook.Secret{{Secret: "S3CRET"}}})
 	if err != nil {
@@ -180,7 +177,7 @@ func FuzzWholeWay(f *testing.F) {
 
 func wholeWay(t *testing.T, body []byte) {
 	x := startExporter(t)
-	over := track.DefaultOptions().Grace + grain
+	over := track.DefaultConfig().Connections.GracePeriod + grain
 	stop, ok := matchingStop(body)
 	deliveries := [][]byte{body, body}
 	if ok {

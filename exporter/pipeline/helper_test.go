@@ -13,15 +13,15 @@ import (
 
 // newPipeline runs by the clock of a bubble.
 func newPipeline(m *metrics, sinks ...track.Sink) *pipeline.Pipeline {
-	return pipeline.New(pipeline.Config{
-		Track: track.DefaultOptions(), Now: time.Now, Tick: tick, Sinks: sinks, Metrics: m,
+	return pipeline.New(pipeline.Options{
+		Track: track.DefaultConfig(), Now: time.Now, Tick: tick, Sinks: sinks, Metrics: m,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 }
 
 func openStore(t *testing.T, path string, faults func(op, path string) error) *store.Store {
 	t.Helper()
-	s, err := store.Open(path, store.Options{MaxSize: store.MinMaxSize, Logger: slog.New(slog.DiscardHandler), Faults: faults})
+	s, err := store.Open(path, store.Options{Config: store.Config{MaxSize: store.MinMaxSize}, Logger: slog.New(slog.DiscardHandler), Faults: faults})
 	if err != nil {
 		t.Fatal(err)
 	}

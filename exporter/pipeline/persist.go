@@ -8,39 +8,39 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// storeState is how the store stands to the tracker.
+// storeState is whether the store has all changes of the tracker.
 type storeState uint8
 
 const (
 	// inSync: every batch is committed before it is acknowledged.
 	inSync storeState = iota
-	// behind: a commit failed or took too long. Batches are acknowledged from memory; the store keeps their
-	// spans and tombstones in memory, and the records that it misses are written once it works again.
+	// behind: a commit failed or took too long. Batches are acknowledged from memory. The store keeps their spans and
+	// tombstones in memory; missing records are written when it works again.
 	behind
-	// catchingUp: all records are written, some at a time, while batches are committed as usual.
+	// catchingUp: all records are rewritten in steps, while batches are committed as usual.
 	catchingUp
 )
 
-// saved is what the pipeline knows of its store.
+// saved is the state of the pipeline's store.
 type saved struct {
 	state   storeState
 	rewrite track.Rewrite
 	batch   store.Batch
-	// keys are the tombstones that are looked up for a batch, found what they hold; pasts is by key.
+	// keys are the keys of the tombstones to look up for a batch, found their contents, pasts the decoded ones by key.
 	keys  []store.TombstoneKey
 	found [][]byte
 	pasts map[store.TombstoneKey]*track.Past
-	// clockAt is the running time that was stored last, expiredAt when tombstones were last expired.
+	// clockAt is the last stored running time, expiredAt when tombstones were last expired.
 	clockAt, expiredAt time.Duration
 }
 
 const (
-	// tombstoneAge is for how long a finished id is recognised.
+	// tombstoneAge is how long a finished id is recognised.
 	tombstoneAge = 24 * time.Hour
-	// expireEvery and expireCount are how often how many tombstones are removed that are older.
+	// Every expireEvery, up to expireCount older tombstones are removed.
 	expireEvery = time.Second
 	expireCount = 10_000
-	// clockEvery is how often the running time is stored when nothing else changes.
+	// clockEvery is the interval in which the running time is stored if nothing else changes.
 	clockEvery = 10 * time.Second
 )
 
@@ -62,7 +62,7 @@ func (s *saved) past(source, id string) *track.Past {
 	return s.pasts[store.TombstoneKey{Source: source, ID: id}]
 }
 
-// lookUp fetches the tombstones that are wanted. Those that cannot be read are taken for absent.
+// lookUp looks up the tombstones for saved.keys. One that cannot be read counts as absent.
 func (p *Pipeline) lookUp() {
 	s := &p.saved
 	if len(s.keys) == 0 {
@@ -89,11 +89,14 @@ func (p *Pipeline) lookUp() {
 	}
 }
 
-// load brings the state back. Whatever cannot be read is left out.
+// load restores the state. Records that cannot be read are left out.
 func (p *Pipeline) load() {
 	began, records, damaged := time.Now(), 0, 0
 	now := p.Now()
-	err := p.store.Load(func(kind store.Kind, source, key string, record []byte) error {
+	err := p.store.Load(func(kind store.Kind, source, key string, record []byte, stale bool) error {
+		if stale && track.Kind(kind) == track.KindConnection && p.isFinished(source, key) {
+			return nil
+		}
 		records++
 		err := error(nil)
 		if track.Kind(kind) == track.KindTracker {
@@ -120,14 +123,31 @@ func (p *Pipeline) load() {
 		p.fallBehind()
 	}
 	p.Metrics.Restored(records, time.Since(began))
-	p.clock.base++ // above all that was stored
+	p.clock.base++ // greater than every stored time
 	p.clock.last = p.clock.mono(now)
 	p.tracker.Resume(p.clock.instant(now))
 	p.tracker.Publish()
 	p.saved.clockAt = -1
 }
 
-// writer writes what the tracker changes to a batch of the store.
+// isFinished reports whether the connection with the key of a record has a tombstone.
+func (p *Pipeline) isFinished(source, key string) bool {
+	id, n, ok := track.ConnectionOf(key)
+	if !ok {
+		return false
+	}
+	found, _ := p.store.Tombstones([]store.TombstoneKey{{Source: source, ID: id}}, nil)
+	if len(found) == 0 || found[0] == nil {
+		return false
+	}
+	past, err := track.DecodePast(found[0])
+	return err == nil && past.Has(n)
+}
+
+// The kinds of the tracker are kinds of the store: this constant would be negative otherwise.
+const _ = uint(store.MaxKind) - uint(track.KindNeighbor)
+
+// writer adds the changes of the tracker to a batch of the store.
 type writer struct{ *store.Batch }
 
 func (w writer) Put(kind track.Kind, source, key string, record []byte) {
@@ -138,7 +158,7 @@ func (w writer) Remove(kind track.Kind, source, key string) {
 	w.Batch.Remove(store.Kind(kind), source, key)
 }
 
-// commit writes all that changed, and the spans that came of it, before the events are acknowledged.
+// commit writes changed records and new spans. events is the number of events that wait for it.
 func (p *Pipeline) commit(events int) {
 	p.tracker.Flush()
 	s := &p.saved
@@ -155,7 +175,7 @@ func (p *Pipeline) commit(events int) {
 	p.write(events)
 }
 
-// write commits the batch, if there is anything in it.
+// write commits the batch unless it is empty.
 func (p *Pipeline) write(events int) {
 	s := &p.saved
 	if s.batch.Len() == 0 {
@@ -169,7 +189,7 @@ func (p *Pipeline) write(events int) {
 	}
 }
 
-// fallBehind notes that the store misses changes. The store logs why.
+// fallBehind records that the store lacks changes. The store logs the reason.
 func (p *Pipeline) fallBehind() {
 	if p.saved.state == inSync {
 		p.Metrics.Behind(true)
@@ -177,7 +197,7 @@ func (p *Pipeline) fallBehind() {
 	p.saved.state = behind
 }
 
-// rewrite brings a store that is behind up to date, some records at a time.
+// rewrite does one step of bringing a store that is behind up to date.
 func (p *Pipeline) rewrite() {
 	s := &p.saved
 	switch s.state {
@@ -201,7 +221,7 @@ func (p *Pipeline) rewrite() {
 	}
 }
 
-// expire removes old tombstones, some at a time.
+// expire removes some of the old tombstones.
 func (p *Pipeline) expire(at track.Instant) {
 	if p.saved.state != inSync || at.Mono-p.saved.expiredAt < expireEvery {
 		return

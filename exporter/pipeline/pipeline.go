@@ -1,10 +1,9 @@
-// Package pipeline is the one way through the exporter: what was received goes, in order, to the tracker, the
-// facts that come of it to every sink, and what changed to the store. One goroutine does all of it, so that
-// neither the state nor a sink needs a lock against the others.
+// Package pipeline passes events to the tracker in order, the resulting facts to every sink, and changed records to the
+// store. One goroutine does all of it, so that neither the state nor a sink needs a lock.
 //
-// Events are taken in batches. All that a batch changed and all spans that came of it are committed to the store
-// at once, and only then are its events acknowledged: after a crash there is all of a batch, or none of it. See
-// persist.go for what happens when the disk fails.
+// Events are handled in batches. The changes and the spans of a batch are committed to the store in one transaction,
+// before its events are acknowledged: after a crash the store has all effects of a batch, or none. See persist.go for
+// disk failures.
 package pipeline
 
 import (
@@ -16,46 +15,49 @@ import (
 	"time"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/privacy"
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/track"
 )
 
-// ErrStopped is returned for what comes after Stop.
+// ErrStopped is returned by calls after Stop.
 var ErrStopped = errors.New("pipeline is stopped")
 
 const (
-	// queueLength is how many events may wait. At the 3,000 events/s of a busy proxy it is seconds of
-	// delay, which only an overloaded machine ever sees; beyond it receivers wait.
+	// queueLength bounds the events that wait; receivers block beyond it. At the 3,000 events/s of a busy proxy it is a
+	// delay of seconds, which only an overloaded machine reaches.
 	queueLength = 8192
-	// batchLength bounds a batch: what it changes is held in memory, and all its events wait for it.
+	// batchLength bounds a batch: its changes are in memory, and all its events wait for its commit.
 	batchLength = 256
-	// DefaultTick is how often time-outs are looked at.
+	// DefaultTick is the interval in which deadlines are checked.
 	DefaultTick = 250 * time.Millisecond
 )
 
-// SpanMaker is a sink that makes spans of facts.
+// SpanMaker is a sink that turns facts into spans.
 type SpanMaker interface {
 	track.Sink
-	// Encoded passes on what was made since the last call: encoded ResourceSpans messages, and how many spans
-	// are in each. They are valid during the visit.
+	// Encoded visits the spans since the last call: encoded ResourceSpans messages, and the number of spans in each. A
+	// message is valid during the visit.
 	Encoded(visit func(encoded []byte, spans int))
 }
 
-// Metrics counts. Its methods are called from the goroutine of Run.
+// Metrics has the metrics of a pipeline. Its methods are called from the goroutine of Run.
 type Metrics interface {
-	// Unsaved events were acknowledged without being persisted.
+	// Unsaved counts events that were acknowledged without being persisted.
 	Unsaved(events int)
-	// Behind is whether the store misses changes.
+	// Behind records whether the store lacks changes.
 	Behind(bool)
-	// Restored records brought the state back at the start.
+	// Restored records the number of records that were restored at the start, and the time that it took.
 	Restored(records int, took time.Duration)
 }
 
-// Config is what a pipeline is made of.
-type Config struct {
-	Track track.Options
-	// Now is the wall clock, and Mono the monotonic clock at a time that Now returned. Mono may be nil:
-	// times must hold a reading of the monotonic clock then, as those of time.Now do.
+// Options are the options of a Pipeline.
+type Options struct {
+	Track track.Config
+	// Privacy is applied to all that is taken; nil keeps everything.
+	Privacy *privacy.Policy
+	// Now is the wall clock. Mono returns the monotonic clock at a time that Now returned; if it is nil, times must have
+	// a monotonic clock reading, like those of time.Now.
 	Now  func() time.Time
 	Mono func(time.Time) time.Duration
 	Tick time.Duration
@@ -68,17 +70,17 @@ type Config struct {
 
 // Pipeline owns a tracker. Create it with New, and call Run once.
 type Pipeline struct {
-	Config
+	Options
 	tracker *track.Tracker
 
-	// closing guards the sends on intake against its being closed: senders hold it for reading, so
-	// that many can wait for room at once.
+	// closing guards intake against sends after it is closed. Senders hold it for reading, so that many can wait for
+	// room at once.
 	closing sync.RWMutex
 	closed  bool
 	intake  chan item
-	// overflow are decisions that found the queue full.
+	// overflow are decisions that wait because the queue is full.
 	overflow sync.WaitGroup
-	// waiting are *taken that are not in use.
+	// waiting has unused *taken.
 	waiting sync.Pool
 
 	// The rest belongs to Run.
@@ -87,32 +89,33 @@ type Pipeline struct {
 	store *store.Store
 	saved saved
 	batch []item
-	// more is set while the tracker has work that does not wait for time to pass.
+	// more is set while the tracker has work that does not depend on time.
 	more bool
 }
 
-// item is one thing to be done in order: an event, an access-request with its answer, or a look.
+// item is an element of the queue: an event, an answered access-request, a query, or a call of Advance.
 type item struct {
 	event    event.Event
 	at       time.Time
 	taken    *taken
 	decision *track.Decision
-	look     func(*track.Tracker)
+	query    func(*track.Tracker)
 	advance  bool
 }
 
-// taken is where the receiver of an event waits until it is acknowledged.
+// taken is what the receiver of an event waits on until the event is committed.
 type taken struct {
-	done chan struct{} // has room for one
+	done chan struct{} // has a buffer of one
 	ask  bool
 }
 
 // New returns a pipeline.
-func New(c Config) *Pipeline {
-	p := &Pipeline{Config: c, intake: make(chan item, queueLength)}
+func New(o Options) *Pipeline {
+	p := &Pipeline{Options: o, intake: make(chan item, queueLength)}
 	p.waiting.New = func() any { return &taken{done: make(chan struct{}, 1)} }
-	p.tracker = track.New(c.Track, p.emit)
-	p.clock = newClock(c.Mono, c.Now()) // for what is received before Run, too
+	p.tracker = track.New(o.Track, p.emit)
+	p.tracker.Privacy = o.Privacy
+	p.clock = newClock(o.Mono, o.Now()) // also for events that are received before Run
 	return p
 }
 
@@ -125,22 +128,23 @@ func (p *Pipeline) emit(f track.Fact) {
 	}
 }
 
-// Event takes an event that was received at the given time. It returns when the event has had its effect, and
-// that is in the store or the store takes too long; ask says whether the answer shall ask the proxy for all that is
-// open. It fails only with ErrStopped.
+// Event handles an event that was received at the given time. It returns when the effects of the event are committed,
+// or the store takes too long. ask reports whether to respond with 202, which asks the proxy for its open connections.
+// The only error is ErrStopped.
 func (p *Pipeline) Event(ev event.Event, at time.Time) (ask bool, err error) {
 	t := p.waiting.Get().(*taken)
 	defer p.waiting.Put(t)
-	if err := p.take(context.Background(), item{event: ev, at: at, taken: t}); err != nil {
+	if err := p.take(context.Background(), item{event: p.Privacy.Event(ev), at: at, taken: t}); err != nil {
 		return false, err
 	}
 	<-t.done
 	return t.ask, nil
 }
 
-// Decision takes an access-request that has been answered. It never waits: the proxy that asked may
-// not have seen the end of its answer yet. It fails only with ErrStopped.
+// Decision queues an answered access-request. It never blocks, because the proxy may not have received the whole answer
+// yet. The only error is ErrStopped.
 func (p *Pipeline) Decision(d track.Decision) error {
+	d.Label, d.ConnectionID = p.Privacy.Session(d.Label), p.Privacy.ID(d.ConnectionID)
 	it := item{decision: &d, at: d.Received}
 	p.closing.RLock()
 	defer p.closing.RUnlock()
@@ -150,7 +154,7 @@ func (p *Pipeline) Decision(d track.Decision) error {
 	select {
 	case p.intake <- it:
 	default:
-		// The queue is full. An honest proxy has one request at a time, so few wait here.
+		// The queue is full. A real proxy has one request at a time, so few goroutines wait here.
 		p.overflow.Go(func() { p.intake <- it })
 	}
 	return nil
@@ -170,14 +174,13 @@ func (p *Pipeline) take(ctx context.Context, it item) error {
 	}
 }
 
-// Query runs look with the tracker, after all that was taken before. What look finds there is not its
-// own: it must copy what it wants to keep, change nothing, and be done within a fraction of a millisecond, for
-// all events wait for it.
+// Query calls look with the tracker, after the items that were queued before. look must not change anything, must copy
+// what it keeps, and must return within a fraction of a millisecond, because all events wait for it.
 func (p *Pipeline) Query(ctx context.Context, look func(*track.Tracker)) error {
-	// Either look begins or the caller leaves, whichever comes first.
+	// decided is set either when look begins, or when the caller gives up.
 	var decided atomic.Bool
 	done := make(chan struct{})
-	it := item{look: func(t *track.Tracker) {
+	it := item{query: func(t *track.Tracker) {
 		if decided.CompareAndSwap(false, true) {
 			look(t)
 			close(done)
@@ -198,8 +201,8 @@ func (p *Pipeline) Query(ctx context.Context, look func(*track.Tracker)) error {
 	}
 }
 
-// Advance does all that is due, without waiting for a tick, and returns when it is done: for tests that set the
-// clock. It fails only with ErrStopped.
+// Advance does everything that is due without waiting for a tick, and returns when it is done. It is for tests that set
+// the clock. The only error is ErrStopped.
 func (p *Pipeline) Advance() error {
 	t := p.waiting.Get().(*taken)
 	defer p.waiting.Put(t)
@@ -210,7 +213,7 @@ func (p *Pipeline) Advance() error {
 	return nil
 }
 
-// Stop makes Run finish what was taken, and take nothing more. It is called once, while Run runs.
+// Stop ends the intake, and makes Run return after the queued items. It is called once, while Run runs.
 func (p *Pipeline) Stop() {
 	p.closing.Lock()
 	p.closed = true

@@ -88,7 +88,7 @@ func take(t *testing.T, p *pipeline.Pipeline, events ...event.Event) {
 func TestGracePeriodEndsByTheTicker(t *testing.T) {
 	s := &facts{}
 	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
-		grace := track.DefaultOptions().Grace
+		grace := track.DefaultConfig().Connections.GracePeriod
 		take(t, p, start(id), stop(id))
 		check := func(when string, want int) {
 			t.Helper()
@@ -225,7 +225,7 @@ func TestStopDrains(t *testing.T) {
 	}
 	next := &facts{}
 	runIn(t, path, next, func(t *testing.T, p *pipeline.Pipeline) {
-		time.Sleep(track.DefaultOptions().Grace + tick)
+		time.Sleep(track.DefaultConfig().Connections.GracePeriod + tick)
 		p.Stop()
 	})
 	if opened, finished := count[track.Started](next), count[track.Finished](next); opened != 0 || finished != connections {
@@ -233,6 +233,36 @@ func TestStopDrains(t *testing.T) {
 	}
 	if n := count[track.Unclaimed](next); n != 1 {
 		t.Errorf("%d decisions were given up, want 1", n)
+	}
+}
+
+// A tombstone is found for each event of a batch, though others of the batch have none.
+func TestRepeatIsRecognisedBesideNewConnections(t *testing.T) {
+	path := t.TempDir()
+	runIn(t, path, &facts{}, func(t *testing.T, p *pipeline.Pipeline) {
+		take(t, p, start(id), stop(id))
+		time.Sleep(track.DefaultConfig().Connections.GracePeriod + tick)
+		p.Stop()
+	})
+	s := &facts{}
+	runIn(t, path, s, func(t *testing.T, p *pipeline.Pipeline) {
+		s.hold = make(chan struct{})
+		for _, ev := range []event.Event{start("first"), start("new"), stop(id)} { // the first holds the pipeline
+			go take(t, p, ev)
+			synctest.Wait()
+		}
+		close(s.hold)
+		synctest.Wait()
+		p.Stop()
+	})
+	repeated := 0
+	for _, f := range s.all {
+		if r, ok := f.(track.Received); ok && r.Outcome == track.Repeated {
+			repeated++
+		}
+	}
+	if opened, stopped := count[track.Started](s), count[track.Stopped](s); opened != 2 || stopped != 0 || repeated != 1 {
+		t.Errorf("%d connections started, %d stopped, %d events were repeats; want 2, 0 and 1", opened, stopped, repeated)
 	}
 }
 
@@ -251,8 +281,8 @@ func TestAfterStop(t *testing.T) {
 	s := &facts{}
 	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
 		p.Stop()
-		if _, err := p.Event(start(id), time.Now()); !errors.Is(err, pipeline.ErrStopped) {
-			t.Errorf("Event() = %v, want %v", err, pipeline.ErrStopped)
+		if ask, err := p.Event(start(id), time.Now()); ask || !errors.Is(err, pipeline.ErrStopped) {
+			t.Errorf("Event() = %v, %v, want false, %v", ask, err, pipeline.ErrStopped)
 		}
 		if err := p.Decision(track.Decision{Source: source}); !errors.Is(err, pipeline.ErrStopped) {
 			t.Errorf("Decision() = %v, want %v", err, pipeline.ErrStopped)

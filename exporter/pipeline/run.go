@@ -9,8 +9,8 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// Run loads the state from the store, calls ready, and works until Stop. It returns when all that was taken has
-// gone through and is in the store. What is taken before ready waits.
+// Run loads the state from the store, calls ready, and handles items until Stop. It returns when all queued items are
+// handled and committed. Items that are queued before ready wait.
 func (p *Pipeline) Run(s *store.Store, ready func()) {
 	p.store = s
 	p.load()
@@ -42,11 +42,10 @@ func (p *Pipeline) Run(s *store.Store, ready func()) {
 	}
 }
 
-// work takes an item, and all that wait behind it as far as a batch goes. It returns false when there
-// will be no more.
+// work handles a batch: an item, and the items that are queued after it. It returns false if the intake has ended.
 func (p *Pipeline) work(first item) (more bool) {
 	p.batch, more = append(p.batch[:0], first), true
-	// Requests that are about to arrive come along: a batch costs more than most of its events.
+	// Let receivers queue more items first, because a batch costs more than most of its events.
 	runtime.Gosched()
 	for more && len(p.batch) < batchLength {
 		select {
@@ -65,9 +64,9 @@ func (p *Pipeline) work(first item) (more bool) {
 	return more
 }
 
-// process lets a batch have its effect, commits that, and only then acknowledges its events.
+// process applies a batch, commits the changes, and then releases the receivers of its events.
 func (p *Pipeline) process() {
-	p.look(p.Now())
+	p.checkClock(p.Now())
 	p.findPasts()
 	events := 0
 	for i := range p.batch {
@@ -85,11 +84,11 @@ func (p *Pipeline) process() {
 	p.more = p.more || p.tracker.Busy()
 }
 
-// do reports whether the item was an event or a decision.
+// do handles an item, and reports whether it was an event or a decision.
 func (p *Pipeline) do(it *item) bool {
 	switch {
-	case it.look != nil:
-		it.look(p.tracker)
+	case it.query != nil:
+		it.query(p.tracker)
 		return false
 	case it.advance:
 		for p.tracker.Advance(p.clock.instant(p.Now())) || p.tracker.Busy() {
@@ -106,13 +105,13 @@ func (p *Pipeline) do(it *item) bool {
 	return true
 }
 
-// findPasts looks up the tombstones that the batch needs, all at once.
+// findPasts looks up all tombstones that the batch needs.
 func (p *Pipeline) findPasts() {
 	p.saved.forget()
 	for i := range p.batch {
 		it := &p.batch[i]
 		switch {
-		case it.look != nil, it.advance:
+		case it.query != nil, it.advance:
 		case it.decision != nil:
 			if d := it.decision; event.Instance(d.ConnectionID) != "" && p.tracker.NeedsPast(d.Source, d.ConnectionID, d.Label) {
 				p.saved.want(d.Source, d.ConnectionID)
@@ -126,18 +125,18 @@ func (p *Pipeline) findPasts() {
 	p.lookUp()
 }
 
-// look notes the time. After a gap nothing could be received.
-func (p *Pipeline) look(now time.Time) {
-	if missed := p.clock.look(now); missed > 0 {
-		p.Logger.Warn("The exporter did not run, or was stopped", "duration", missed)
+// checkClock detects a gap in which no events could be received.
+func (p *Pipeline) checkClock(now time.Time) {
+	if missed := p.clock.check(now); missed > 0 {
+		p.Logger.Warn("The exporter did not run", "duration", missed)
 		p.tracker.Resume(p.clock.instant(now))
 	}
 }
 
-// advance lets the time have its effect, and does a step of what takes longer.
+// advance handles deadlines, and does one step of longer work.
 func (p *Pipeline) advance() {
 	now := p.Now()
-	p.look(now)
+	p.checkClock(now)
 	at := p.clock.instant(now)
 	p.more = p.tracker.Advance(at)
 	p.adopt()
@@ -147,7 +146,7 @@ func (p *Pipeline) advance() {
 	p.more = p.more || p.tracker.Busy()
 }
 
-// adopt makes records of listed connections that have no tombstone.
+// adopt adds listed connections that have no tombstone.
 func (p *Pipeline) adopt() {
 	found := p.tracker.Adoptable(batchLength)
 	if len(found) == 0 {
@@ -165,9 +164,9 @@ func (p *Pipeline) adopt() {
 	}
 }
 
-// finish leaves the state to the next run. Where it cannot be stored, what is over is finished now.
+// finish stores the state for the next run. If it cannot be stored, closing connections are finished now.
 func (p *Pipeline) finish() {
-	p.look(p.Now())
+	p.checkClock(p.Now())
 	now := p.clock.instant(p.Now())
 	for p.saved.rewriting() && p.saved.state != behind {
 		p.rewrite()

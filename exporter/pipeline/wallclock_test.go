@@ -20,8 +20,8 @@ func TestWallClockIsSetAcrossARestart(t *testing.T) {
 			begin := func() (p *pipeline.Pipeline, end func()) {
 				sink = &facts{}
 				s := openStore(t, path, nil)
-				p = pipeline.New(pipeline.Config{
-					Track: track.DefaultOptions(), Now: func() time.Time { return wall }, Mono: func(time.Time) time.Duration { return mono },
+				p = pipeline.New(pipeline.Options{
+					Track: track.DefaultConfig(), Now: func() time.Time { return wall }, Mono: func(time.Time) time.Duration { return mono },
 					Tick: time.Hour, Sinks: []track.Sink{sink}, Metrics: &metrics{}, Logger: slog.New(slog.DiscardHandler),
 				})
 				ran, ready := make(chan struct{}), make(chan struct{})

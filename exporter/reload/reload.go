@@ -102,7 +102,7 @@ func (r *Reloader) Load() error {
 func Compile(c config.Config, loader *access.Loader) (*access.Set, error) {
 	set, err := loader.Load(c.Access)
 	if err != nil {
-		return nil, c.Origin.Access(err)
+		return nil, c.Positions.Locate("access", err)
 	}
 	return set, nil
 }
@@ -184,7 +184,7 @@ func (r *Reloader) use(c config.Config) error {
 	var admit func()
 	if err == nil {
 		if admit, err = r.Door.Prepare(c.Webhook); err != nil {
-			err = c.Origin.Webhook(err)
+			err = c.Positions.Locate("webhook", err)
 		}
 	}
 	if err != nil {

@@ -186,7 +186,7 @@ func TestReload(t *testing.T) {
 
 		f.write("config.yml", "access:\n  rules:\n    - {name: web, port: https, verdict: reject}\n")
 		err := f.Reload(t.Context())
-		want := filepath.Join(f.dir, "config.yml") + `:3: access.rules[0].port[0]: "https" is no port`
+		want := filepath.Join(f.dir, "config.yml") + `:3: access.rules[0].port[0]: "https" is not a port`
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
@@ -206,9 +206,30 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// A reload says so when the file has changes that only a restart makes, and only then.
+func TestReloadNamesWhatNeedsARestart(t *testing.T) {
+	run(t, rejectMail, func(t *testing.T, f *fixture) {
+		var log strings.Builder
+		f.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		for _, c := range []struct{ text, want string }{
+			{rejectWeb, ""},
+			{"storage: {sync: true}\nconnections: {grace_period: 1s}\n" + rejectWeb, "connections"},
+		} {
+			log.Reset()
+			f.write("config.yml", c.text)
+			if err := f.Reload(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if warns := strings.Contains(log.String(), "level=WARN"); warns != (c.want != "") || !strings.Contains(log.String(), c.want) {
+				t.Errorf("reloading %q logs\n%s", c.text, log.String())
+			}
+		}
+	})
+}
+
 func TestLoadFails(t *testing.T) {
 	c := config.Default()
-	c.Origin.Path = "config.yml"
+	c.Positions.Path = "config.yml"
 	c.Access.Rules = []access.Rule{{Name: "feed", ServerFile: []string{filepath.Join(t.TempDir(), "none")}, Verdict: event.Reject}}
 	err := reload.New(reload.Options{Config: c, Door: new(door)}).Load()
 	if err == nil || !strings.Contains(err.Error(), "config.yml: access.rules[0].server_file[0]: ") {

@@ -2,18 +2,12 @@ package store
 
 import "time"
 
-// Kind is the kind of a record. Load visits kinds in ascending order. The values are stored.
+// Kind is the kind of a record, from 0 to MaxKind. The caller says what each means. Load visits kinds in ascending
+// order. The values are stored.
 type Kind uint8
 
-const (
-	KindMeta Kind = iota
-	KindProxy
-	KindConnection
-	KindDecision
-	KindNeighbor
-
-	kinds // number of kinds
-)
+// MaxKind is the greatest Kind.
+const MaxKind Kind = 7
 
 // Batch collects what one Commit writes. The zero value is empty. All bytes are copied in. A Batch is not safe
 // for concurrent use.
@@ -61,7 +55,7 @@ func (b *Batch) content() *content {
 	return b.c
 }
 
-// Put writes a record; one with the same kind, source and key is replaced.
+// Put writes a record of a kind up to MaxKind; one with the same kind, source and key is replaced.
 func (b *Batch) Put(k Kind, source, key string, record []byte) {
 	c := b.content()
 	op := change{kind: putRecord, start: len(c.buf)}

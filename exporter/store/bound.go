@@ -178,10 +178,10 @@ func (s *Store) dropSpans(in *instance, bytes int64) {
 func (s *Store) dropTombstones(in *instance, bytes int64) {
 	const step = 500
 	for left := bytes; left > 0; {
-		n, err := s.expire(in, []byte{prefixExpiry + 1}, step)
+		n, freed, err := s.expire(in, []byte{prefixExpiry + 1}, step)
 		if err != nil || n == 0 {
 			return
 		}
-		left -= int64(n) * tombOverhead
+		left -= freed
 	}
 }

@@ -105,6 +105,7 @@ func (s *Store) Commit(b *Batch) error {
 	in, lo, hi := s.inst, s.lo, s.hi
 	for _, t := range c.tombs {
 		s.tombSize += tombOverhead + int64(t.end-t.start)
+		s.filter.add(t.hash, t.at)
 	}
 	s.mu.Unlock()
 	err := s.do(in, func(in *instance) error { return in.write(c, lo, hi) })
@@ -113,7 +114,7 @@ func (s *Store) Commit(b *Batch) error {
 		s.keep(c)
 		s.mu.Unlock()
 		b.c = nil // the worker may still read it
-	} else if s.written.Add(int64(len(c.buf))) > s.opt.MaxSize/64 {
+	} else if s.written.Add(int64(len(c.buf))) > int64(s.opt.MaxSize)/64 {
 		s.nudge()
 	}
 	s.signal(len(c.spans))
@@ -149,7 +150,7 @@ func (in *instance) write(c *content, lo, hi uint32) error {
 			}
 		case removeSource:
 			for epoch := lo; epoch <= hi; epoch++ {
-				for k := range kinds {
+				for k := range MaxKind + 1 {
 					start := appendSource(epochPrefix(epoch), k, string(key))
 					end := append([]byte(nil), start...)
 					end[len(end)-1]++ // the terminator 00 01 becomes 00 02, which no key holds

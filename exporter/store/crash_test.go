@@ -43,7 +43,7 @@ func commitForEver(path string) error {
 		return err
 	}
 	first := 0
-	if err := s.Load(func(_ Kind, _, key string, _ []byte) error {
+	if err := s.Load(func(_ Kind, _, key string, _ []byte, _ bool) error {
 		first, err = strconv.Atoi(key)
 		return err
 	}); err != nil {

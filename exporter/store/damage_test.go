@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// damagedStore holds 2000 records, tombstones and spans, some in tables, the last in the log.
-func damagedStore(t *testing.T) string {
+// writtenStore holds 2000 records, tombstones and spans, some in tables, the last in the log.
+func writtenStore(t *testing.T) string {
 	t.Helper()
 	path := t.TempDir()
 	s := open(t, path, Options{})
@@ -51,9 +51,17 @@ func found(t *testing.T, path string) (records, payloads, tombs int, c *counts) 
 	}))
 	pending, _ := s.Pending()
 	equal(t, "pending", pending, payloads)
-	for i := range 2000 {
-		if tomb(t, s, "p", fmt.Sprintf("%05d", i)) == fmt.Sprintf("%05d", i) {
+	keys := make([]TombstoneKey, 2000)
+	for i := range keys {
+		keys[i] = TombstoneKey{"p", fmt.Sprintf("%05d", i)}
+	}
+	for i, data := range tombstones(t, s, keys...) {
+		switch string(data) {
+		case keys[i].ID:
 			tombs++
+		case "":
+		default:
+			t.Errorf("tombstone %s is %s", keys[i].ID, data)
 		}
 	}
 	// It goes on as any store.
@@ -103,6 +111,7 @@ func flip(t *testing.T, name string, at float64, n int) {
 }
 
 func TestDamage(t *testing.T) {
+	written := os.DirFS(writtenStore(t))
 	for _, c := range []struct {
 		name    string
 		damage  func(t *testing.T, path string)
@@ -146,7 +155,8 @@ func TestDamage(t *testing.T) {
 		{"options", func(t *testing.T, path string) { flip(t, largest(t, path, "OPTIONS-*"), 0.5, 50) }, 2000, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			path := damagedStore(t)
+			path := t.TempDir()
+			check(t, os.CopyFS(path, written))
 			c.damage(t, path)
 			records, payloads, tombs, counts := found(t, path)
 			t.Logf("%d records, %d payloads, %d tombstones, %d damaged", records, payloads, tombs, counts.damaged.Load())
@@ -158,4 +168,31 @@ func TestDamage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A store that is salvaged lacks what a range deletion removed, and nothing else.
+func TestSalvageHonoursRangeDeletions(t *testing.T) {
+	path := t.TempDir()
+	s := open(t, path, Options{})
+	commit := func(change func(b *Batch)) {
+		t.Helper()
+		var b Batch
+		change(&b)
+		check(t, s.Commit(&b))
+	}
+	commit(func(b *Batch) {
+		for _, source := range []string{"a", "b", "c"} {
+			b.Put(KindConnection, source, "old", []byte(source))
+		}
+	})
+	check(t, s.inst.db.Flush())
+	commit(func(b *Batch) { b.RemoveSource("b") })
+	commit(func(b *Batch) { b.Put(KindConnection, "b", "new", []byte("b")) })
+	check(t, s.inst.db.Flush())
+	check(t, s.Close())
+	for _, name := range files(t, path, "MANIFEST-*") {
+		check(t, os.Remove(name))
+	}
+	s = open(t, path, Options{})
+	equal(t, "records", fmt.Sprint(load(t, s)), "map[2/a/old:a 2/b/new:b 2/c/old:c]")
 }

@@ -35,7 +35,7 @@
 //
 // # Memory
 //
-// Up to 16 MiB of memtables (4 of 4 MiB), 8 MiB of block cache, 64 open tables with about 0.1 MiB each: about 32
-// MiB. During an outage 32 MiB of spans and 200,000 tombstones come on top, and, while a database that failed is being
+// Up to 16 MiB of memtables (4 of 4 MiB), 8 MiB of block cache, 64 open tables with about 0.1 MiB each, and 1.25 MiB of
+// filter for each million tombstones, 10 MiB at the most: about 32 to 42 MiB. During an outage 32 MiB of spans and 200,000 tombstones come on top, and, while a database that failed is being
 // closed, its memtables.
 package store

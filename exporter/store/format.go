@@ -9,11 +9,11 @@ import (
 )
 
 var (
-	// ErrLocked: another process, or another Store of this one, uses the directory.
+	// ErrLocked is returned if another process, or another Store of this process, uses the directory.
 	ErrLocked = errors.New("in use by another process")
-	// ErrNewerFormat: a newer version of the exporter wrote the store. Nothing was touched.
+	// ErrNewerFormat is returned if a newer version of the exporter wrote the store. Nothing was changed.
 	ErrNewerFormat = errors.New("written by a newer version")
-	// ErrNotStore: the directory holds something else. Nothing was touched.
+	// ErrNotStore is returned if the directory has other content. Nothing was changed.
 	ErrNotStore = errors.New("not a store")
 )
 

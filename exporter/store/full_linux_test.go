@@ -17,23 +17,19 @@ func TestFullDisk(t *testing.T) {
 	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, "size=16m"); err != nil {
 		t.Skipf("mounts a tmpfs: %v", err)
 	}
+	var s *Store
 	t.Cleanup(func() {
 		// The database that failed is closed in the background. It must not leak its files.
-		deadline := time.Now().Add(5 * time.Second)
-		for err := syscall.Unmount(path, 0); err != nil; err = syscall.Unmount(path, 0) {
-			if time.Now().After(deadline) {
-				t.Error(err)
-				syscall.Unmount(path, syscall.MNT_DETACH)
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
+		s.disposing.Wait()
+		if err := syscall.Unmount(path, 0); err != nil {
+			t.Error(err)
+			syscall.Unmount(path, syscall.MNT_DETACH)
 		}
 	})
 	filler := filepath.Join(path, "filler")
 	check(t, os.WriteFile(filler, make([]byte, 12<<20), fileMode))
 	var c counts
-	s := open(t, path, Options{Metrics: &c, ReopenInterval: 20 * time.Millisecond})
-	defer s.Close()
+	s = open(t, path, Options{Metrics: &c, ReopenInterval: 20 * time.Millisecond})
 	payload := strings.Repeat("x", 1000)
 	added, behind := 0, 0
 	var b Batch

@@ -14,6 +14,12 @@ import (
 
 const childVariable, pathVariable = "STORE_TEST_CHILD", "STORE_TEST_PATH"
 
+// Kinds of the tests.
+const (
+	KindProxy      Kind = 1
+	KindConnection Kind = 2
+)
+
 // children are what this binary does as a child process.
 var children = map[string]func(path string) error{}
 
@@ -53,12 +59,17 @@ func open(t testing.TB, path string, o Options) *Store {
 	return s
 }
 
+// load returns the records; stale ones say so.
 func load(t testing.TB, s *Store) map[string]string {
 	t.Helper()
 	for {
 		got := map[string]string{}
-		err := s.Load(func(k Kind, source, key string, record []byte) error {
-			got[fmt.Sprintf("%d/%s/%s", k, source, key)] = string(record)
+		err := s.Load(func(k Kind, source, key string, record []byte, stale bool) error {
+			value := string(record)
+			if stale {
+				value += " (stale)"
+			}
+			got[fmt.Sprintf("%d/%s/%s", k, source, key)] = value
 			return nil
 		})
 		// A fault of the background that was injected before may become known only now.
@@ -108,16 +119,18 @@ func allSpans(t testing.TB, s *Store) string {
 
 func tomb(t testing.TB, s *Store, source, id string) string {
 	t.Helper()
-	found, err := s.Tombstones([]TombstoneKey{{source, id}}, nil)
+	return string(tombstones(t, s, TombstoneKey{source, id})[0])
+}
+
+func tombstones(t testing.TB, s *Store, keys ...TombstoneKey) [][]byte {
+	t.Helper()
+	found, err := s.Tombstones(keys, nil)
 	for errors.Is(err, ErrBehind) { // see load
 		waitWritable(t, s)
-		found, err = s.Tombstones([]TombstoneKey{{source, id}}, nil)
+		found, err = s.Tombstones(keys, nil)
 	}
 	check(t, err)
-	if found[0] == nil {
-		return ""
-	}
-	return string(found[0])
+	return found
 }
 
 func equal[T comparable](t testing.TB, what string, got, want T) {
@@ -127,16 +140,30 @@ func equal[T comparable](t testing.TB, what string, got, want T) {
 	}
 }
 
-// waitWritable polls, since the outage ends in the background.
+// waitFor waits until so holds, which it asks with s.mu after each step of the supervisor.
+func waitFor(t testing.TB, s *Store, what string, so func() bool) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	late := false
+	timeout := time.AfterFunc(20*time.Second, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		late = true
+		s.stepped.Broadcast()
+	})
+	defer timeout.Stop()
+	for !so() {
+		if late {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		s.stepped.Wait()
+	}
+}
+
 func waitWritable(t testing.TB, s *Store) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !s.Writable() {
-		if time.Now().After(deadline) {
-			t.Fatal("the outage does not end")
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	waitFor(t, s, "the outage to end", func() bool { return s.working })
 }
 
 // faults fails or blocks file operations from the n-th on, until it is healed.

@@ -51,7 +51,7 @@ const (
 var errDied = errors.New("database stopped")
 
 func (in *instance) options() *pebble.Options {
-	memtable := min(maxMemtable, in.s.opt.MaxSize/memtableShare)
+	memtable := min(maxMemtable, int64(in.s.opt.MaxSize)/memtableShare)
 	o := &pebble.Options{
 		FS:                          in.fs,
 		WALDir:                      pebble.MakeStoreRelativePath(in.fs, logDir),
@@ -159,14 +159,14 @@ func (in *instance) die(err error) {
 // dispose closes a dead database in the background, as far as that is still possible.
 func (in *instance) dispose() {
 	in.die(errDied)
-	go func() {
+	in.s.disposing.Go(func() {
 		defer func() { recover() }()
 		in.refs.Wait()
 		if in.db == nil {
 			return
 		}
 		in.db.Close()
-	}()
+	})
 }
 
 // work runs operations one after the other. It ends with the instance.

@@ -11,9 +11,10 @@ import (
 // Call it once, before the first Commit. It may hang with the disk. During an outage it visits nothing and
 // returns ErrBehind.
 //
-// After a crash in the middle of a rewrite the newer of two records wins, and an old connection record with a
-// tombstone is skipped: its removal was lost in the outage.
-func (s *Store) Load(visit func(k Kind, source, key string, record []byte) error) (err error) {
+// After a crash in the middle of a rewrite the newer of two records wins. A record that the rewrite had not reached is
+// stale: its removal may have been lost in the outage, so the caller has to compare it with what is known otherwise.
+// visit may call Tombstones.
+func (s *Store) Load(visit func(k Kind, source, key string, record []byte, stale bool) error) (err error) {
 	s.mu.Lock()
 	in, lo, hi := s.inst, s.lo, s.hi
 	if !s.working {
@@ -58,7 +59,7 @@ func (s *Store) Load(visit func(k Kind, source, key string, record []byte) error
 		if least < 0 {
 			return nil
 		}
-		if err := s.loadOne(in, iters[least], least > 0, visit); err != nil {
+		if err := s.loadOne(iters[least], least > 0, visit); err != nil {
 			return err
 		}
 		key := bytes.Clone(suffix(iters[least]))
@@ -72,28 +73,16 @@ func (s *Store) Load(visit func(k Kind, source, key string, record []byte) error
 
 func suffix(it *pebble.Iterator) []byte { return it.Key()[1+epochSize:] }
 
-func (s *Store) loadOne(
-	in *instance, it *pebble.Iterator, old bool, visit func(Kind, string, string, []byte) error,
-) error {
+func (s *Store) loadOne(it *pebble.Iterator, stale bool, visit func(Kind, string, string, []byte, bool) error) error {
 	kind, source, key, ok := parseRecord(suffix(it))
 	if !ok {
 		s.metrics.Damaged(1)
 		return nil
-	}
-	if old && kind == KindConnection {
-		data, _, err := in.tombstone(hashOf(source, key))
-		if err != nil {
-			s.readFailed(in, err)
-			return fmt.Errorf("load records: %w", err)
-		}
-		if data != nil {
-			return nil
-		}
 	}
 	value, err := it.ValueAndErr()
 	if err != nil {
 		s.metrics.Damaged(1)
 		return nil
 	}
-	return visit(kind, source, key, value)
+	return visit(kind, source, key, value, stale)
 }

@@ -109,6 +109,7 @@ func (s *Store) supervise() {
 		case <-tick.C:
 		}
 		s.step()
+		s.stepped.Broadcast()
 	}
 }
 
@@ -172,6 +173,7 @@ func (s *Store) adopt(in *instance, found survey) error {
 	s.inst = in
 	s.lo, s.hi = found.lo, found.hi
 	s.tombSize = found.tombSize
+	s.filter = found.filter
 	s.nextID = max(s.nextID, found.lastID+1)
 	s.oldest = found.oldest
 	s.trimmed = 0
@@ -231,11 +233,14 @@ func (s *Store) recover(in *instance) {
 			s.mu.Unlock()
 			return
 		}
+		for h, t := range tombs {
+			s.filter.add(h, t.at)
+		}
 		s.mu.Unlock()
 		if err := s.do(in, func(in *instance) error { return in.writeKept(spans, tombs, removed) }); err != nil {
 			return
 		}
-		s.written.Add(s.opt.MaxSize / 256)
+		s.written.Add(int64(s.opt.MaxSize) / 256)
 		s.mu.Lock()
 		for _, m := range spans {
 			// Removed while it was written: it has to be removed from disk then.

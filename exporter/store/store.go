@@ -11,13 +11,6 @@ import (
 	"time"
 )
 
-// MinMaxSize is the least Options.MaxSize: logs (5 of 4 MiB), and tables that exist twice while they are
-// merged, need about half of it.
-const MinMaxSize = 64 << 20
-
-// DefaultMaxSize is Options.MaxSize if it is 0.
-const DefaultMaxSize = 1 << 30
-
 // Metrics counts. Its methods are called from any goroutine and must not call the Store.
 type Metrics interface {
 	WriteFailed()       // an outage began, or an attempt to end it failed
@@ -35,10 +28,8 @@ func (noMetrics) SpansDropped(int) {}
 
 // Options are the options of Open. The zero value is usable.
 type Options struct {
-	// Sync makes every Commit survive a power cut.
-	Sync bool
-	// MaxSize bounds the size of the directory in bytes; 0 is DefaultMaxSize, the least is MinMaxSize.
-	MaxSize int64
+	// A MaxSize of 0 is that of DefaultConfig.
+	Config
 	Logger  *slog.Logger
 	Metrics Metrics
 
@@ -68,10 +59,12 @@ type Store struct {
 	// supervised is closed when supervise has returned.
 	supervised chan struct{}
 	size       atomic.Int64
-	written    atomic.Int64 // bytes committed since the size was measured
-	timers     sync.Pool    // of *time.Timer; a store's own, because a timer belongs to one clock (testing/synctest)
+	written    atomic.Int64   // bytes committed since the size was measured
+	disposing  sync.WaitGroup // databases that were given up and are not closed yet
+	timers     sync.Pool      // of *time.Timer; a store's own, because a timer belongs to one clock (testing/synctest)
 
 	mu                sync.Mutex
+	stepped           sync.Cond           // of mu; tests wait for a step of the supervisor
 	inst              *instance           // nil after a failure, until the database is open again
 	fences            []*diskFS           // of instances that were given up
 	working           bool                // inst answers, and nothing in memory waits to be written
@@ -89,6 +82,7 @@ type Store struct {
 	mem               []memorySpan        // ascending ids
 	memSize           int64
 	tombs             map[hash]memoryTombstone
+	filter            tombFilter
 	tombSize          int64  // estimate of the bytes of tombstones on disk
 	trimmed           uint64 // payloads below are covered by a range deletion
 	freed             int64  // bytes of payloads removed since
@@ -103,10 +97,10 @@ type Store struct {
 // reading all records and tombstones does, and longer on a slow disk.
 func Open(path string, o Options) (*Store, error) {
 	if o.MaxSize == 0 {
-		o.MaxSize = DefaultMaxSize
+		o.MaxSize = DefaultConfig().MaxSize
 	}
-	if o.MaxSize < MinMaxSize {
-		return nil, fmt.Errorf("store: maximum size %d is below %d bytes", o.MaxSize, int64(MinMaxSize))
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
 	}
 	if o.Timeout == 0 {
 		o.Timeout = time.Second
@@ -127,6 +121,7 @@ func Open(path string, o Options) (*Store, error) {
 		handed: map[uint64]spanMeta{}, removed: map[uint64]spanMeta{}, tombs: map[hash]memoryTombstone{},
 		nextID: 1,
 	}
+	s.stepped.L = &s.mu
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}

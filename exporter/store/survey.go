@@ -15,6 +15,7 @@ type survey struct {
 	oldest   oldestSpan
 	lastID   uint64
 	tombSize int64
+	filter   tombFilter
 }
 
 // survey reads everything but payloads, so that damage is found now.
@@ -63,8 +64,11 @@ func (in *instance) survey() (f survey, err error) {
 	if err := in.each(prefixExpiry, func(_, _ []byte) {}); err != nil {
 		return f, err
 	}
-	return f, in.each(prefixTomb, func(_, value []byte) {
+	return f, in.each(prefixTomb, func(key, value []byte) {
 		f.tombSize += tombOverhead + int64(len(value))
+		if len(key) == 1+hashSize && len(value) >= 8 {
+			f.filter.add(hash(key[1:]), readAt(value))
+		}
 	})
 }
 

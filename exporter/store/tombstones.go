@@ -84,22 +84,23 @@ func (in *instance) tombstone(h hash) ([]byte, time.Duration, error) {
 }
 
 // Tombstones looks up many tombstones at once. It appends one element per key to found[:0] and returns it; nil
-// means that there is none. It returns within Options.Timeout; with ErrBehind, only tombstones that were kept
-// in memory are found.
+// means that there is none. It asks the disk only for ids that may have one, see tombFilter. It returns within
+// Options.Timeout; with ErrBehind, only tombstones that were kept in memory are found.
 func (s *Store) Tombstones(keys []TombstoneKey, found [][]byte) ([][]byte, error) {
 	found = found[:0]
 	if len(keys) == 0 {
 		return found, nil
 	}
-	hashes := make([]hash, len(keys))
+	var hashes []hash // to be looked up on disk
+	var places []int  // where in found
 	s.mu.Lock()
 	for i, k := range keys {
-		hashes[i] = hashOf(k.Source, k.ID)
-		var data []byte
-		if t, ok := s.tombs[hashes[i]]; ok {
-			data = t.data
+		h := hashOf(k.Source, k.ID)
+		t, inMemory := s.tombs[h]
+		found = append(found, t.data)
+		if !inMemory && s.filter.mayHave(h) {
+			hashes, places = append(hashes, h), append(places, i)
 		}
-		found = append(found, data)
 	}
 	in := s.inst
 	if !s.working {
@@ -109,7 +110,10 @@ func (s *Store) Tombstones(keys []TombstoneKey, found [][]byte) ([][]byte, error
 	if in == nil {
 		return found, ErrBehind
 	}
-	disk := make([][]byte, len(keys))
+	if len(hashes) == 0 {
+		return found, nil
+	}
+	disk := make([][]byte, len(hashes))
 	err := s.do(in, func(in *instance) (err error) {
 		disk, err = in.tombstones(hashes, disk)
 		return err
@@ -119,9 +123,7 @@ func (s *Store) Tombstones(keys []TombstoneKey, found [][]byte) ([][]byte, error
 		return found, err
 	}
 	for i, data := range disk {
-		if found[i] == nil {
-			found[i] = data
-		}
+		found[places[i]] = data
 	}
 	return found, nil
 }
@@ -136,14 +138,18 @@ func (s *Store) ExpireTombstones(before time.Duration, limit int) error {
 		return ErrBehind
 	}
 	s.mu.Unlock()
-	_, err := s.expire(in, appendAt([]byte{prefixExpiry}, before), limit)
+	n, _, err := s.expire(in, appendAt([]byte{prefixExpiry}, before), limit)
+	if err == nil && n < limit {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.filter.expired(before)
+	}
 	return err
 }
 
-// expire removes up to limit tombstones from the start of the expiry index up to the key end.
-func (s *Store) expire(in *instance, end []byte, limit int) (n int, err error) {
-	var freed int64
-	count := 0
+// expire removes up to limit tombstones from the start of the expiry index up to the key end. It returns how many entries
+// of the index it removed, and about how many bytes.
+func (s *Store) expire(in *instance, end []byte, limit int) (count int, freed int64, err error) {
 	err = s.do(in, func(in *instance) error {
 		it, err := in.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixExpiry}, UpperBound: end})
 		if err != nil {
@@ -179,10 +185,10 @@ func (s *Store) expire(in *instance, end []byte, limit int) (n int, err error) {
 		return in.db.Apply(b, pebble.Sync)
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	s.mu.Lock()
 	s.tombSize = max(0, s.tombSize-freed)
 	s.mu.Unlock()
-	return count, nil
+	return count, freed, nil
 }

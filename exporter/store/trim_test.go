@@ -11,7 +11,7 @@ import (
 // not taken for sent.
 func TestTrimKeepsWhatWaits(t *testing.T) {
 	const payloads = 5000
-	s := open(t, t.TempDir(), Options{MaxSize: 1 << 30})
+	s := open(t, t.TempDir(), Options{Config: Config{MaxSize: 1 << 30}})
 	var committed atomic.Bool
 	var work sync.WaitGroup
 	work.Go(func() {

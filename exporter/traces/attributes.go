@@ -10,7 +10,7 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// What the semantic conventions have no stable name for.
+// The attributes that the semantic conventions have no stable name for.
 const (
 	keyConnection     attribute.Key = "smithproxy.connection.id"
 	keyOrdinal        attribute.Key = "smithproxy.connection.ordinal"
@@ -43,7 +43,7 @@ const (
 	keyReplacement    attribute.Key = "smithproxy.sinkhole.replacement.size"
 )
 
-// attributes collects what is known; what is not known is left out.
+// attributes is a list of attributes. Unknown values are left out.
 type attributes []attribute.KeyValue
 
 func (a *attributes) add(kv ...attribute.KeyValue) { *a = append(*a, kv...) }
@@ -95,14 +95,14 @@ func connectionAttributes(c *track.Connection) attributes {
 	return a
 }
 
-// dryRun marks what a dry-run rule would have rejected.
+// dryRun adds the dry-run rule that would have rejected the connection, if there is one.
 func (a *attributes) dryRun(d *track.Decision) {
 	if d.DryRunRule != "" {
 		a.add(keyDryRun.Bool(true), keyDryRunRule.String(d.DryRunRule))
 	}
 }
 
-// policy is the index of a rule, or the text "implicit" for a connection that no rule matched and that was let through.
+// policy adds the index of the policy, or the string "implicit" if no policy matched and the connection was let through.
 func (a *attributes) policy(policy int) {
 	if policy == event.PolicyImplicit {
 		a.add(keyPolicy.String(event.PolicyText(policy)))
@@ -122,7 +122,7 @@ func (a *attributes) stop(c *track.Connection) {
 	if len(s.JA4HTTP) > 0 {
 		a.add(keyJA4HTTP.StringSlice(s.JA4HTTP))
 	}
-	// An attribute is a signed number; no connection carries 8 EiB.
+	// Attributes are signed; no connection transfers 8 EiB.
 	a.add(keyBytesUp.Int64(int64(s.BytesUp)), keyBytesDown.Int64(int64(s.BytesDown)))
 	if len(s.Signatures) > 0 {
 		a.add(keySignatures.StringSlice(s.Signatures))
@@ -132,8 +132,7 @@ func (a *attributes) stop(c *track.Connection) {
 	}
 }
 
-// protocol turns an application's name into the conventions' protocol: http2 is version 2 of http.
-// http1 does not tell 1.0 from 1.1.
+// protocol adds the protocol in the terms of the conventions: http2 is version 2 of http. http1 can be 1.0 or 1.1.
 func (a *attributes) protocol(app string) {
 	switch app {
 	case "":
@@ -158,8 +157,8 @@ func (a *attributes) statistics(st *event.Statistics) {
 	}
 }
 
-// sessionAttributes describe the two sides. The server is called by the name that the client asked
-// for, if it did; the address that was really spoken to is the peer.
+// sessionAttributes returns the attributes of both sides. server.address is the name that the client requested, if any;
+// the address of the connection is the peer's.
 func sessionAttributes(s event.Session, sni string) []attribute.KeyValue {
 	var a attributes
 	if s.Client.Known() {
@@ -192,8 +191,8 @@ func sessionAttributes(s event.Session, sni string) []attribute.KeyValue {
 	return a
 }
 
-// networkType is the family of the server's address, for the sides can differ; the client's while the
-// server is not known.
+// networkType returns the family of the server's address, or of the client's if the server is unknown. The sides can
+// differ.
 func networkType(s event.Session) (kv attribute.KeyValue, ok bool) {
 	side := s.Server
 	if !side.Known() {

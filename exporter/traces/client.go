@@ -18,21 +18,11 @@ import (
 	"google.golang.org/grpc/backoff"
 )
 
-// Client sends requests. It is one of the OpenTelemetry exporters, without their retries, which tells what the backend
-// responded by a response in the context.
+// Client sends requests. It is an OpenTelemetry exporter without retries. It writes the backend's response into the
+// *response in the context.
 type Client = otlptrace.Client
 
-// The protocols, under the names of OTEL_EXPORTER_OTLP_PROTOCOL.
-const (
-	protocolGRPC = "grpc"
-	protocolHTTP = "http/protobuf"
-)
-
-// Configured reports whether anyone said where to send traces to: endpoint is what flag or
-// configuration say.
-func Configured(endpoint string) bool { return endpoint != "" || fromEnv("ENDPOINT") != "" }
-
-// fromEnv returns a variable of the OTLP exporters: the one for traces, else the one for all signals.
+// fromEnv returns a variable of the OTLP exporters: the one for traces, or else the one for all signals.
 func fromEnv(name string) string {
 	if value := os.Getenv("OTEL_EXPORTER_OTLP_TRACES_" + name); value != "" {
 		return value
@@ -40,9 +30,9 @@ func fromEnv(name string) string {
 	return os.Getenv("OTEL_EXPORTER_OTLP_" + name)
 }
 
-// NewClient returns an OTLP client. protocol is grpc or http/protobuf; "" leaves it to the OTEL_* variables, and grpc is
-// the default. endpoint is a URL or host:port, which is taken as http://host:port; "" leaves it to the variables.
-func NewClient(protocol, endpoint string, headers map[string]string) (Client, error) {
+// NewClient returns an OTLP client. An endpoint without a scheme is taken as http://host:port.
+func NewClient(c Config) (Client, error) {
+	protocol, endpoint := c.Protocol, c.Endpoint
 	if protocol == "" {
 		protocol = fromEnv("PROTOCOL")
 	}
@@ -51,14 +41,14 @@ func NewClient(protocol, endpoint string, headers map[string]string) (Client, er
 	}
 	switch protocol {
 	case "", protocolGRPC:
-		return newGRPC(endpoint, headers), nil
+		return newGRPC(endpoint, c.Headers), nil
 	case protocolHTTP:
-		return newHTTP(endpoint, headers)
+		return newHTTP(endpoint, c.Headers)
 	}
 	return nil, fmt.Errorf("protocol %q is neither %s nor %s", protocol, protocolGRPC, protocolHTTP)
 }
 
-// reconnect has a backend that comes back not wait for gRPC's own two minutes.
+// reconnect limits the time between attempts to connect; gRPC's default is up to two minutes.
 var reconnect = backoff.Config{BaseDelay: minPause, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxPause}
 
 func newGRPC(endpoint string, headers map[string]string) Client {
@@ -78,7 +68,7 @@ func newGRPC(endpoint string, headers map[string]string) Client {
 	return otlptracegrpc.NewClient(options...)
 }
 
-// tracesPath is where a base URL has its traces, by the OTLP specification.
+// tracesPath is the path of traces below a base URL, by the OTLP specification.
 const tracesPath = "/v1/traces"
 
 func newHTTP(endpoint string, headers map[string]string) (Client, error) {
@@ -106,7 +96,7 @@ func newHTTP(endpoint string, headers map[string]string) (Client, error) {
 	return otlptracehttp.NewClient(options...), nil
 }
 
-// followPosts follows a redirect only if the request is sent again. After the others a client would ask for a page, and
+// followPosts follows a redirect only if the client repeats the POST. After other redirects it would send a GET, and
 // take its 200 for accepted spans.
 func followPosts(next *http.Request, via []*http.Request) error {
 	if next.Method != http.MethodPost || len(via) >= 10 {
@@ -115,8 +105,8 @@ func followPosts(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// requestTimeout is OTEL_EXPORTER_OTLP_[TRACES_]TIMEOUT, in milliseconds, and 10 s without it, as the specification
-// says. The exporter leaves it to an HTTP client that it is given.
+// requestTimeout returns OTEL_EXPORTER_OTLP_[TRACES_]TIMEOUT, which is in milliseconds; the default is 10 s. The
+// OpenTelemetry exporter does not apply it to an HTTP client that is passed to it.
 func requestTimeout() time.Duration {
 	if ms, err := time.ParseDuration(fromEnv("TIMEOUT") + "ms"); err == nil && ms > 0 {
 		return ms
@@ -124,8 +114,8 @@ func requestTimeout() time.Duration {
 	return 10 * time.Second
 }
 
-// tlsFromEnv reads the certificates that the OTEL_* variables name, which the exporter leaves to an HTTP client that it
-// is given. It returns nil without any.
+// tlsFromEnv reads the certificates that the OTEL_* variables name, nil if there are none. The OpenTelemetry exporter
+// does not apply them to an HTTP client that is passed to it.
 func tlsFromEnv() (*tls.Config, error) {
 	var config tls.Config
 	set := false
@@ -136,7 +126,7 @@ func tlsFromEnv() (*tls.Config, error) {
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("CA certificate: %s holds none", path)
+			return nil, fmt.Errorf("CA certificate: %s has none", path)
 		}
 		set = true
 	}
@@ -158,7 +148,7 @@ var errNoResponse = errors.New("backend did not respond")
 
 type responseKey struct{}
 
-// withResponse has a client write into r what the backend responds.
+// withResponse returns a context in which a client writes the backend's response to r.
 func withResponse(ctx context.Context, r *response) context.Context {
 	return context.WithValue(ctx, responseKey{}, r)
 }

@@ -16,7 +16,7 @@ import (
 // upload sends a span to a URL by HTTP, and returns what the client noted of the response.
 func upload(t *testing.T, url string) response {
 	t.Helper()
-	client, err := NewClient(protocolHTTP, url, nil)
+	client, err := NewClient(Config{Protocol: protocolHTTP, Endpoint: url})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestEndpoints(t *testing.T) {
 	} {
 		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", tt.all)
 		t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", tt.traces)
-		if !Configured(tt.endpoint) {
+		if c := (Config{Endpoint: tt.endpoint}); !c.HasEndpoint() {
 			t.Errorf("%+v is not taken for configured", tt)
 		}
 		if r := upload(t, tt.endpoint); r.verdict != accepted {
@@ -65,7 +65,7 @@ func TestEndpoints(t *testing.T) {
 		}
 	}
 	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
-	if Configured("") {
+	if (Config{}).HasEndpoint() {
 		t.Error("configured by nothing")
 	}
 }
@@ -85,7 +85,7 @@ func TestTimeoutOfTheEnvironment(t *testing.T) {
 
 func TestCertificatesOfTheEnvironment(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", filepath.Join(t.TempDir(), "none.pem"))
-	if _, err := NewClient(protocolHTTP, "https://127.0.0.1:1", nil); err == nil {
+	if _, err := NewClient(Config{Protocol: protocolHTTP, Endpoint: "https://127.0.0.1:1"}); err == nil {
 		t.Error("a certificate that does not exist is taken")
 	}
 }

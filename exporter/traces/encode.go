@@ -7,8 +7,8 @@ import (
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 )
 
-// encodeAttributes turns attributes into their OTLP form. Of more than most it takes the first, and cuts strings to so
-// many characters; -1 is no limit.
+// encodeAttributes encodes the first most attributes as OTLP, with strings cut to the given number of characters; -1 is
+// no limit.
 func encodeAttributes(attributes []attribute.KeyValue, most, characters int) []*commonpb.KeyValue {
 	if most >= 0 && len(attributes) > most {
 		attributes = attributes[:most]
@@ -43,7 +43,7 @@ func encodeValue(v attribute.Value, characters int) *commonpb.AnyValue {
 	}
 }
 
-// text is a string of at most so many characters; -1 is no limit.
+// text encodes a string, cut to the given number of characters; -1 is no limit.
 func text(s string, characters int) *commonpb.AnyValue {
 	if characters >= 0 && len(s) > characters && utf8.RuneCountInString(s) > characters {
 		n := 0

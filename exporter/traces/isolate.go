@@ -12,30 +12,30 @@ import (
 )
 
 const (
-	// isolateRequests is how many requests it may take to find the messages that a backend rejects, and again to find
-	// the spans in them. A single span among maxRequestSpans takes two for each halving, 22. A message that was begun is
-	// finished beyond that, in two requests a span at most: what was done of it is not remembered.
+	// isolateRequests bounds the requests for finding the messages that a backend rejects, and again those for finding
+	// the spans in them. A single span among maxRequestSpans takes two for each halving, 22. A message that was started is
+	// completed beyond that, with at most two requests a span, because partial results are not kept.
 	isolateRequests = 40
-	// maxHeld bounds how long a message that was not accepted waits for its next attempt, and how long a round takes if
-	// the queue has no end.
+	// maxHeld bounds how long a rejected message waits for its next attempt, and how long a round takes if the queue does
+	// not become empty.
 	maxHeld = 5 * time.Minute
 )
 
-// held is a message that was rejected and not resolved.
+// held is the state of a message that was rejected and is not resolved.
 type held struct {
 	until time.Time
 	pause time.Duration
-	// round is the last one that came across the message.
+	// round is the last round that found the message in the queue.
 	round uint64
-	// accepted is how many requests the backend had accepted when the message was rejected last.
+	// accepted is Sender.accepted when the message was last rejected.
 	accepted uint64
 }
 
-// isolate bisects a batch that was rejected, to find what of it the backend rejects, within a budget of requests. What
-// is accepted is removed. A span that is rejected alone is dropped, if the backend accepted something else after the
-// batch was rejected first, or says that the span is too large. What is not resolved is held: it is sent again later,
-// and meanwhile what comes after it is sent. A backend that rejects everything gets two requests a pause, and all is
-// kept. isolate returns false when the sender is stopped.
+// isolate bisects a rejected batch to isolate the spans that the backend rejects, within a budget of requests. Accepted
+// messages are removed from the queue. A span that is rejected alone is dropped if the backend accepted something else
+// since the batch was first rejected, or reports that the span is too large. Unresolved messages are held: they are sent
+// again later, and newer messages are sent meanwhile. A backend that rejects everything gets two requests a pause, and
+// nothing is dropped. isolate returns false if the sender is stopped.
 func (s *Sender) isolate(batch []message, first response) bool {
 	i := isolation{sender: s, budget: isolateRequests, hopeless: bits.Len(uint(len(batch))) + 2}
 	if s.state == refusing {
@@ -69,7 +69,7 @@ func (s *Sender) isolate(batch []message, first response) bool {
 	return true
 }
 
-// suspect is a message that was rejected alone, and how.
+// suspect is a message that was rejected alone, with the verdict.
 type suspect struct {
 	message
 	verdict verdict
@@ -79,19 +79,19 @@ type suspect struct {
 type isolation struct {
 	sender    *Sender
 	budget    int // requests that are left
-	hopeless  int // rejections in a row, from the first on, after which the backend is taken to reject everything
+	hopeless  int // after so many rejections, and no success, the backend counts as rejecting everything
 	requests  int
 	successes int
 	dropped   int
-	// alone are messages that were rejected alone, unknown are those that were rejected with others only.
+	// alone are messages that were rejected alone, unknown are messages that were only rejected together with others.
 	alone   []suspect
 	unknown []message
 	stopped bool
 	failed  bool // the backend went away meanwhile
 }
 
-// probe sends one message of a batch, picked at random, to a backend that rejected everything so far, and returns the
-// rest. The search goes on only if the message is accepted.
+// probe sends one random message of a batch to a backend that rejected everything so far, and returns the rest. The
+// search continues only if the message is accepted.
 func (i *isolation) probe(batch []message) (rest []message) {
 	n := rand.N(len(batch))
 	if len(batch) == 1 || i.judge(i.sender.send(batch[n:n+1])) != accepted {
@@ -102,8 +102,8 @@ func (i *isolation) probe(batch []message) (rest []message) {
 	return slices.Delete(slices.Clone(batch), n, n+1)
 }
 
-// blames reports whether a verdict says something about the message: it is too large, or the backend accepts something
-// else, in this search, or both before it and since the message was rejected first.
+// blames reports whether a rejection is due to the message: it is too large, or the backend accepts others, in this
+// search or since the message was first rejected.
 func (i *isolation) blames(m suspect, v verdict) bool {
 	h, ok := i.sender.held[m.id]
 	return v == tooLarge || i.successes > 0 || ok && i.sender.state == sending && i.sender.accepted > h.accepted
@@ -136,7 +136,7 @@ func (i *isolation) messages(batch []message, v verdict) {
 	}
 }
 
-// judge notes what a response says of the backend.
+// judge updates the state of the search by a response, and returns its verdict.
 func (i *isolation) judge(r response) verdict {
 	i.budget--
 	i.requests++
@@ -183,7 +183,8 @@ func (i *isolation) spans(m suspect) (resolved bool) {
 	return true
 }
 
-// bisect is for spans of a message that were rejected together with a verdict.
+// bisect bisects spans of a message that were rejected together, drops those that are rejected alone, and reports
+// whether all are accepted or dropped.
 func (i *isolation) bisect(m suspect, spans []*tracepb.Span, v verdict, send func([]*tracepb.Span) verdict) (resolved bool) {
 	if len(spans) == 1 {
 		if !i.blames(m, v) {
@@ -210,8 +211,8 @@ func (i *isolation) bisect(m suspect, spans []*tracepb.Span, v verdict, send fun
 	return true
 }
 
-// hold has messages wait for a later round: longer each time, if the backend accepted others meanwhile. If it did not,
-// nothing says that the messages are to blame.
+// hold makes messages wait for a later round. The wait doubles each time if the backend accepted others meanwhile; if it
+// did not, the rejection may not be due to the messages.
 func (s *Sender) hold(messages []message) {
 	for _, m := range messages {
 		h, ok := s.held[m.id]
@@ -226,7 +227,7 @@ func (s *Sender) hold(messages []message) {
 	}
 }
 
-// forgetGone forgets messages that are held and that a whole round did not come across: the queue dropped them.
+// forgetGone removes held messages that a whole round did not find: the queue has dropped them.
 func (s *Sender) forgetGone() {
 	maps.DeleteFunc(s.held, func(_ uint64, h *held) bool { return h.round != s.round })
 }

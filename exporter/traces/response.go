@@ -22,29 +22,29 @@ import (
 type verdict uint8
 
 const (
-	unavailable  verdict = iota // send the same again, later: no response, or a retryable error
-	accepted                    // done, but for rejected spans of a partial success
-	rejected                    // the backend will never accept this request: a non-retryable error
-	tooLarge                    // the request is above the backend's limit
-	unauthorized                // an operator has to act
+	unavailable  verdict = iota // no response or a retryable error: send the same request again later
+	accepted                    // accepted, except for the rejected spans of a partial success
+	rejected                    // a non-retryable error
+	tooLarge                    // the request exceeds the backend's limit
+	unauthorized                // the credentials are rejected: an operator has to act
 )
 
-// response is what a backend responded to a request.
+// response is the response of a backend to a request.
 type response struct {
 	verdict verdict
 	err     error
-	// pause is what the backend asks for by RetryInfo or Retry-After, 0 if it does not.
+	// pause is the delay in RetryInfo or Retry-After, 0 without one.
 	pause time.Duration
 	// rejectedSpans and message are of a partial success.
 	rejectedSpans int
 	message       string
 }
 
-// maxAskedPause bounds what a backend can ask for.
+// maxAskedPause bounds response.pause.
 const maxAskedPause = 5 * time.Minute
 
-// observeGRPC notes the response to a request. A partial success is taken out of the reply: the exporter would report
-// it as an error like any other.
+// observeGRPC records the response to a request. It removes a partial success from the reply, which the OpenTelemetry
+// exporter would report as an error.
 func observeGRPC(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker,
 	opts ...grpc.CallOption) error {
 	err := invoke(ctx, method, req, reply, cc, opts...)
@@ -81,7 +81,7 @@ func fromStatus(s *status.Status) response {
 		r.verdict = unavailable
 	case codes.ResourceExhausted:
 		switch {
-		case strings.Contains(s.Message(), "larger than max"): // what gRPC's own server says
+		case strings.Contains(s.Message(), "larger than max"): // the text of gRPC's server
 			r.verdict = tooLarge
 		case asked:
 			r.verdict = unavailable
@@ -92,10 +92,10 @@ func fromStatus(s *status.Status) response {
 	return r
 }
 
-// observeHTTP notes the response to a request, and takes a partial success out of it.
+// observeHTTP is an http.RoundTripper that records the response to a request, and removes a partial success from it.
 type observeHTTP struct{ next http.RoundTripper }
 
-// maxResponse bounds what is read of a response, in bytes.
+// maxResponse bounds how much of a response is read, in bytes.
 const maxResponse = 64 << 10
 
 func (o observeHTTP) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -139,7 +139,7 @@ func fromHTTP(code int, text string, header http.Header, body []byte) response {
 	return r
 }
 
-// retryAfter is the pause that a Retry-After asks for, in seconds or until a date.
+// retryAfter parses a Retry-After header: seconds or a date.
 func retryAfter(value string) time.Duration {
 	if seconds, err := strconv.Atoi(value); err == nil {
 		return min(max(0, time.Duration(seconds)*time.Second), maxAskedPause)

@@ -9,8 +9,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// samplerFromEnv is the sampler that OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG ask for; nil samples all. Traces
-// here have no parents, so that a parent-based sampler is its root's.
+// samplerFromEnv returns the sampler of OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG; nil samples everything. Traces
+// have no remote parents here, so a parent-based sampler is its root sampler.
 func samplerFromEnv() (sdktrace.Sampler, error) {
 	name := strings.TrimPrefix(strings.ToLower(strings.TrimSpace(os.Getenv("OTEL_TRACES_SAMPLER"))), "parentbased_")
 	switch name {
@@ -25,7 +25,7 @@ func samplerFromEnv() (sdktrace.Sampler, error) {
 		}
 		ratio, err := strconv.ParseFloat(text, 64)
 		if err != nil || ratio < 0 || ratio > 1 {
-			return nil, fmt.Errorf("OTEL_TRACES_SAMPLER_ARG: %q is no number from 0 to 1", text)
+			return nil, fmt.Errorf("OTEL_TRACES_SAMPLER_ARG: %q is not a number from 0 to 1", text)
 		}
 		return sdktrace.TraceIDRatioBased(ratio), nil
 	}

@@ -10,36 +10,36 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
-// Metrics counts what becomes of spans. Its methods are called from many goroutines.
+// Metrics counts spans. Its methods are safe for concurrent use.
 type Metrics interface {
-	// SpansExported were accepted by the backend.
+	// SpansExported counts spans that the backend accepted.
 	SpansExported(n int)
-	// SpansFailed were in a request that failed; they are sent again.
+	// SpansFailed counts the spans of a failed request. They are sent again.
 	SpansFailed(n int)
-	// SpansDropped are gone, for the reason.
+	// SpansDropped counts dropped spans, by one of DropReasons.
 	SpansDropped(reason string, n int)
 }
 
 // The reasons for which spans are dropped.
 const (
-	DroppedFull    = "queue_full" // the store was at its bound, and they were the oldest
-	DroppedRefused = "refused"    // the backend will never accept them
+	DroppedFull    = "queue_full" // the store was full, and they were the oldest
+	DroppedRefused = "refused"    // the backend rejects them permanently
 	DroppedDamaged = "damaged"    // they could not be read from the store
 )
 
-// DropReasons are all reasons that SpansDropped is called with.
+// DropReasons are all reasons with which Metrics.SpansDropped is called.
 var DropReasons = []string{DroppedFull, DroppedRefused, DroppedDamaged}
 
-// Queue keeps encoded spans until they are done with. Its methods are called from the sender's goroutine.
+// Queue stores encoded spans until they are sent or dropped. Its methods are called from the sender's goroutine.
 type Queue interface {
-	// Spans visits what waits, oldest first, with ids above after, until visit returns false. encoded is an encoded
-	// ResourceSpans message, valid during the visit.
+	// Spans visits the messages whose id is greater than after, oldest first, until visit returns false. encoded is an
+	// encoded ResourceSpans message, valid during the visit.
 	Spans(after uint64, visit func(id uint64, spans int, encoded []byte) (more bool)) error
-	// RemoveSpans removes what is done with.
+	// RemoveSpans removes messages.
 	RemoveSpans(ids []uint64) error
-	// SpansAdded signals that there may be more.
+	// SpansAdded receives a value when messages may have been added.
 	SpansAdded() <-chan struct{}
-	// Pending is how many spans wait, and their size in bytes.
+	// Pending returns the number of waiting spans, and their size in bytes.
 	Pending() (spans int, bytes int64)
 }
 
@@ -48,40 +48,41 @@ const (
 	maxRequestBytes = 3 << 20
 	// maxRequestSpans lets a backend that takes 100 ms for each request take 20,000 spans/s.
 	maxRequestSpans = 2048
-	// gatherTime is how long spans wait for others to be sent with: a request costs as much as some twenty spans.
+	// gatherTime is how long the sender waits for more spans before a request. A request costs as much as some twenty
+	// spans.
 	gatherTime = 200 * time.Millisecond
-	// The pauses after failures double from the first to the second; a backend that is back is noticed soon.
+	// minPause and maxPause bound the pauses after failures, which double. maxPause is short, so that a recovered backend
+	// is noticed soon.
 	minPause = time.Second
 	maxPause = 5 * time.Second
-	// operatorPause is between attempts while an operator has to act, or the backend rejects everything.
+	// operatorPause is the pause between attempts while an operator has to act, or the backend rejects everything.
 	operatorPause = 30 * time.Second
-	// closeGrace is how long Close waits for the sender's goroutine after it cancelled the request that is under way.
+	// closeGrace is how long Close waits for the sender's goroutine after it has cancelled the current request.
 	closeGrace = time.Second
-	// maxAttempts is how often a batch is sent to a backend that does not respond before others have their turn: it
-	// may be the batch that keeps the backend from responding.
+	// maxAttempts is how often a batch is sent to an unavailable backend before others are tried: the batch may be the
+	// reason why the backend does not respond.
 	maxAttempts = 8
 )
 
-// state is what the sender does.
+// state is the state of the sender.
 type state uint8
 
 const (
 	sending  state = iota // requests are accepted
 	failing               // the backend does not respond, or asks to wait
 	locked                // the backend refuses the credentials
-	refusing              // the backend rejects everything: nothing is isolated, and two requests a pause are sent
+	refusing              // the backend rejects everything: nothing is isolated, two requests are sent a pause
 )
 
-// Sender sends what is in the queue, oldest first, for as long as it takes. Nothing is given up because it takes long:
-// a span goes when the backend accepts it, when it alone is rejected while others are accepted, or when the queue is
-// full.
+// Sender sends the messages in the queue, oldest first, until the backend accepts them. There is no time limit: a span is
+// only removed if the backend accepts it, if it alone is rejected while others are accepted, or if the queue is full.
 type Sender struct {
 	client  Client
 	queue   Queue
 	metrics Metrics
 	logger  *slog.Logger
 
-	// ctx is done when requests must end, stop when no new one shall begin after a failure.
+	// ctx is cancelled to end the current request; stop is closed to end the sender after a failure or when nothing waits.
 	ctx    context.Context
 	cancel context.CancelFunc
 	stop   chan struct{}
@@ -91,22 +92,23 @@ type Sender struct {
 
 	state state
 	pause time.Duration // the last one, 0 after a success
-	// most is how many spans the backend takes at once; it grows again after successes.
+	// most bounds the spans of a request. It shrinks if the backend reports that a request is too large, and grows again
+	// after successes.
 	most int
-	// accepted is how many requests the backend accepted.
+	// accepted is the number of accepted requests.
 	accepted uint64
-	// The queue is read in rounds, each from the oldest message on: round is the number of the current one, rewound is
-	// when it began, and after is the id up to which it has come.
+	// The queue is read in rounds, each from the oldest message: round is the number of the current round, rewound is when
+	// it began, and after is the last id that it read.
 	round   uint64
 	rewound time.Time
 	after   uint64
-	// held are messages that were not accepted and wait for a later round.
+	// held are messages that were rejected and wait for a later round.
 	held map[uint64]*held
-	// warned is when the last partial success and the last dropped span were logged.
+	// warnedPartial and warnedDropped are when a partial success and dropped spans were last logged.
 	warnedPartial, warnedDropped time.Time
 }
 
-// NewSender returns a sender. client must not retry on its own.
+// NewSender returns a Sender. client must not retry by itself.
 func NewSender(client Client, queue Queue, metrics Metrics, logger *slog.Logger) *Sender {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Sender{
@@ -124,13 +126,13 @@ func (s *Sender) Start() error {
 	return nil
 }
 
-// Close sends what waits until ctx is done or a request fails, and leaves the rest in the queue: that is no error.
+// Close sends waiting spans until ctx is done or a request fails. The rest stays in the queue, which is not an error.
 func (s *Sender) Close(ctx context.Context) error {
 	close(s.stop)
 	select {
 	case <-s.done:
 	case <-ctx.Done():
-		s.cancel() // the request that is under way
+		s.cancel() // the current request
 		select {
 		case <-s.done:
 		case <-time.After(closeGrace): // the disk hangs
@@ -138,9 +140,9 @@ func (s *Sender) Close(ctx context.Context) error {
 	}
 	s.cancel()
 	if left, _ := s.queue.Pending(); left > 0 {
-		s.logger.Info("Spans stay in the store and are sent after the next start", "spans", left)
+		s.logger.Info("Some spans were not sent, they stay in the store until the next start", "spans", left)
 	}
-	// The client has nothing left to do, so that it cannot fail in any way that matters.
+	// The client has nothing left to do, so errors do not matter.
 	_ = s.client.Stop(context.WithoutCancel(ctx))
 	return nil
 }
@@ -178,10 +180,10 @@ func (s *Sender) run() {
 	}
 }
 
-// rewind begins a round.
+// rewind starts a round.
 func (s *Sender) rewind() { s.round, s.rewound, s.after = s.round+1, time.Now(), 0 }
 
-// read takes the next request's messages from the queue, without those that are held.
+// read reads the messages of the next request from the queue, without held ones.
 func (s *Sender) read() (batch []message, err error) {
 	bytes, spans, now := 0, 0, time.Now()
 	err = s.queue.Spans(s.after, func(id uint64, n int, encoded []byte) bool {
@@ -205,8 +207,8 @@ func (s *Sender) read() (batch []message, err error) {
 	return batch, err
 }
 
-// deliver sends a batch until the backend has accepted it, or its messages are held. It returns false when the sender
-// is stopped before.
+// deliver sends a batch until the backend accepts it, or its messages are held. It returns false if the sender is
+// stopped before.
 func (s *Sender) deliver(batch []message) bool {
 	for attempt := 1; ; attempt++ {
 		if attempt > 1 {
@@ -229,7 +231,7 @@ func (s *Sender) deliver(batch []message) bool {
 				return true
 			}
 		case unauthorized:
-			s.enter(locked, "Backend refuses the credentials: check otlp.headers and the certificates. Spans are kept", r.err)
+			s.enter(locked, "Backend rejects the credentials, spans are kept; check otlp.headers and the certificates", r.err)
 			if !s.wait(max(operatorPause, r.pause)) {
 				return false
 			}
@@ -245,8 +247,8 @@ func (s *Sender) deliver(batch []message) bool {
 	}
 }
 
-// present is what the queue has of a batch: it may have dropped some to stay within its bound, and counted that. What the
-// queue cannot show now has its turn in another round.
+// present returns the messages of a batch that are still in the queue, which may have dropped some because it is full. A
+// message that cannot be read now is sent in another round.
 func (s *Sender) present(batch []message) []message {
 	there := make(map[uint64]bool, len(batch))
 	last := batch[len(batch)-1].id
@@ -260,7 +262,7 @@ func (s *Sender) present(batch []message) []message {
 	return slices.DeleteFunc(batch, func(m message) bool { return !there[m.id] })
 }
 
-// split delivers a batch in parts of so many spans at most.
+// split delivers a batch in parts of at most the given number of spans.
 func (s *Sender) split(batch []message, most int) bool {
 	begin, spans := 0, 0
 	for i, m := range batch {
@@ -278,18 +280,18 @@ func (s *Sender) split(batch []message, most int) bool {
 	return s.deliver(batch[begin:])
 }
 
-// send sends one request, with the bytes that were stored.
+// send sends one request with the stored bytes.
 func (s *Sender) send(batch []message) response {
 	spans := make([]*tracepb.ResourceSpans, len(batch))
 	for i, m := range batch {
-		// What a message does not know of is encoded as it is.
+		// Unknown fields are encoded unchanged.
 		spans[i] = new(tracepb.ResourceSpans)
 		spans[i].ProtoReflect().SetUnknown(m.encoded)
 	}
 	return s.request(spans, count(batch))
 }
 
-// request sends one request, and counts what becomes of its spans.
+// request sends one request, and counts its spans.
 func (s *Sender) request(spans []*tracepb.ResourceSpans, n int) response {
 	r := response{verdict: unavailable, err: errNoResponse}
 	err := s.client.UploadTraces(withResponse(s.ctx, &r), spans)
@@ -313,10 +315,10 @@ func (s *Sender) request(spans []*tracepb.ResourceSpans, n int) response {
 	return r
 }
 
-// warnEvery is how often the same trouble is logged.
+// warnEvery is the least time between two log messages about the same problem.
 const warnEvery = 5 * time.Minute
 
-// succeed removes what was accepted.
+// succeed removes an accepted batch from the queue.
 func (s *Sender) succeed(batch []message) {
 	if s.state != sending {
 		s.logger.Info("Backend accepts spans again")
@@ -333,11 +335,11 @@ func (s *Sender) remove(batch []message) {
 		delete(s.held, m.id)
 	}
 	if err := s.queue.RemoveSpans(ids); err != nil {
-		s.logger.Debug("Failed to remove spans that were sent, they may be sent again", "err", err)
+		s.logger.Debug("Failed to remove sent spans, they may be sent again", "err", err)
 	}
 }
 
-// enter changes the state, and logs that once.
+// enter changes the state, and logs the change.
 func (s *Sender) enter(to state, text string, err error) {
 	if s.state != to {
 		s.state = to
@@ -345,13 +347,13 @@ func (s *Sender) enter(to state, text string, err error) {
 	}
 }
 
-// backOff is the next pause, up to a longest one, with some jitter.
+// backOff returns the next pause, at most the longest, with some jitter.
 func (s *Sender) backOff(longest time.Duration) time.Duration {
 	s.pause = min(max(2*s.pause, minPause), longest)
 	return s.pause + rand.N(s.pause/10+1)
 }
 
-// wait waits after a failure. It returns false when the sender is stopped.
+// wait waits after a failure. It returns false if the sender is stopped.
 func (s *Sender) wait(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -363,9 +365,9 @@ func (s *Sender) wait(d time.Duration) bool {
 	}
 }
 
-// idle waits at the end of the queue for more spans, and a moment more for others to come with them. What waits all the
-// same is held, or could not be read when its turn was, as while the disk failed: for that, a new round begins every
-// maxPause. idle returns false when the sender is stopped and nothing came.
+// idle waits at the end of the queue for new spans, and then for gatherTime. Messages that remain in the queue are held,
+// or could not be read because of a disk failure: a new round starts every maxPause for them. idle returns false if the
+// sender is stopped and no spans were added.
 func (s *Sender) idle() bool {
 	var again <-chan time.Time
 	if left, _ := s.queue.Pending(); left == 0 {

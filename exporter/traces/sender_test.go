@@ -245,7 +245,7 @@ func serve(t *testing.T, protocol string, b *backend) (url string) {
 
 func connect(t *testing.T, protocol, url string, b *backend) *sendingTo {
 	t.Helper()
-	client, err := NewClient(protocol, url, nil)
+	client, err := NewClient(Config{Protocol: protocol, Endpoint: url})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -538,11 +538,11 @@ func TestResponses(t *testing.T) {
 
 func TestProtocols(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
-	if _, err := NewClient("", "host:1", nil); err == nil {
+	if _, err := NewClient(Config{Endpoint: "host:1"}); err == nil {
 		t.Error("a protocol is taken that is none")
 	}
 	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
-	if _, err := NewClient("", "host:1", nil); err != nil {
+	if _, err := NewClient(Config{Endpoint: "host:1"}); err != nil {
 		t.Error(err)
 	}
 }

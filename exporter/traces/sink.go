@@ -1,11 +1,11 @@
-// Package traces makes one trace of each connection and sends it by OTLP.
+// Package traces turns each connection into a trace and sends it by OTLP.
 //
-// The Sink makes spans of facts and encodes them once, as the OTLP messages that will be sent. The pipeline commits
-// them to the store together with the state that they come from. The Sender reads them from there, and removes them
-// when the backend has accepted them.
+// The Sink turns facts into spans and encodes them once, as the OTLP messages that are sent. The pipeline commits them
+// to the store, in the transaction that changes the state. The Sender reads them from the store, and removes them after
+// the backend has accepted them.
 //
-// A span is made when the record of its connection is finished, with both of its timestamps at once: a live span of
-// the SDK could be neither stored nor restored.
+// A span is created when the record of its connection is complete, with both timestamps, because a live span of the SDK
+// could be neither stored nor restored.
 package traces
 
 import (
@@ -25,32 +25,32 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// scope names the instrumentation that makes the spans.
+// scope is the instrumentation scope of the spans.
 const scope = "smithproxy_exporter"
 
-// messageSpans is how many spans share an encoded message at most, so that one is well below a request.
+// messageSpans bounds the spans of an encoded message, so that a message is much smaller than a request.
 const messageSpans = 64
 
-// Sink makes spans of facts. It is used from one goroutine.
+// Sink turns facts into spans. It is not safe for concurrent use.
 type Sink struct {
 	sampler sdktrace.Sampler // nil samples all
 	limits  sdktrace.SpanLimits
 	base    *resource.Resource
 	scope   *commonpb.InstrumentationScope
 	sources map[string]*proxySpans
-	// made are the proxies that have spans which were not passed on, in the order in which they were made.
+	// made are the proxies with new spans, in the order in which the spans were created.
 	made    []*proxySpans
 	encoded []byte
 }
 
-// proxySpans are the spans of one proxy that were not passed on, and its resource.
+// proxySpans are the new spans of a proxy, and its resource.
 type proxySpans struct {
 	resource *resourcepb.Resource
 	spans    []*tracepb.Span
 }
 
-// NewSink returns a sink. requests is how many http.request events a span can have. The OTEL_* variables of the SDK
-// for resource, sampler and limits count.
+// NewSink returns a Sink. requests bounds the http.request events of a span. The sink uses the OTEL_* variables of the
+// SDK for resource, sampler and limits.
 func NewSink(ctx context.Context, requests int) (*Sink, error) {
 	base, err := resource.New(ctx,
 		resource.WithAttributes(semconv.ServiceName("smithproxy")),
@@ -72,14 +72,14 @@ func NewSink(ctx context.Context, requests int) (*Sink, error) {
 		sampler: sampler, limits: limits, base: base, scope: &commonpb.InstrumentationScope{Name: scope},
 		sources: map[string]*proxySpans{},
 	}
-	// The environment can hold what is not UTF-8, and cannot be encoded.
+	// Fail here if the environment has invalid UTF-8, which cannot be encoded.
 	if _, err := proto.Marshal(s.resource("")); err != nil {
 		return nil, fmt.Errorf("resource: %w", err)
 	}
 	return s, nil
 }
 
-// Take makes the spans of a fact, if it is one that has spans.
+// Take creates the spans of a fact.
 func (s *Sink) Take(f track.Fact) {
 	switch f := f.(type) {
 	case track.Finished:
@@ -97,8 +97,8 @@ func (s *Sink) Take(f track.Fact) {
 	}
 }
 
-// Encoded passes on the spans that were made since the last call, as encoded ResourceSpans messages with the number
-// of spans in each. A message is valid during the visit.
+// Encoded visits the spans since the last call, as encoded ResourceSpans messages with the number of spans in each. A
+// message is valid during the visit.
 func (s *Sink) Encoded(visit func(encoded []byte, spans int)) {
 	for _, p := range s.made {
 		for spans := range slices.Chunk(p.spans, messageSpans) {
@@ -120,7 +120,7 @@ func (s *Sink) Encoded(visit func(encoded []byte, spans int)) {
 	s.made = s.made[:0]
 }
 
-// add takes a span of a proxy, unless the sampler drops its trace.
+// add adds a span of a proxy, unless the sampler drops its trace.
 func (s *Sink) add(source string, span *tracepb.Span) {
 	if s.sampler != nil {
 		parameters := sdktrace.SamplingParameters{ParentContext: context.Background(), TraceID: [16]byte(span.TraceId)}
@@ -139,7 +139,7 @@ func (s *Sink) add(source string, span *tracepb.Span) {
 	p.spans = append(p.spans, span)
 }
 
-// resource is that of a proxy. What says which proxy it is counts more than the environment.
+// resource returns the resource of a proxy. The attributes that identify the proxy override those of the environment.
 func (s *Sink) resource(source string) *resourcepb.Resource {
 	own := resource.NewSchemaless(semconv.ServiceInstanceID(source), semconv.HostName(source))
 	merged, err := resource.Merge(s.base, own)

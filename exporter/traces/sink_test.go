@@ -55,7 +55,7 @@ func at(d time.Duration) track.Instant { return track.At(epoch.Add(d), time.Minu
 // play passes the facts of a connection to a sink.
 func play(sink *Sink, source, id string) {
 	const label = "tcp_10.20.0.1:40000+tcp_192.0.2.1:80"
-	tracker := track.New(track.DefaultOptions(), sink.Take)
+	tracker := track.New(track.DefaultConfig(), sink.Take)
 	for i, payload := range []any{event.Start{Session: label}, event.Stop{Session: label, App: "http1", Details: []string{"http://a/1", "http://a/22", "http://a/333"}}, event.Info{}} {
 		action := []event.Action{event.ActionStart, event.ActionStop, event.ActionInfo}[i]
 		tracker.Apply(event.Event{Action: action, Source: source, ID: id, Payload: payload}, at(time.Duration(i)*time.Second), nil)
@@ -66,7 +66,7 @@ func play(sink *Sink, source, id string) {
 func TestDecisionIsInsideItsConnection(t *testing.T) {
 	const label = "tcp_10.20.0.1:40000+tcp_192.0.2.1:80"
 	sink := newSink(t)
-	tracker := track.New(track.DefaultOptions(), sink.Take)
+	tracker := track.New(track.DefaultConfig(), sink.Take)
 	tracker.Decide(track.Decision{
 		Source: "a", ID: "d", Label: label, Policy: -1, Verdict: event.Accept, Received: epoch, Mono: time.Minute, Answered: epoch.Add(5 * time.Microsecond),
 	}, nil)
@@ -154,7 +154,7 @@ func TestRejectedTrace(t *testing.T) {
 	for name, dryRun := range map[string]string{"reject": "", "dry-run reject": "feed"} {
 		t.Run(name, func(t *testing.T) {
 			sink := newSink(t)
-			tracker := track.New(track.DefaultOptions(), sink.Take)
+			tracker := track.New(track.DefaultConfig(), sink.Take)
 			want := map[string]string{
 				"smithproxy.access.verdict": "reject", "smithproxy.access.rule": "mail", "client.address": "10.20.0.1",
 				"server.address": "192.0.2.1", "server.port": "25", "smithproxy.close.reason": "rejected",
@@ -214,7 +214,7 @@ func BenchmarkConnection(b *testing.B) {
 		b.Fatal(err)
 	}
 	var finished *track.Connection
-	tracker := track.New(track.DefaultOptions(), func(f track.Fact) {
+	tracker := track.New(track.DefaultConfig(), func(f track.Fact) {
 		if f, ok := f.(track.Finished); ok {
 			finished = f.C
 		}

@@ -22,10 +22,10 @@ const (
 	nameRequest = "http.request"
 )
 
-// sampled and hasRemote are the flags of a span in a sampled trace, for which is known whether its parent is remote.
+// flags are the flags of a span in a sampled trace whose parent is not remote.
 const flags = 1 | uint32(tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK)
 
-// connection makes the trace of one connection: the root span, and below it its access-request.
+// connection creates the trace of a finished connection: the root span, and a child span for its access-request.
 func (s *Sink) connection(c *track.Connection) {
 	id := traceid.Of(c.Source, c.Name())
 	start, startEstimated := c.Start()
@@ -44,7 +44,7 @@ func (s *Sink) connection(c *track.Connection) {
 	}
 	s.addRequests(root, c)
 	if c.Decision != nil {
-		// The proxy can act on an answer, and say so, before the time of the answer is taken.
+		// The proxy can act on the answer, and report the end, before the time of the answer is recorded.
 		d := *c.Decision
 		d.Received, d.Answered = earlier(d.Received, end), earlier(d.Answered, end)
 		s.add(c.Source, s.access(id.Child(nameAccess), id.Span[:], &d))
@@ -59,14 +59,14 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// unclaimed makes the trace of a decision whose connection never became known. Its span says all that is
-// known of the connection, for there is no other.
+// unclaimed creates the trace of a decision that matched no connection. Its span has the attributes of the connection,
+// because there is no other span.
 func (s *Sink) unclaimed(d *track.Decision) {
 	id := traceid.OfDecision(d.Source, d.Label, d.Received)
 	s.add(d.Source, s.access(id, nil, d, sessionAttributes(d.Session(), "")...))
 }
 
-// access makes the span of an access-request: a child of the parent, or a root without one.
+// access returns the span of an access-request: a child of parent, or a root span if parent is nil.
 func (s *Sink) access(id traceid.ID, parent []byte, d *track.Decision, more ...attribute.KeyValue) *tracepb.Span {
 	a := attributes(more)
 	a.add(keyVerdict.String(string(d.Verdict)), keyRule.String(d.Rule), keyDecision.String(d.ID),
@@ -78,15 +78,14 @@ func (s *Sink) access(id traceid.ID, parent []byte, d *track.Decision, more ...a
 	return s.span(id, parent, nameAccess, tracepb.Span_SPAN_KIND_INTERNAL, d.Received, d.Answered, a)
 }
 
-// late makes a child span of what came after its connection's root span was made.
+// late creates a child span for an event that was received after the root span was created.
 func (s *Sink) late(l track.Late) {
-	// More than one can come; the time tells them apart.
+	// There can be several; the time makes their ids differ.
 	name := string(l.Action)
 	s.child(l.C, name, name+"/"+strconv.FormatInt(l.At.UnixNano(), 10), l.At, l.At, connectionAttributes(l.C))
 }
 
-// stillOpen makes a child span of what is known of an open connection, for its root span can only be made when it is
-// over.
+// stillOpen creates a child span for an open connection, whose root span is created when it has ended.
 func (s *Sink) stillOpen(o track.StillOpen) {
 	start, estimated := o.C.Start()
 	a := connectionAttributes(o.C)
@@ -96,8 +95,8 @@ func (s *Sink) stillOpen(o track.StillOpen) {
 	s.child(o.C, nameOpen, nameOpen+"/"+strconv.FormatInt(o.At.UnixNano(), 10), earlier(start, o.At), o.At, a)
 }
 
-// child makes a span below a root span that was made before, or will be. unique tells it apart from all
-// others of its connection.
+// child creates a child of a root span that was or will be created. unique is unique among the child spans of the
+// connection.
 func (s *Sink) child(c *track.Connection, name, unique string, start, end time.Time, a attributes) {
 	id := traceid.Of(c.Source, c.Name())
 	span := s.span(id.Child(unique), id.Span[:], name, tracepb.Span_SPAN_KIND_INTERNAL, start, end, a)
@@ -118,8 +117,8 @@ func (s *Sink) span(id traceid.ID, parent []byte, name string, kind tracepb.Span
 
 func nanoseconds(at time.Time) uint64 { return uint64(max(0, at.UnixNano())) }
 
-// spanName is of low cardinality: the application, else what the connection ran over. Never anything
-// that a client chose.
+// spanName returns a name of low cardinality: the application, or else the transport. It never contains text that a
+// client chose.
 func spanName(c *track.Connection) string {
 	if app := c.App(); app != "" {
 		return app
@@ -130,7 +129,7 @@ func spanName(c *track.Connection) string {
 	return "connection"
 }
 
-// transport is what the latest complete label says, else what the start said.
+// transport returns the transport of the most complete label, or TLS if the stop says so.
 func transport(c *track.Connection) event.Transport {
 	if t := c.Session().Transport(); t != event.TransportUnknown {
 		return t
@@ -141,7 +140,7 @@ func transport(c *track.Connection) event.Transport {
 	return event.TransportUnknown
 }
 
-// addRequests adds an event for each request, the last ones if there are more than the limit.
+// addRequests adds a span event for each request, for the last ones if there are more than the limit.
 func (s *Sink) addRequests(span *tracepb.Span, c *track.Connection) {
 	if c.Stop == nil {
 		return

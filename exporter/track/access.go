@@ -6,8 +6,8 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// Decide records an access-request that has been answered. The request count is filled in here. past is the
-// tombstone of the connection's id, if the request names one, NeedsPast asked for it and there is one.
+// Decide records an access-request that has been answered, and sets its request count. past is the tombstone of the
+// connection's id; nil unless the request has an id, NeedsPast asked for the tombstone, and it exists.
 func (t *Tracker) Decide(d Decision, past *Past) {
 	at := d.received()
 	p := t.admit(d.Source, event.ActionAccess, at)
@@ -16,7 +16,7 @@ func (t *Tracker) Decide(d Decision, past *Past) {
 		return
 	}
 	p.dirty = p.shutdown.alive() || p.dirty
-	d.Label = event.Cut(d.Label, t.opts.Limits.TextBytes)
+	d.Label = event.Cut(d.Label, t.limits.textBytes)
 	d.Requests = 1
 	outcome := Applied
 	switch repeat, c := p.decisions.record(&d); repeat {
@@ -35,23 +35,24 @@ func (t *Tracker) Decide(d Decision, past *Past) {
 	t.emit(Received{Source: d.Source, Action: event.ActionAccess, Outcome: outcome})
 }
 
-// decided joins a new decision with its connection, or keeps it until that becomes known.
+// decided joins a new decision with its connection, or keeps it pending until the connection is known.
 func (t *Tracker) decided(p *proxy, d *Decision, past *Past, at Instant) {
-	c := p.decisions.asked(d)
+	c := p.decisions.connectionFor(d)
 	if instance := event.Instance(d.ConnectionID); instance != "" {
 		t.seeInstance(p, instance)
-		c = t.named(p, d, past, at)
+		c = t.connectionOfRequest(p, d, past, at)
 	}
 	if c == nil {
 		p.decisions.put(d)
 		return
 	}
 	t.attach(p, c, d, at)
-	t.settle(p, c, at)
+	t.afterEvent(p, c, at)
 }
 
-// named returns the connection that a request in the form of the HOWTO names; nil when it is finished.
-func (t *Tracker) named(p *proxy, d *Decision, past *Past, at Instant) *Connection {
+// connectionOfRequest returns the connection whose id a request in the form of the HOWTO has, and creates its record if
+// there is none; nil if the connection is finished.
+func (t *Tracker) connectionOfRequest(p *proxy, d *Decision, past *Past, at Instant) *Connection {
 	if c, ok := p.conns.find(d.ConnectionID, d.Label); ok {
 		return c
 	}
@@ -67,7 +68,7 @@ func (t *Tracker) named(p *proxy, d *Decision, past *Past, at Instant) *Connecti
 	return c
 }
 
-// join gives a connection the decision about it, if that is known, and sets right what the label got wrong.
+// join attaches the decision about a connection, if it is known. An echo overrules a join by label.
 func (t *Tracker) join(p *proxy, c *Connection, at Instant) {
 	if c.State == StateClosed {
 		return
@@ -91,7 +92,7 @@ func (t *Tracker) join(p *proxy, c *Connection, at Instant) {
 	}
 }
 
-// attach gives a connection its decision.
+// attach sets the decision of a connection.
 func (t *Tracker) attach(p *proxy, c *Connection, d *Decision, at Instant) {
 	p.decisions.take(d)
 	c.Decision = d
@@ -100,12 +101,12 @@ func (t *Tracker) attach(p *proxy, c *Connection, d *Decision, at Instant) {
 		t.emit(Decided{D: d, Corrected: true})
 	}
 	c.first = earlier(c.first, d.received())
-	p.conns.relabel(c, func() { c.setLabel(d.Label, rankAccess, t.opts.Limits) })
+	p.conns.relabel(c, func() { c.setLabel(d.Label, rankAccess, t.limits) })
 	t.touch(c)
 }
 
-// expireDecisions gives up on decisions that have been pending since the given time or longer, some at a time, and
-// reports whether there are more.
+// expireDecisions expires up to stepItems decisions that have been pending since the given time or longer, and reports
+// whether there may be more.
 func (t *Tracker) expireDecisions(p *proxy, since time.Duration) (more bool) {
 	for range stepItems {
 		d := p.decisions.expire(since)

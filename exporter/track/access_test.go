@@ -38,11 +38,11 @@ func TestDecisions(t *testing.T) {
 	t.Run("one that no connection claims", func(t *testing.T) {
 		w := newWorld(t)
 		w.ask(event.Reject, event.PolicyUnknown)
-		w.pass(DefaultOptions().Grace)
+		w.pass(DefaultConfig().Connections.GracePeriod)
 		if n := count[Unclaimed](w.recorder); n != 1 {
 			t.Errorf("%d unclaimed, want 1", n)
 		}
-		w.pass(DefaultOptions().Grace)
+		w.pass(DefaultConfig().Connections.GracePeriod)
 		if n := count[Unclaimed](w.recorder); n != 1 {
 			t.Errorf("%d unclaimed after another grace, want 1", n)
 		}
@@ -88,7 +88,7 @@ func TestEchoJoins(t *testing.T) {
 		noServer = "tcp_10.77.1.2:40762+0:0"
 		other    = "tcp_10.77.1.2:50000+tcp_10.77.2.2:8080"
 	)
-	grace := DefaultOptions().Grace
+	grace := DefaultConfig().Connections.GracePeriod
 	t.Run("whatever the label is", func(t *testing.T) {
 		w := newWorld(t)
 		w.askAs("d1", other, event.PolicyUnknown)
@@ -208,7 +208,7 @@ func TestPortUsedAgainAtOnce(t *testing.T) {
 			w.echo(idA, label, "d1")
 			w.echo(idC, label, "d2")
 			w.stop(idA)
-			w.pass(2 * DefaultOptions().Grace)
+			w.pass(2 * DefaultConfig().Connections.GracePeriod)
 			w.want(idA, "d1")
 			w.want(idC, "d2")
 			if n := decided(w.recorder); n != 2 {
@@ -239,10 +239,55 @@ func TestEchoAfterRestart(t *testing.T) {
 	w.echo(idC, label, "d1") // the label was wrong about both
 	w.restart()
 	w.echo(idA, label, "d2")
-	w.pass(2 * DefaultOptions().Grace)
+	w.pass(2 * DefaultConfig().Connections.GracePeriod)
 	w.want(idC, "d1")
 	w.want(idA, "d2")
 	if decided, unclaimed := decided(w.recorder), count[Unclaimed](w.recorder); decided != 2 || unclaimed != 0 {
 		t.Errorf("%d decisions, %d of them unclaimed, want 2 and 0", decided, unclaimed)
 	}
+}
+
+// TestStreamsAskBeforeTheyStart has a stream whose own decision was lost, with a crash: it does not get that of another
+// stream of its QUIC connection, which has the same label.
+func TestStreamsAskBeforeTheyStart(t *testing.T) {
+	const label = "mf_10.0.0.2:50000+mf_10.1.1.1:443"
+	const first, second = idA, "Proxy-A1-OID-2"
+	for _, when := range []string{"before the other stream starts", "after"} {
+		t.Run("the first stream stops "+when, func(t *testing.T) {
+			w := newWorld(t)
+			w.startAs(first, label)
+			w.pass(100 * time.Millisecond)
+			w.askAs("d2", label, 3)
+			if when != "after" {
+				w.stopAs(first, label)
+			}
+			w.startAs(second, label)
+			w.stopAs(second, label)
+			if when == "after" {
+				w.stopAs(first, label)
+			}
+			w.pass(time.Minute)
+			w.want(first, "")
+			w.want(second, "d2")
+		})
+	}
+}
+
+// TestStreamsSwapDecisions has the starts of two streams overtake each other, and the info of one lost.
+func TestStreamsSwapDecisions(t *testing.T) {
+	const label = "mf_10.0.0.2:50000+mf_10.1.1.1:443"
+	const first, second = idA, "Proxy-A1-OID-2"
+	w := newWorld(t)
+	w.askAs("d1", label, 3)
+	w.pass(time.Millisecond)
+	w.askAs("d2", label, 3)
+	w.pass(time.Millisecond)
+	w.startAs(second, label)
+	w.startAs(first, label)
+	w.stopAs(second, label)
+	w.stopAs(first, label)
+	w.echo(first, label, "d1")
+	w.pass(time.Minute)
+	w.want(first, "d1")
+	w.want(second, "d2")
 }

@@ -7,17 +7,17 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// admit returns the proxy that an event is of, and nil for one that there is no room for: anyone who knows a
-// secret can invent sources.
+// admit returns the proxy with the source, and adds it if it is new. It returns nil if there is no room: a client with
+// a secret can send events of any number of invented sources.
 //
-// When there are MaxProxies, a proxy that is there stays for as long as it pings, and after that for as long
-// again as it pinged: one that is down must not be forgotten because somebody invents others. After that it
-// is replaced by a newcomer, so that inventions do not shut out a real proxy forever. One that never pinged
-// has the time in which a ping must come, and is replaced at once by one that pings.
+// At ProxyConfig.Max, a known proxy is kept as long as it pings, and after its last ping for as long again as it had
+// pinged, so that invented sources do not displace a proxy that is down. After that a new proxy replaces it, so that
+// invented sources do not keep a real proxy out forever. A proxy that never pinged is kept for the ping timeout, and a
+// proxy that pings replaces it at once.
 func (t *Tracker) admit(source string, action event.Action, at Instant) *proxy {
 	p, ok := t.proxies[source]
 	if !ok {
-		if t.tracked >= t.opts.MaxProxies && !t.makeRoom(action, at.Mono) {
+		if t.tracked >= t.config.Proxies.Max && !t.makeRoom(action, at.Mono) {
 			return nil
 		}
 		p = newProxy(source, at.Mono)
@@ -34,7 +34,7 @@ func (t *Tracker) admit(source string, action event.Action, at Instant) *proxy {
 	return p
 }
 
-// add begins to track a proxy.
+// add tracks a new proxy.
 func (t *Tracker) add(p *proxy) {
 	t.proxies[p.source] = p
 	t.bySource.Set(p.source, p)
@@ -47,10 +47,10 @@ func (t *Tracker) add(p *proxy) {
 	t.emit(ProxyAppeared{Source: p.source})
 }
 
-// makeRoom lets go of the proxy that has been replaceable for longest.
+// makeRoom forgets the proxy that has been replaceable for longest, and reports whether there was one.
 func (t *Tracker) makeRoom(action event.Action, at time.Duration) bool {
 	pings := action == event.ActionPing
-	// None is replaceable before that: a flood must not search all proxies at every event.
+	// No proxy is replaceable before fullUntil. Without this check a flood would search all proxies at every event.
 	if at < t.fullUntil && !(pings && t.neverPinged > 0) {
 		return false
 	}
@@ -80,29 +80,29 @@ func (t *Tracker) makeRoom(action event.Action, at time.Duration) bool {
 	return true
 }
 
-// replaceableAt is until when a proxy is kept when there are too many.
+// replaceableAt returns the time from which a new proxy may replace p.
 func (t *Tracker) replaceableAt(p *proxy) time.Duration {
 	if p.ping.last.IsZero() {
-		return p.appearedAt + t.opts.PingTimeout
+		return p.appearedAt + t.config.Proxies.PingTimeout
 	}
-	return p.ping.last.Mono + max(t.opts.PingTimeout, p.ping.last.Mono-p.ping.since)
+	return p.ping.last.Mono + max(t.config.Proxies.PingTimeout, p.ping.last.Mono-p.ping.since)
 }
 
-// forgetSilent lets go of the proxies that said nothing for so long that they are not expected back.
+// forgetSilent forgets a proxy that has sent nothing for ProxyConfig.ForgetAfter.
 func (t *Tracker) forgetSilent(p *proxy, now Instant) {
-	if !p.leaving && now.Mono-max(p.heardAt, t.resumedAt) > t.opts.ForgetAge {
+	if !p.leaving && now.Mono-max(p.heardAt, t.resumedAt) > t.config.Proxies.ForgetAfter {
 		t.leave(p)
 	}
 }
 
-// leave forgets a proxy, after what it left open has been closed in steps. A proxy that sends something
-// meanwhile stays.
+// leave forgets a proxy after its connections have been closed in steps. A proxy that sends an event meanwhile is kept.
 func (t *Tracker) leave(p *proxy) {
 	p.leaving = true
 	t.tracked--
-	t.later(&leaveTask{p: p})
+	t.schedule(&leaveTask{p: p})
 }
 
+// leaveTask closes the connections of a proxy that is to be forgotten.
 type leaveTask struct{ p *proxy }
 
 func (l *leaveTask) step(t *Tracker, at Instant) (more bool) {

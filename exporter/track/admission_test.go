@@ -32,7 +32,7 @@ func (w *world) expectTracked(want ...string) {
 
 func untracked(f Received) bool { return f.Outcome == Untracked }
 
-func room(n int) func(*Options) { return func(o *Options) { o.MaxProxies = n } }
+func room(n int) func(*Config) { return func(c *Config) { c.Proxies.Max = n } }
 
 // TestInventedSourcesPushNobodyOut has a secret known to somebody who makes up sources without end.
 func TestInventedSourcesPushNobodyOut(t *testing.T) {
@@ -139,8 +139,8 @@ func TestGivingWayEndsConnections(t *testing.T) {
 
 // TestTotals has one proxy flood, and another one not lose anything by it.
 func TestTotals(t *testing.T) {
-	w := newWorld(t, func(o *Options) {
-		o.MaxTotalConnections, o.MaxTotalNeighbors = 100, 100
+	w := newWorld(t, func(c *Config) {
+		c.Connections.MaxOpenTotal, c.Proxies.MaxNeighborsTotal = 100, 100
 	})
 	for i := range 500 {
 		name := fmt.Sprint(i)

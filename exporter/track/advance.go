@@ -2,21 +2,21 @@ package track
 
 import "smithproxy_exporter/exporter/event"
 
-// Advance lets the time that has passed have its effect, and does a step of what takes longer. It returns
-// whether there is more to do at once: the owner calls it again then, after what else waits.
+// Advance does what is due at the given time, and one step of a longer task. If it returns true there is more to do
+// at once: the owner calls it again after it has handled waiting events.
 func (t *Tracker) Advance(now Instant) (more bool) {
 	more = t.wakeDue(now)
 	if len(t.order) > 0 {
-		// A few proxies at a time: what expires of each can be much.
+		// A few proxies at a time, because many items of each can expire.
 		for range min(len(t.order), expireProxies) {
 			t.expired = (t.expired + 1) % len(t.order)
 			p := t.order[t.expired]
-			grace := max(0, now.Mono-t.opts.Grace)
+			grace := max(0, now.Mono-t.config.Connections.GracePeriod)
 			if t.resumedAt <= grace {
 				more = t.expireDecisions(p, grace) || more
 			}
 			more = t.expireNeighbors(p, now) || more
-			p.decisions.forgetClosed(now.Mono - overtakenBy)
+			p.decisions.forgetClosed(now.Mono - maxRequestDelay)
 			t.checkPings(p, now)
 			t.forgetSilent(p, now)
 		}
@@ -25,10 +25,10 @@ func (t *Tracker) Advance(now Instant) (more bool) {
 	return t.work(now) || more
 }
 
-// expireProxies is how many proxies Advance looks at.
+// expireProxies is how many proxies Advance checks at most.
 const expireProxies = 32
 
-// wakeDue wakes connections whose deadlines have come.
+// wakeDue wakes up to stepItems connections whose deadlines have passed, and reports whether there may be more.
 func (t *Tracker) wakeDue(now Instant) (more bool) {
 	for range stepItems {
 		c, ok := t.deadlines.pop(now.Mono)
@@ -40,10 +40,10 @@ func (t *Tracker) wakeDue(now Instant) (more bool) {
 	return true
 }
 
-// later has a task done in steps.
-func (t *Tracker) later(task task) { t.tasks = append(t.tasks, task) }
+// schedule appends a task. Advance runs tasks in steps.
+func (t *Tracker) schedule(task task) { t.tasks = append(t.tasks, task) }
 
-// work does a step of the first task.
+// work runs a step of the first task, and reports whether tasks remain.
 func (t *Tracker) work(at Instant) (more bool) {
 	if len(t.tasks) == 0 {
 		return false
@@ -52,13 +52,13 @@ func (t *Tracker) work(at Instant) (more bool) {
 	t.tasks[0] = nil
 	t.tasks = t.tasks[1:]
 	if first.step(t, at) {
-		t.tasks = append(t.tasks, first) // the others have their turn
+		t.tasks = append(t.tasks, first) // round robin
 	}
 	return len(t.tasks) > 0
 }
 
-// walk visits the connections of a proxy after a serial, some at a time, and reports whether there are more. A
-// visit may change anything.
+// walk visits up to stepItems connections of a proxy whose serial is above *serial, advances *serial, and reports
+// whether there are more. visit may change any state.
 func (t *Tracker) walk(p *proxy, serial *uint64, visit func(*Connection)) (more bool) {
 	step := make([]*Connection, 0, stepItems)
 	for c := range p.conns.after(*serial) {
@@ -77,16 +77,15 @@ func (t *Tracker) walk(p *proxy, serial *uint64, visit func(*Connection)) (more 
 	return more
 }
 
-// enforceTotals keeps what all proxies hold together within its bounds: the proxy with the most gives up its
-// oldest, so that one that invents sources, or floods one, takes from itself. Between two calls of Advance the
-// bounds can be exceeded.
+// enforceTotals evicts connections and neighbors while all proxies together exceed the limits. The proxy with the most
+// loses its oldest, so that a flood evicts its own items first. The limits can be exceeded between calls of Advance.
 func (t *Tracker) enforceTotals(now Instant) (more bool) {
-	more = t.enforce(t.opts.MaxTotalConnections, func(p *proxy) int { return p.conns.len() }, func(p *proxy) {
+	more = t.enforce(t.config.Connections.MaxOpenTotal, func(p *proxy) int { return p.conns.len() }, func(p *proxy) {
 		if oldest, ok := p.conns.oldest(); ok {
 			t.move(p, oldest, inEvict, now)
 		}
 	})
-	return t.enforce(t.opts.MaxTotalNeighbors, func(p *proxy) int { return p.neighbors.byAge.Len() }, func(p *proxy) {
+	return t.enforce(t.config.Proxies.MaxNeighborsTotal, func(p *proxy) int { return p.neighbors.byAge.Len() }, func(p *proxy) {
 		p.neighbors.dropOldest()
 		p.changed = true
 		t.mark(p)
@@ -108,7 +107,7 @@ func (t *Tracker) enforce(most int, held func(*proxy) int, dropOldest func(*prox
 	return excess > stepItems
 }
 
-// Flush reports the status of the proxies of which it changed. The owner calls it after each batch.
+// Flush emits a ProxyStatus for each proxy whose status changed. The owner calls it after each batch.
 func (t *Tracker) Flush() {
 	for _, p := range t.marked {
 		if p.changed && t.proxies[p.source] == p {
@@ -118,9 +117,8 @@ func (t *Tracker) Flush() {
 	}
 }
 
-// Resume tells the tracker that nothing could be received for a while, until now: the exporter was not running,
-// or was stopped. What can still come has its whole grace period again, a proxy is not down for not having been
-// heard, and every proxy is to be asked for what is open.
+// Resume tells the tracker that events could not be received for a while, until now, because the exporter did not run.
+// Grace periods and ping timeouts start again, and every proxy is to be resynchronised.
 func (t *Tracker) Resume(now Instant) {
 	t.resumedAt = now.Mono
 	for _, p := range t.order {
@@ -128,8 +126,8 @@ func (t *Tracker) Resume(now Instant) {
 	}
 }
 
-// Publish tells sinks that have not seen how it came to be what is known of each proxy, as after a start of the
-// exporter. It moves gauges, and no counter.
+// Publish emits the restored state of all proxies after a start of the exporter, for sinks that hold gauges. It emits no
+// fact that a sink counts.
 func (t *Tracker) Publish() {
 	for _, p := range t.order {
 		t.emit(ProxyAppeared{Source: p.source})
@@ -143,7 +141,7 @@ func (t *Tracker) Publish() {
 	t.Flush()
 }
 
-// Adoptable is a connection that a list has and of which nothing is known.
+// Adoptable is a connection that a ping lists and that the tracker has no record of.
 type Adoptable struct {
 	Source, ID string
 	label      string
@@ -152,9 +150,9 @@ type Adoptable struct {
 	number     uint32 // of the list
 }
 
-// Adoptable returns up to so many connections that lists have and of which nothing is known: they began while
-// nobody received, if they are not finished. The owner looks up their tombstones, and passes those that have none
-// to Adopt.
+// Adoptable returns up to limit connections that pings list and that the tracker has no record of. They started while
+// the exporter did not receive events, or are finished already: the owner looks up their tombstones, and passes
+// connections without a tombstone to Adopt.
 func (t *Tracker) Adoptable(limit int) []Adoptable {
 	n := min(limit, len(t.adopting))
 	found := t.adopting[:n:n]
@@ -164,7 +162,7 @@ func (t *Tracker) Adoptable(limit int) []Adoptable {
 	return found
 }
 
-// Adopt makes the record of a connection that began while nobody received.
+// Adopt adds a connection that started while the exporter did not receive events.
 func (t *Tracker) Adopt(a Adoptable) {
 	p := a.p
 	_, known := p.conns.latest[a.ID]
@@ -174,18 +172,17 @@ func (t *Tracker) Adopt(a Adoptable) {
 	}
 	c := t.record(p, a.ID, 1, a.at)
 	c.first, c.alive, c.listed, c.list = a.at, a.at, true, a.number
-	p.conns.relabel(c, func() { c.setLabel(a.label, rankList, t.opts.Limits) })
+	p.conns.relabel(c, func() { c.setLabel(a.label, rankList, t.limits) })
 	t.move(p, c, inListed, a.at)
 	t.join(p, c, a.at)
 	t.emit(Adopted{c})
 }
 
-// Busy reports whether there is work that does not wait for time to pass.
+// Busy reports whether there is work that does not depend on time.
 func (t *Tracker) Busy() bool { return len(t.tasks) > 0 || len(t.adopting) > 0 }
 
-// Drain finishes connections that are over, and decisions that no connection claimed, without their grace period:
-// as at the end of a process that cannot store its state. Open connections are left as they are. It does a step,
-// and reports whether there is more.
+// Drain finishes closing connections and pending decisions without waiting for their grace periods, for a process that
+// ends without storing its state. Open connections stay open. Drain does one step, and reports whether there is more.
 func (t *Tracker) Drain(now Instant) (more bool) {
 	for _, p := range t.order {
 		for c := range p.conns.after(0) {

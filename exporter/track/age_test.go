@@ -35,7 +35,7 @@ func TestOpenConnectionsAreReportedAtDoublingAges(t *testing.T) {
 
 // TestAgesAfterAGap reports the last age that passed, not each of them.
 func TestAgesAfterAGap(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.IdleAge = 0 })
+	w := newWorld(t, func(c *Config) { c.Connections.IdleTimeout = 0 })
 	w.start(idA)
 	w.pass(time.Hour)
 	var shown []StillOpen
@@ -50,7 +50,7 @@ func TestAgesAfterAGap(t *testing.T) {
 }
 
 func TestNoOpenAge(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.OpenAge = 0 })
+	w := newWorld(t, func(c *Config) { c.Connections.OpenSpanAge = 0 })
 	w.start(idA)
 	w.pass(24 * time.Hour)
 	if count[StillOpen](w.recorder) != 0 {

@@ -108,7 +108,7 @@ func run(t *testing.T, steps []step) *recorder {
 	for _, s := range steps {
 		w.play(s)
 	}
-	w.pass(3 * w.opts.Grace)
+	w.pass(3 * w.config.Connections.GracePeriod)
 	return w.recorder
 }
 

@@ -1,10 +1,8 @@
 package track
 
-import (
-	"time"
-)
+import "time"
 
-// move lets an input have its effect on a connection: next says which, and this does what follows from it.
+// move applies an input to a connection: it changes the state as next says, and everything that depends on the state.
 func (t *Tracker) move(p *proxy, c *Connection, in input, at Instant) {
 	state, cause := next(c.State, c.Cause, in)
 	if state == c.State && cause == c.Cause {
@@ -33,9 +31,9 @@ func (t *Tracker) move(p *proxy, c *Connection, in input, at Instant) {
 	case StateClosing:
 		from := at.Mono
 		if cause == CauseAbsence && c.missed != 0 {
-			from = c.missed // what is still under way has been so since the first list that lacked it
+			from = c.missed // its last events were sent before the first list without it
 		}
-		c.until = from + t.opts.Grace
+		c.until = from + t.config.Connections.GracePeriod
 		t.deadlines.set(c, c.until)
 		if cause == CauseStop || cause == CauseReject {
 			t.emit(Ended{c})
@@ -45,9 +43,8 @@ func (t *Tracker) move(p *proxy, c *Connection, in input, at Instant) {
 	}
 }
 
-// settle follows an event of a connection: one that is over and complete is finished, and one that is over has
-// the whole grace period again.
-func (t *Tracker) settle(p *proxy, c *Connection, at Instant) {
+// afterEvent finishes a closing connection if it is complete, and restarts its grace period otherwise.
+func (t *Tracker) afterEvent(p *proxy, c *Connection, at Instant) {
 	if c.State != StateClosing {
 		return
 	}
@@ -55,12 +52,12 @@ func (t *Tracker) settle(p *proxy, c *Connection, at Instant) {
 		t.move(p, c, inComplete, at)
 		return
 	}
-	c.until = at.Mono + t.opts.Grace
+	c.until = at.Mono + t.config.Connections.GracePeriod
 }
 
-// complete reports whether everything that can still come for a closing connection has come.
+// complete reports whether no more events are expected for a closing connection.
 func (p *proxy) complete(c *Connection) bool {
-	// An echo means that the proxy asked, and that the decision is on its way if it was made here.
+	// An echo without a decision: the access-request is still on its way, if this exporter answered it.
 	decided := c.Decision != nil || c.Echo == nil
 	switch c.Cause {
 	case CauseStop:
@@ -73,13 +70,13 @@ func (p *proxy) complete(c *Connection) bool {
 	}
 }
 
-// wake handles a connection whose deadline has come, or moved back meanwhile.
+// wake handles a connection whose deadline has passed. The deadline may have been extended since it was set.
 func (t *Tracker) wake(p *proxy, c *Connection, now Instant) {
 	switch c.State {
 	case StateClosing:
 		until := c.until
-		if until-t.opts.Grace < t.resumedAt {
-			until = t.resumedAt + t.opts.Grace // nothing could be received for a part of it
+		if until-t.config.Connections.GracePeriod < t.resumedAt {
+			until = t.resumedAt + t.config.Connections.GracePeriod // no events were received for a part of it
 		}
 		if until > now.Mono {
 			t.deadlines.set(c, until)
@@ -95,7 +92,7 @@ func (t *Tracker) wake(p *proxy, c *Connection, now Instant) {
 		t.move(p, c, inGraceOver, now)
 	case StateOpen:
 		t.reportAge(c, now)
-		if t.opts.IdleAge > 0 && t.idleAt(c) <= now.Mono {
+		if t.config.Connections.IdleTimeout > 0 && t.idleAt(c) <= now.Mono {
 			t.move(p, c, inIdle, now)
 			return
 		}
@@ -106,33 +103,33 @@ func (t *Tracker) wake(p *proxy, c *Connection, now Instant) {
 // never is a deadline that does not come.
 const never = time.Duration(1<<63 - 1)
 
-// openDeadline is when an open connection needs a look.
+// openDeadline returns when an open connection has to be checked next.
 func (t *Tracker) openDeadline(c *Connection) time.Duration {
 	at := never
-	if t.opts.OpenAge > 0 && c.ages < maxAges {
-		at = c.first.Mono + t.opts.OpenAge<<c.ages
+	if t.config.Connections.OpenSpanAge > 0 && c.ages < maxAges {
+		at = c.first.Mono + t.config.Connections.OpenSpanAge<<c.ages
 	}
-	if t.opts.IdleAge > 0 {
+	if t.config.Connections.IdleTimeout > 0 {
 		at = min(at, t.idleAt(c))
 	}
 	return at
 }
 
-// idleAt is when an open connection has been without a sign of life for the idle age.
+// idleAt returns when an open connection reaches the idle timeout.
 func (t *Tracker) idleAt(c *Connection) time.Duration {
-	return max(c.lastSign().Mono, t.resumedAt) + t.opts.IdleAge
+	return max(c.lastSign().Mono, t.resumedAt) + t.config.Connections.IdleTimeout
 }
 
 // maxAges keeps the doubled age, in ns, from an overflow: 20 doublings of 5 minutes are ten years.
 const maxAges = 20
 
-// reportAge reports the latest age that the connection has passed, once.
+// reportAge emits StillOpen for the latest age that the connection has passed, once for each age.
 func (t *Tracker) reportAge(c *Connection, now Instant) {
-	if t.opts.OpenAge <= 0 {
+	if t.config.Connections.OpenSpanAge <= 0 {
 		return
 	}
 	passed := -1
-	for age := int(c.ages); age < maxAges && now.Mono-c.first.Mono >= t.opts.OpenAge<<age; age++ {
+	for age := int(c.ages); age < maxAges && now.Mono-c.first.Mono >= t.config.Connections.OpenSpanAge<<age; age++ {
 		passed = age
 	}
 	if passed < 0 {
@@ -140,13 +137,13 @@ func (t *Tracker) reportAge(c *Connection, now Instant) {
 	}
 	c.ages = uint8(passed + 1)
 	t.touch(c)
-	t.emit(StillOpen{C: c, At: c.first.Time().Add(t.opts.OpenAge << passed)})
+	t.emit(StillOpen{C: c, At: c.first.Time().Add(t.config.Connections.OpenSpanAge << passed)})
 }
 
 // closedRecord is a connection whose record is to be removed from the store.
 type closedRecord struct{ source, key string }
 
-// finish lets go of a connection: from here on its record belongs to the sinks.
+// finish removes a connection from the tracker and writes its tombstone. From then on its record belongs to the sinks.
 func (t *Tracker) finish(p *proxy, c *Connection, was State, at Instant) {
 	if was == StateOpen || c.Cause != CauseStop && c.Cause != CauseReject {
 		t.emit(Ended{c})
@@ -159,8 +156,8 @@ func (t *Tracker) finish(p *proxy, c *Connection, was State, at Instant) {
 	if ok {
 		past.First, past.Ended = before.First, append(past.Ended, before.Ended...)
 	}
-	past.add(c.N, Grave{Client: clientHash(c.Label), Got: c.got, Cause: c.Cause})
-	t.bury(p.source, c.ID, past, at)
+	past.add(c.N, EndedConnection{Client: clientHash(c.Label), Got: c.got, Cause: c.Cause})
+	t.putTombstone(p.source, c.ID, past, at)
 	if c.Decision != nil {
 		p.decisions.close(c.Decision, p.heardAt)
 	}

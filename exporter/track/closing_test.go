@@ -8,7 +8,7 @@ import (
 )
 
 func TestHowConnectionsEnd(t *testing.T) {
-	grace := DefaultOptions().Grace
+	grace := DefaultConfig().Connections.GracePeriod
 	tests := map[string]struct {
 		play   func(w *world)
 		reason Reason
@@ -124,8 +124,8 @@ func TestHowConnectionsEnd(t *testing.T) {
 			w.start(idA)
 			w.pass(time.Minute)
 			w.ping("Proxy-A1", idA)
-			w.pass(w.opts.PingTimeout + 1)
-			w.pass(w.opts.DownAge)
+			w.pass(w.config.Proxies.PingTimeout + 1)
+			w.pass(w.config.Proxies.DownTimeout)
 		}, ReasonLost, time.Minute},
 	}
 	for name, tt := range tests {

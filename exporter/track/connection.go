@@ -6,15 +6,15 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// Connection is the record of one proxied connection: the join of the events that came for it. Merging
-// events is commutative and idempotent, so that a record depends on what they say and on when each came
-// first, not on their order or on repeats.
+// Connection is the record of one proxied connection: the join of its events. Merging events is commutative and
+// idempotent, so a record depends on what they say and on when each was received first, but not on their order or on
+// repeats.
 type Connection struct {
 	Source, ID string
-	// N counts the connections that had the id within a boot, from 1: PTR ids come again.
+	// N counts the connections with the same id within a boot, from 1: PTR ids are reused.
 	N uint32
 
-	// State and Cause are moved by next alone.
+	// State and Cause change only as next says.
 	State State
 	Cause Cause
 
@@ -24,15 +24,15 @@ type Connection struct {
 	ages uint8
 	// listed is set once a list of its instance had the connection.
 	listed bool
-	dirty  bool // it changed since it was written to the store
+	dirty  bool // changed since it was written to the store
 
-	// Label is the session label that knows most.
+	// Label is the most complete session label of all events.
 	Label string
-	// Transport is what the start said, which over SOCKS is not what the stop will say.
+	// Transport is from the start. Over SOCKS the stop has another.
 	Transport event.Transport
 
-	// Stop is nil until the stop arrived. Its lists are cut to the limits; DetailsListed is how many
-	// details the stop had.
+	// Stop is nil until the stop arrives. Its lists are cut to the limits; DetailsListed is how many details the stop
+	// had.
 	Stop          *event.Stop
 	DetailsListed int
 	Statistics    *event.Statistics
@@ -40,18 +40,18 @@ type Connection struct {
 	Echo          *event.Echo
 	Decision      *Decision
 
-	// When each event was received first; see got for which have come.
+	// When each event was first received; got says which were.
 	started, stopped, informed Instant
-	// first is the first sign of the connection, alive when the latest list came that had it.
+	// first is when the connection was first heard of, alive when the latest list with it was received.
 	first, alive Instant
-	// missed is when the first of the lists came that lacked it, 0 if the latest one had it.
+	// missed is when the first of the latest lists without it was received, 0 if the latest list has it.
 	missed time.Duration
-	// until is the end of the grace period; it counts in StateClosing only.
+	// until is the end of the grace period; only valid in StateClosing.
 	until time.Duration
 
-	// serial is the place in the order in which connections became known.
+	// serial numbers connections in the order in which they became known.
 	serial uint64
-	// list is the number of the latest list that had it.
+	// list is the number of the latest list with it.
 	list uint32
 
 	// wakeAt and wakeIndex belong to the tracker's deadlines.
@@ -61,7 +61,7 @@ type Connection struct {
 	prevOfClient, nextOfClient *Connection
 }
 
-// parts are what a record holds.
+// parts are the events, and parts of events, that a record has.
 type parts uint8
 
 const (
@@ -73,26 +73,29 @@ const (
 	gotSinkhole
 )
 
-// Reason is why the connection is over, "" while it is open.
+// Reason returns why the connection ended, "" while it is open.
 func (c *Connection) Reason() Reason { return c.Cause.Reason() }
 
-// Instance is the boot id inside ID, "" when ID has another form.
+// Instance returns the boot id inside ID, "" if ID has another form.
 func (c *Connection) Instance() string { return event.Instance(c.ID) }
 
-// Session is what Label says.
+// Session returns the parsed Label.
 func (c *Connection) Session() event.Session { return event.ParseSession(c.Label) }
 
-// Started reports whether the start was received, Stopped the stop, Informed a connection-info.
-func (c *Connection) Started() bool  { return c.got&gotStart != 0 }
-func (c *Connection) Stopped() bool  { return c.got&gotStop != 0 }
+// Started reports whether the start was received.
+func (c *Connection) Started() bool { return c.got&gotStart != 0 }
+
+// Stopped reports whether the stop was received.
+func (c *Connection) Stopped() bool { return c.got&gotStop != 0 }
+
+// Informed reports whether a connection-info was received.
 func (c *Connection) Informed() bool { return c.got&gotInfo != 0 }
 
-// StoppedAt is when the stop was received; the zero time without one.
+// StoppedAt returns when the stop was received, the zero time without one.
 func (c *Connection) StoppedAt() time.Time { return c.stopped.Time() }
 
-// Start is when the connection began as far as anyone can tell: the first of its access-request and
-// its start. estimated is set when neither was received; the first sign of it stands in then. It is
-// never after End.
+// Start returns when the connection started: the earlier of its access-request and its start. If neither was
+// received, estimated is set, and it is when the connection was first heard of. It is never after End.
 func (c *Connection) Start() (at time.Time, estimated bool) {
 	begin, estimated := c.begin()
 	if end := c.end(); !end.IsZero() && end.Mono < begin.Mono {
@@ -112,9 +115,8 @@ func (c *Connection) begin() (at Instant, estimated bool) {
 	return at, false
 }
 
-// End is when the connection was over, the zero time while it is open. estimated is set when nothing said
-// so: it is the last event or list then that showed the connection alive, as the best known bound, and not
-// when its end was noticed.
+// End returns when the connection ended, the zero time while it is open. If no event reported the end, estimated is
+// set, and it is the last event or list that showed the connection alive: the best known lower bound.
 func (c *Connection) End() (at time.Time, estimated bool) {
 	end := c.end()
 	if end.IsZero() {
@@ -123,7 +125,7 @@ func (c *Connection) End() (at time.Time, estimated bool) {
 	estimated = c.Cause != CauseStop && (c.Cause != CauseReject || c.Decision == nil)
 	begin, _ := c.begin()
 	if passed := end.Mono - begin.Mono; passed > 0 && end.Wall < begin.Wall {
-		// The wall clock was set back meanwhile.
+		// The wall clock was set back between start and end.
 		return begin.Time().Add(passed), estimated
 	}
 	return end.Time(), estimated
@@ -145,7 +147,7 @@ func (c *Connection) end() Instant {
 	}
 }
 
-// lastSign is the last event or list that showed the connection alive.
+// lastSign returns when the last event or list showed the connection alive.
 func (c *Connection) lastSign() Instant {
 	last := later(later(c.first, c.started), c.alive)
 	if c.Decision != nil {
@@ -154,24 +156,23 @@ func (c *Connection) lastSign() Instant {
 	return last
 }
 
-// overtaking is by how much a start can arrive after its stop only because the two took different
-// threads of the proxy (measured: up to 37 ms under load). One that is later was retried, and says
-// nothing about when the connection began.
-const overtaking = time.Second
+// maxStartDelay is how long after its stop a start can arrive just because different threads of the proxy sent them
+// (measured: up to 37 ms under load). A later one was retried, and does not tell when the connection started.
+const maxStartDelay = time.Second
 
-// Duration is how long the connection lasted; known is false when its start or its end is not.
+// Duration returns how long the connection lasted; known is false if its start or end is estimated.
 func (c *Connection) Duration() (d time.Duration, known bool) {
 	start, startEstimated := c.Start()
 	end, endEstimated := c.End()
 	if end.IsZero() || startEstimated || endEstimated ||
-		c.Decision == nil && c.started.Mono > c.end().Mono+overtaking {
+		c.Decision == nil && c.started.Mono > c.end().Mono+maxStartDelay {
 		return 0, false
 	}
 	return end.Sub(start), true
 }
 
-// Verdict is how the connection's access-request was answered, and by which rule. What the proxy echoes
-// is what it acted on, and counts more than what was decided here. ok is false when neither is known.
+// Verdict returns how the connection's access-request was answered, and by which rule. The proxy's echo, which is what
+// the proxy acted on, overrides the decision made here. ok is false if neither is known.
 func (c *Connection) Verdict() (verdict event.Verdict, rule string, ok bool) {
 	d, e := c.Decision, c.Echo
 	switch {
@@ -184,9 +185,8 @@ func (c *Connection) Verdict() (verdict event.Verdict, rule string, ok bool) {
 	}
 }
 
-// Policy is the index of the rule that matched: as the stop says it, else as the access-request did;
-// event.PolicyUnknown when neither knows, event.PolicyImplicit when no rule matched and the connection was
-// let through.
+// Policy returns the index of the proxy's policy that matched, from the stop or else from the access-request. It is
+// event.PolicyUnknown if neither has it, event.PolicyImplicit if no policy matched and the connection was let through.
 func (c *Connection) Policy() int {
 	switch {
 	case c.Stop != nil && c.Stop.Policy != nil:
@@ -198,7 +198,7 @@ func (c *Connection) Policy() int {
 	}
 }
 
-// App is the L7 application that was detected, "" when none was, or when that is not known.
+// App returns the detected L7 application, "" if there is none or the stop was not received.
 func (c *Connection) App() string {
 	if c.Stop == nil {
 		return ""

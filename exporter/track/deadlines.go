@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// deadlines wake connections, the earliest first. A connection has one entry; when it is woken too early,
-// for its deadline moved back meanwhile, it is put in again.
+// deadlines is a priority queue of connections by their next deadline. A connection has at most one entry. Extending a
+// deadline does not move the entry: the connection is woken too early, and set again.
 type deadlines struct{ heap []*Connection }
 
-// set makes sure that the connection is woken at the given time, or before.
+// set makes pop return the connection at the given time or earlier.
 func (d *deadlines) set(c *Connection, at time.Duration) {
 	switch {
 	case c.wakeIndex == 0:
@@ -27,7 +27,7 @@ func (d *deadlines) remove(c *Connection) {
 	}
 }
 
-// pop takes out a connection that is due.
+// pop removes and returns a connection that is due.
 func (d *deadlines) pop(now time.Duration) (c *Connection, ok bool) {
 	if len(d.heap) == 0 || d.heap[0].wakeAt > now {
 		return nil, false
@@ -35,7 +35,7 @@ func (d *deadlines) pop(now time.Duration) (c *Connection, ok bool) {
 	return heap.Pop((*byWake)(d)).(*Connection), true
 }
 
-// byWake is a heap of connections; wakeIndex is the index plus 1, and 0 outside.
+// byWake implements heap.Interface. Connection.wakeIndex is the index plus 1; 0 means that it is not in the heap.
 type byWake deadlines
 
 func (h *byWake) Len() int           { return len(h.heap) }

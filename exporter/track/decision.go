@@ -7,59 +7,63 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// Decision is an access-request and how it was answered. The request names its connection by the
-// session label only; decisions finds out which connection it was.
+// Decision is an access-request and its answer. The request identifies its connection only by the session label; see
+// decisions for how it is joined with its connection.
 type Decision struct {
 	Source string
-	// ID is what the answer carried as "decision", for the proxy to echo.
+	// ID is the answer's "decision", which the proxy echoes.
 	ID string
-	// ConnectionID is the connection's id when the request had one, as in the HOWTO; else "".
+	// ConnectionID is the connection's id if the request has one, as in the HOWTO; else "".
 	ConnectionID string
 	Label        string
 	Policy       int
 	Verdict      event.Verdict
 	Rule         string
-	// DryRunRule is the dry-run rule that would have rejected; "" when none would.
+	// DryRunRule is the dry-run rule that would have rejected the connection; "" if there is none.
 	DryRunRule string
 	// Received and Answered are of the first request, by the wall clock; Mono is the running time at
 	// Received.
 	Received, Answered time.Time
 	Mono               time.Duration
-	// Requests is how often the proxy asked about the connection.
+	// Requests is how many access-requests the proxy sent for the connection.
 	Requests int
 
-	// Repeats are the ids of the answers to further requests about the same connection, of which the
-	// proxy may echo any.
+	// Repeats are the ids of the answers to further requests for the same connection. The proxy may echo any of them.
 	Repeats []string `cbor:",omitempty"`
-	// Doubtful is set while it is taken for a repeat, though it may be about another connection.
+	// Doubtful is set while the request counts as a repeat, although it may be for another connection.
 	Doubtful bool `cbor:",omitempty"`
-	// EchoedAt is the running time at which the proxy echoed its id, being done with the connection; 0
-	// before.
+	// EchoedAt is the running time at which the proxy echoed the id: the connection is over then. 0 before.
 	EchoedAt time.Duration `cbor:",omitempty"`
 }
 
-// Session is what Label says.
+// Session returns the parsed Label.
 func (d *Decision) Session() event.Session { return event.ParseSession(d.Label) }
 
 func (d *Decision) received() Instant { return At(d.Received, d.Mono) }
 
 func (d *Decision) answered() Instant { return At(d.Answered, d.Mono+d.Answered.Sub(d.Received)) }
 
-// carries reports whether an answer with the id belongs to the decision.
-func (d *Decision) carries(id string) bool { return d.ID == id || slices.Contains(d.Repeats, id) }
+// hasID reports whether one of the decision's answers has the id.
+func (d *Decision) hasID(id string) bool { return d.ID == id || slices.Contains(d.Repeats, id) }
 
 // isAbout reports whether d can be about the connection that has the label.
 func (d *Decision) isAbout(label string) bool {
 	return d.Label == label || d.Session().SameConnection(event.ParseSession(label))
 }
 
-// canRepeat reports whether d can ask again about the connection of o. Once the proxy has echoed an answer it
-// is done with the connection.
+// comesBefore reports whether d was received before every other event of the connection, as it must be for the stream of
+// a QUIC connection.
+func (d *Decision) comesBefore(c *Connection) bool {
+	first := earlier(earlier(c.started, c.stopped), c.informed)
+	return d.Session().Transport() != event.QUIC || first.IsZero() || d.Mono <= first.Mono
+}
+
+// canRepeat reports whether d can be a further request for the connection of o. There is none after the echo.
 func (d *Decision) canRepeat(o *Decision) bool {
 	return d.isAbout(o.Label) && (o.EchoedAt == 0 || d.Mono < o.EchoedAt)
 }
 
-// maxRepeats bounds the ids that are remembered of repeats: a proxy asks twice, and tries five times.
+// maxRepeats bounds Decision.Repeats: a proxy sends at most two requests, with five tries each.
 const maxRepeats = 10
 
 // join adds a repeated request to the decision.
@@ -74,8 +78,8 @@ func (d *Decision) join(repeat Decision) {
 	}
 }
 
-// expectedRequests is how often a proxy may ask about one connection: where it knows the policy, which is
-// over SOCKS, a 2025 one asks twice. Newer ones ask once.
+// expectedRequests returns how many requests a proxy may send for one connection. A 2025 proxy sends two over SOCKS,
+// where it knows the policy; newer ones send one.
 func (d *Decision) expectedRequests() int {
 	if d.Policy == event.PolicyUnknown {
 		return 1

@@ -7,37 +7,37 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// decisions are the access decisions of one proxy, and join each with its connection:
+// decisions are the access decisions of one proxy, and the rules that join each with its connection:
 //
-//   - By label. In transparent mode the proxy asks about tcp_10.0.0.2:50000+tcp_10.1.1.1:80 before it
-//     sends the start with the same label. Over SOCKS it sends the start, tcp_10.0.0.2:50000+0:0, and asks
-//     with the server's side filled in: client host and port are the same, and what both sides know of the
-//     server does not differ.
-//   - By echo. The answer carried an id, and connection-info echoes it: that joins whatever the labels
-//     say. A connection that had another decision by its label gives that back.
-//   - Repeats. A second request with the same label is a repeat, and counts once: a 2025 proxy asks twice
-//     over SOCKS, and any proxy may ask again when the answer did not arrive.
-//     QUIC streams have the label of their QUIC connection, and each asks for itself.
-//   - Doubt. In transparent mode a second request can also be of a client that takes the same port again
-//     at once: it counts as a repeat, and stays to be matched. When a connection turns out to have it, by
-//     its start or by its echo, it is counted after all (Decided with Corrected).
-//   - Overtaking. A request that was received within overtakenBy of the connection's end may have come
-//     before it: events reach the exporter by several threads.
-//   - Unclaimed. A decision that no connection claims within the grace period has a trace of its own.
+//   - Label. In transparent mode the proxy sends an access-request for tcp_10.0.0.2:50000+tcp_10.1.1.1:80, and then the
+//     start with the same label. Over SOCKS it sends the start, tcp_10.0.0.2:50000+0:0, and then the request, whose
+//     label has the server, too. Client host and port are equal, and the known parts of the servers do not differ.
+//   - Echo. The answer has an id, and connection-info echoes it. An echo overrides labels: a connection that was joined
+//     with another decision by its label loses it.
+//   - Repeats. A second request with the same label is a repeat, and is not counted again: a 2025 proxy sends two over
+//     SOCKS, and any proxy retries if it got no answer. QUIC streams are different: they share the label of their QUIC
+//     connection, and the proxy sends one request for each, before its start. So a request does not belong to a stream
+//     that was known before.
+//   - Doubtful repeats. In transparent mode a second request can also be for a new connection from the same client port.
+//     It counts as a repeat and stays pending. If the start or the echo of a connection matches it, it is counted after
+//     all (Decided with Corrected).
+//   - Reordering. A request that is received up to maxRequestDelay after the connection's end can still belong to it,
+//     because the proxy sends events from several threads.
+//   - Unclaimed. A decision that matches no connection within the grace period gets a trace of its own.
 //
-// A decision is either pending here, and then stored on its own, or a connection has it.
+// A decision is either pending here, with a record of its own in the store, or belongs to a connection.
 type decisions struct {
 	conns    *records
 	byClient map[client][]*Decision
-	byID     map[string]*Decision // by all ids that they carry
-	queue    queue[*Decision]     // by Mono; what was claimed since is passed over
+	byID     map[string]*Decision // by ID and Repeats
+	queue    queue[*Decision]     // by Mono; may have decisions that are not pending any more
 	pending  map[*Decision]struct{}
 
-	// closed are copies of decisions whose connections closed a moment ago, for a repeat that was
-	// overtaken by that; closedQueue is in the order of that.
+	// closed are copies of decisions whose connections finished less than maxRequestDelay ago, for repeats that are
+	// received late; closedQueue is in the order in which they finished.
 	closed      map[client]*Decision
 	closedQueue queue[closedDecision]
-	// What has to be written to the store: pending decisions that changed, and the ids of those that are not
+	// Changes to be written to the store: pending decisions that changed, and the ids of decisions that are not
 	// pending any more.
 	changed []*Decision
 	removed []string
@@ -49,9 +49,9 @@ type closedDecision struct {
 	at  time.Duration
 }
 
-// overtakenBy is by how much an access-request can seem to come after the end of its own connection.
-// Beyond it the client's port serves another connection.
-const overtakenBy = 2 * time.Second
+// maxRequestDelay is how long after the end of its connection an access-request can be received. A later one is for
+// another connection from the same client port.
+const maxRequestDelay = 2 * time.Second
 
 func newDecisions(conns *records) decisions {
 	return decisions{
@@ -60,50 +60,50 @@ func newDecisions(conns *records) decisions {
 	}
 }
 
-// repeated is what record says of a decision.
+// repeated is the result of record.
 type repeated uint8
 
 const (
-	firstRequest    repeated = iota // a decision of its own, not pending yet: match it, or put it
-	expectedRepeat                  // it was joined with an earlier one, which expected it
-	doubtfulRequest                 // it was joined with an earlier one, and is pending as well
+	firstRequest    repeated = iota // not a repeat, and not pending yet: match it, or put it
+	expectedRepeat                  // joined with an earlier decision, as expected
+	doubtfulRequest                 // joined with an earlier decision, and pending as well
 )
 
-// record takes a new decision, and joins it with the earlier one that it repeats, if there is one. of is the
-// connection that has the earlier one, nil if none does.
-func (ds *decisions) record(d *Decision) (r repeated, of *Connection) {
-	earlier, of := ds.earlier(d)
+// record joins a new decision with the earlier decision that it repeats, if there is one. owner is the connection of
+// the earlier one, nil if that is pending.
+func (ds *decisions) record(d *Decision) (r repeated, owner *Connection) {
+	earlier, owner := ds.earlier(d)
 	if earlier == nil {
 		return firstRequest, nil
 	}
 	id := earlier.ID
 	earlier.join(*d)
-	if of == nil && ds.has(earlier) {
+	if owner == nil && ds.has(earlier) {
 		ds.byID[d.ID] = earlier
 		if earlier.ID != id {
-			ds.removed = append(ds.removed, id) // it is stored by its id
+			ds.removed = append(ds.removed, id) // the store has it by its id
 		}
 		ds.changed = append(ds.changed, earlier)
 	}
 	if earlier.Requests <= earlier.expectedRequests() {
-		return expectedRepeat, of
+		return expectedRepeat, owner
 	}
 	if d.ConnectionID == "" || d.ConnectionID == d.Label {
 		d.Doubtful = true
 		ds.put(d)
 	}
-	return doubtfulRequest, of
+	return doubtfulRequest, owner
 }
 
 func (ds *decisions) has(d *Decision) bool { _, ok := ds.pending[d]; return ok }
 
-// earlier returns the decision that d only repeats. The streams of a QUIC connection share its label, and each asks
-// once.
+// earlier returns the decision that d repeats and its connection, if it has one. Streams of a QUIC connection repeat
+// nothing: they share its label, and the proxy sends one request for each.
 func (ds *decisions) earlier(d *Decision) (*Decision, *Connection) {
 	if d.Session().Transport() == event.QUIC {
 		return nil, nil
 	}
-	if o := ds.find(d.Label); o != nil && !o.Doubtful {
+	if o := ds.find(d.Label, nil); o != nil && !o.Doubtful {
 		return o, nil
 	}
 	key := clientOf(d.Label)
@@ -112,7 +112,7 @@ func (ds *decisions) earlier(d *Decision) (*Decision, *Connection) {
 			return c.Decision, c
 		}
 	}
-	ds.forgetClosed(d.Mono - overtakenBy)
+	ds.forgetClosed(d.Mono - maxRequestDelay)
 	if o := ds.closed[key]; o != nil && d.canRepeat(o) {
 		return o, nil
 	}
@@ -120,40 +120,40 @@ func (ds *decisions) earlier(d *Decision) (*Decision, *Connection) {
 }
 
 func (c *Connection) canHaveAsked(d *Decision) bool {
-	return !c.Stopped() || d.Mono < c.stopped.Mono+overtakenBy
+	return !c.Stopped() || d.Mono < c.stopped.Mono+maxRequestDelay
 }
 
-// echoesOther reports whether the proxy said that another decision was about the connection.
+// echoesOther reports whether the proxy echoed another decision than d.
 func (c *Connection) echoesOther(d *Decision) bool {
-	return c.Echo != nil && c.Echo.Decision != "" && !d.carries(c.Echo.Decision)
+	return c.Echo != nil && c.Echo.Decision != "" && !d.hasID(c.Echo.Decision)
 }
 
-// asked returns a connection that is known already, has no decision, and can be the one that d is about.
-func (ds *decisions) asked(d *Decision) *Connection {
+// connectionFor returns a known connection without a decision that d can be about, nil if there is none.
+func (ds *decisions) connectionFor(d *Decision) *Connection {
 	for c := range ds.conns.ofClient(clientOf(d.Label)) {
-		if c.Decision == nil && c.canHaveAsked(d) && d.isAbout(c.Label) && !c.echoesOther(d) {
+		if c.Decision == nil && c.canHaveAsked(d) && d.isAbout(c.Label) && d.comesBefore(c) && !c.echoesOther(d) {
 			return c
 		}
 	}
 	return nil
 }
 
-// match returns the pending decision about a connection: the one that its proxy echoes or, while there is no
-// echo, one about its label; nil for none. An echo may say that another connection has it by its label: from is
-// that one then, and must release it.
+// match returns the decision for a connection: the one that the proxy echoes or, without an echo, a pending one that
+// matches its label; nil if there is none. If the echoed decision was joined with another connection by its label, from
+// is that connection, which the caller must release.
 func (ds *decisions) match(c *Connection) (d *Decision, from *Connection) {
 	if c.Label == "" || c.Decision != nil {
 		return nil, nil
 	}
-	d = ds.find(c.Label)
+	d = ds.find(c.Label, c)
 	if c.Echo == nil || c.Echo.Decision == "" {
 		if d != nil && c.canHaveAsked(d) {
 			return d, nil
 		}
 		return nil, nil
 	}
-	// What repeats d has the id too, and comes after it.
-	if id := c.Echo.Decision; d == nil || d.Doubtful || !d.carries(id) {
+	// A doubtful repeat has an id of d, too, and d is preferred.
+	if id := c.Echo.Decision; d == nil || d.Doubtful || !d.hasID(id) {
 		if d = ds.byID[id]; d == nil {
 			return ds.misjoined(c, id)
 		}
@@ -161,11 +161,11 @@ func (ds *decisions) match(c *Connection) (d *Decision, from *Connection) {
 	return d, nil
 }
 
-// misjoined returns the decision with the id when another connection from c's client has it, and no word of the
-// proxy for it.
+// misjoined returns the decision with the id, and its connection, if another connection of c's client was joined with
+// it by its label alone.
 func (ds *decisions) misjoined(c *Connection, id string) (*Decision, *Connection) {
 	for o := range ds.conns.ofClient(clientOf(c.Label)) {
-		if o != c && o.Decision != nil && o.Decision.carries(id) && o.Echo == nil {
+		if o != c && o.Decision != nil && o.Decision.hasID(id) && o.Echo == nil {
 			return o.Decision, o
 		}
 	}
@@ -187,7 +187,7 @@ func (ds *decisions) put(d *Decision) {
 	ds.queue.push(d)
 }
 
-// take ends a decision's being pending, if it is.
+// take removes a decision from the pending ones.
 func (ds *decisions) take(d *Decision) {
 	if !ds.has(d) {
 		return
@@ -208,13 +208,13 @@ func (ds *decisions) take(d *Decision) {
 	}
 }
 
-// find returns the oldest pending decision about a connection with the label. One that may only be a repeat
-// comes last, and of those the newest, for a connection that nobody saw end may have left the others.
-func (ds *decisions) find(label string) *Decision {
+// find returns the oldest pending decision that matches the label and, unless c is nil, can be about c. If all are
+// doubtful, it returns the newest, because the others can be from connections whose end was not seen.
+func (ds *decisions) find(label string, c *Connection) *Decision {
 	var found *Decision
 	for _, d := range ds.byClient[clientOf(label)] {
 		switch {
-		case !d.isAbout(label):
+		case !d.isAbout(label), c != nil && !d.comesBefore(c):
 		case !d.Doubtful:
 			return d
 		default:
@@ -224,7 +224,7 @@ func (ds *decisions) find(label string) *Decision {
 	return found
 }
 
-// release lets another connection have the decision of c.
+// release makes the decision of c pending again.
 func (ds *decisions) release(c *Connection) {
 	d := c.Decision
 	c.Decision = nil
@@ -232,8 +232,8 @@ func (ds *decisions) release(c *Connection) {
 	ds.put(d)
 }
 
-// close remembers the decision of a connection that closes, for a moment. The copy is not the record that the
-// sinks get.
+// close keeps a copy of the decision of a connection that finishes, for maxRequestDelay. The original belongs to the
+// sinks.
 func (ds *decisions) close(d *Decision, at time.Duration) {
 	copied := *d
 	key := clientOf(d.Label)
@@ -254,8 +254,7 @@ func (ds *decisions) forgetClosed(before time.Duration) {
 	}
 }
 
-// expire returns a decision that has been pending since the given time or longer, and is no longer; nil when
-// there is none.
+// expire removes and returns a decision that has been pending since the given time or longer; nil if there is none.
 func (ds *decisions) expire(since time.Duration) *Decision {
 	for {
 		d, ok := ds.queue.peek()

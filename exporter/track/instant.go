@@ -2,22 +2,22 @@ package track
 
 import "time"
 
-// Instant is a moment as two clocks saw it. The zero value is "never".
+// Instant is a point in time on two clocks. The zero value is "never".
 type Instant struct {
-	// Wall is what the wall clock said, in Unix ns: for people and spans. It can jump.
+	// Wall is the wall clock, in Unix ns, for people and spans. It can jump.
 	Wall int64
-	// Mono is the running time of the exporter, over all its runs: it never goes back, and stands still
-	// while the exporter does not run. Every deadline is a Mono.
+	// Mono is the running time of the exporter, summed over all its runs: it never decreases, and does not advance
+	// while the exporter does not run. All deadlines use it.
 	Mono time.Duration
 }
 
-// At returns the instant at which the two clocks read so.
+// At returns the instant of two clock readings.
 func At(wall time.Time, mono time.Duration) Instant { return Instant{wall.UnixNano(), mono} }
 
 // IsZero reports whether the instant is "never".
 func (i Instant) IsZero() bool { return i == Instant{} }
 
-// Time is what the wall clock said, in UTC; the zero time for "never".
+// Time returns the wall clock in UTC, the zero time for "never".
 func (i Instant) Time() time.Time {
 	if i.IsZero() {
 		return time.Time{}

@@ -6,34 +6,34 @@ type State uint8
 // The states.
 const (
 	stateNone    State = iota
-	StateOpen          // it lives, as far as is known
-	StateClosing       // it is over, for a Cause; more about it may come within the grace period
-	StateClosed        // nothing more is expected; a tombstone recognises repeats
+	StateOpen          // not known to have ended
+	StateClosing       // ended for a Cause; more events may follow within the grace period
+	StateClosed        // finished; a tombstone recognises repeats
 )
 
 func (s State) String() string { return [...]string{"none", "open", "closing", "closed"}[s] }
 
-// Cause is what showed that a connection is over.
+// Cause is how the tracker found out that a connection ended.
 type Cause uint8
 
-// The causes. The first four can still give way to a better one within the grace period.
+// The causes. Within the grace period, stronger evidence can replace the first four.
 const (
 	causeNone     Cause = iota
-	CauseAbsence        // two lists in a row lacked it, and an earlier one had it
+	CauseAbsence        // missing from two lists in a row, after an earlier list had it
 	CauseReplaced       // its id was given to a connection of another client
-	CauseInfo           // its connection-info came, and no stop
-	CauseRestart        // its proxy runs with another boot id, or was shut down
-	CauseReject         // the proxy echoed the reject that it acted on
-	CauseStop           // its stop came
-	CauseIdle           // nothing was heard of it for the idle age
-	CauseDown           // its proxy has been down for the down age
+	CauseInfo           // connection-info without a stop
+	CauseRestart        // its proxy has another boot id, or was shut down
+	CauseReject         // the proxy echoed a reject
+	CauseStop           // its stop was received
+	CauseIdle           // no sign of life for the idle timeout
+	CauseDown           // its proxy has been down for the down timeout
 	CauseEvicted        // there were too many connections
 )
 
-// Reason is what users see of a Cause.
+// Reason is a Cause as users see it.
 type Reason string
 
-// The reasons. Rejected is a policy's outcome. For Lost, Restart and Evicted the real end is not known.
+// The reasons. The real end is not known for ReasonLost, ReasonRestart and ReasonEvicted.
 const (
 	ReasonNone     Reason = ""
 	ReasonStop     Reason = "stop"
@@ -43,10 +43,10 @@ const (
 	ReasonEvicted  Reason = "evicted"
 )
 
-// Reasons are all reasons for which a connection can end.
+// Reasons are all reasons why a connection can end.
 var Reasons = []Reason{ReasonStop, ReasonRejected, ReasonLost, ReasonRestart, ReasonEvicted}
 
-// Reason is what users see of the cause.
+// Reason returns the reason that users see.
 func (c Cause) Reason() Reason {
 	switch c {
 	case causeNone:
@@ -64,29 +64,29 @@ func (c Cause) Reason() Reason {
 	}
 }
 
-// input is what can move a connection from one state to another.
+// input is an event in the life of a connection that can change its state.
 type input uint8
 
 const (
 	inAlive     input = iota // its start, or an access-request about it
 	inListed                 // a ping lists it
 	inStop                   // its stop
-	inInfo                   // its info, with no reject echoed
-	inReject                 // its info, with a reject echoed
-	inAbsent                 // a second list in a row lacks it
-	inReplaced               // another client's connection has its id
+	inInfo                   // its info, without an echoed reject
+	inReject                 // its info, with an echoed reject
+	inAbsent                 // missing from a second list in a row
+	inReplaced               // its id is used by a connection of another client
 	inRestart                // another boot id
-	inShutdown               // its info turns out to be one of many that a shutdown sent
-	inIdle                   // the idle age
-	inDown                   // the down age of its proxy
-	inEvict                  // there is no room
+	inShutdown               // its info is one of many that the proxy sent when it was shut down
+	inIdle                   // the idle timeout
+	inDown                   // the down timeout of its proxy
+	inEvict                  // too many connections
 	inGraceOver              // the end of the grace period
-	inComplete               // nothing more can come
+	inComplete               // all expected events were received
 	inputs
 )
 
-// next is the whole life of a connection: what an input makes of one that is in state s, closing for
-// why. Inputs that are not named change nothing: what has come first of stop and reject is final.
+// next is the transition table: it returns the state and cause that follow from an input in state s with cause why.
+// Inputs that are not listed change nothing. The first of stop and reject is final.
 func next(s State, why Cause, in input) (State, Cause) {
 	switch s {
 	case stateNone, StateOpen:

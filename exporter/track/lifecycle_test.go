@@ -141,7 +141,7 @@ func TestReusedID(t *testing.T) {
 			w.startAs(id, second)
 			w.stopAs(id, second)
 			w.send(event.ActionInfo, id, infoOf(second))
-			w.pass(w.opts.Grace)
+			w.pass(w.config.Connections.GracePeriod)
 		}, "#2:10.0.0.9:stop :10.77.1.2:lost", 0},
 		"its stop overtakes its start": {func(w *world) {
 			w.start(id)
@@ -173,7 +173,7 @@ func TestReusedID(t *testing.T) {
 			w.startAs(id, second)
 			w.stopAs(id, second)
 			w.send(event.ActionInfo, id, event.Info{})
-			w.pass(w.opts.Grace)
+			w.pass(w.config.Connections.GracePeriod)
 		}, "#2:10.0.0.9:stop :10.77.1.2:stop", 0},
 		"the same client is a repeat": {func(w *world) {
 			w.start(id)
@@ -304,8 +304,8 @@ func TestShutdown(t *testing.T) {
 				if restart {
 					w.restart()
 				}
-				w.pass(w.opts.Grace)
-				w.pass(w.opts.Grace)
+				w.pass(w.config.Connections.GracePeriod)
+				w.pass(w.config.Connections.GracePeriod)
 				got := map[Reason]int{}
 				for _, c := range w.finished {
 					got[c.Reason()]++
@@ -339,7 +339,7 @@ func TestWallClockIsSet(t *testing.T) {
 			if s := w.status(); !s.Up || s.Open != 1 || len(w.finished) != 0 {
 				t.Fatalf("%+v, %d finished", s, len(w.finished))
 			}
-			for w.tracker.Advance(after(w.opts.Grace + time.Second)) {
+			for w.tracker.Advance(after(w.config.Connections.GracePeriod + time.Second)) {
 			}
 			w.wantFinished(ReasonStop)
 			start, _ := w.finished[0].Start()
@@ -367,6 +367,6 @@ func TestNewerMessages(t *testing.T) {
 	w.send(event.ActionPing, "", event.Ping{Instance: "Proxy-1234ABCD", Listed: true})
 	w.pass(time.Minute)
 	w.send(event.ActionPing, "", event.Ping{Instance: "Proxy-1234ABCD", Listed: true})
-	w.pass(w.opts.Grace)
+	w.pass(w.config.Connections.GracePeriod)
 	w.wantFinished(ReasonLost, ReasonLost)
 }

@@ -6,20 +6,19 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// lists compares what the pings of a proxy list with what is believed to be open, in steps: a list can have
-// 100,000 ids. Absence from a list closes only what an earlier list had, for some connections are never listed
-// (HTTP CONNECT, SOCKS UDP, QUIC streams), and others not yet.
+// lists compares the lists in the pings of a proxy with the open connections, in steps, because a list can have 100,000
+// ids. A connection that is missing from a list is closed only if an earlier list had it: some connections are never
+// listed (HTTP CONNECT, SOCKS UDP, QUIC streams), and new ones not yet.
 type lists struct {
-	number  uint32 // of the latest list that was begun
+	number  uint32 // of the latest list that was started
 	running bool
-	next    *listTask // the latest list, while another one runs
+	next    *listTask // the latest list, while another one is compared
 }
 
-// listPause is how close two lists must be to be one list that was delivered twice: a proxy repeats a ping
-// at once when its answer was lost.
+// listPause is the least time between two lists that count as two. A proxy that got no answer repeats a ping at once.
 const listPause = time.Second
 
-// listTask works through one list: first what it has, then what it lacks.
+// listTask compares one list: first the ids that it has, then the connections that it lacks.
 type listTask struct {
 	p        *proxy
 	instance string
@@ -30,7 +29,7 @@ type listTask struct {
 	serial   uint64
 }
 
-// listed takes the list of a ping.
+// listed starts the comparison of a list, or queues it.
 func (t *Tracker) listed(p *proxy, m event.Ping, at Instant) {
 	task := &listTask{p: p, instance: m.Instance, at: at, open: m.Open, sessions: m.Sessions}
 	if p.lists.running {
@@ -45,10 +44,10 @@ func (t *Tracker) beginList(task *listTask) {
 	lists.running = true
 	lists.number++
 	task.number = lists.number
-	t.later(task)
+	t.schedule(task)
 }
 
-// stepItems is how many connections a step of a task is about: it takes well below a millisecond.
+// stepItems bounds the connections that one step of a task handles. A step takes well below a millisecond.
 const stepItems = 256
 
 func (l *listTask) step(t *Tracker, at Instant) (more bool) {
@@ -82,7 +81,7 @@ func (l *listTask) step(t *Tracker, at Instant) (more bool) {
 	return false
 }
 
-// present notes that the list has an id.
+// present handles an id on the list.
 func (l *listTask) present(t *Tracker, id string) {
 	c, ok := l.p.conns.latest[id]
 	if !ok {
@@ -99,8 +98,7 @@ func (l *listTask) present(t *Tracker, id string) {
 	}
 }
 
-// absent notes that the list lacks a connection, if it does: the second list in a row that lacks one closes
-// it.
+// absent handles a connection that is not on the list. If it is missing from two lists in a row, it is closed.
 func (l *listTask) absent(t *Tracker, c *Connection, at Instant) {
 	if c.State != StateOpen || !c.listed || c.list == l.number || c.Instance() != l.instance || c.first.Mono > l.at.Mono {
 		return

@@ -10,15 +10,15 @@ import (
 // neighbors are the client addresses of one proxy that were seen within the window.
 type neighbors struct {
 	byAddress map[string]*list.Element
-	byAge     *list.List // of *neighbor, the one seen longest ago in front
-	// changed are addresses to be written to the store, or to be removed from it.
+	byAge     *list.List // of *neighbor, the least recently seen in front
+	// changed are addresses to be written to the store or removed from it.
 	changed map[string]struct{}
 }
 
 type neighbor struct {
 	address string
 	seen    Instant
-	// discovered is when the proxy called it new, 0 if it never did.
+	// discovered is when the proxy reported it as new, 0 if it did not.
 	discovered time.Duration
 }
 
@@ -26,32 +26,32 @@ func newNeighbors() neighbors {
 	return neighbors{byAddress: map[string]*list.Element{}, byAge: list.New(), changed: map[string]struct{}{}}
 }
 
-// neighbor records one message's addresses. An address that is called new again within the grace period is
-// a repeated delivery, and was discovered once.
+// neighbor records the addresses of a message. A second report of an address as new within the grace period is a
+// repeated delivery.
 func (t *Tracker) neighbor(p *proxy, m event.Neighbor, at Instant) {
 	for _, address := range m.Addresses {
 		if address == "" || len(address) > event.MaxNameBytes {
 			continue
 		}
 		n := p.neighbors.touch(address, at)
-		discovered := m.State == event.NeighborNew && (n.discovered == 0 || at.Mono-n.discovered > t.opts.Grace)
+		discovered := m.State == event.NeighborNew && (n.discovered == 0 || at.Mono-n.discovered > t.config.Connections.GracePeriod)
 		if discovered {
 			n.discovered = at.Mono
 		}
 		t.emit(NeighborSeen{Source: p.source, Address: address, At: n.seen.Time(), Discovered: discovered})
 	}
-	for p.neighbors.byAge.Len() > t.opts.MaxNeighbors {
+	for p.neighbors.byAge.Len() > t.config.Proxies.MaxNeighbors {
 		p.neighbors.dropOldest()
 	}
 	p.changed = true
 }
 
-// expireNeighbors forgets addresses that were last seen before the window, some at a time, and reports whether
-// there are more.
+// expireNeighbors removes up to stepItems addresses that were last seen before the window, and reports whether there may
+// be more.
 func (t *Tracker) expireNeighbors(p *proxy, now Instant) (more bool) {
 	for range stepItems {
 		oldest := p.neighbors.byAge.Front()
-		if oldest == nil || now.Mono-oldest.Value.(*neighbor).seen.Mono < t.opts.NeighborWindow {
+		if oldest == nil || now.Mono-oldest.Value.(*neighbor).seen.Mono < t.config.Proxies.NeighborWindow {
 			return false
 		}
 		p.neighbors.dropOldest()

@@ -10,17 +10,17 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// Past is the tombstone of an id: what stays of its finished connections, so that a repeat that comes
-// later is known for one and not taken for a new connection.
+// Past is the content of an id's tombstone: its finished connections, so that a later repeat is not taken for a new
+// connection.
 type Past struct {
 	_ struct{} `cbor:",toarray"`
 	// First is the N of Ended[0].
 	First uint32
-	Ended []Grave
+	Ended []EndedConnection
 }
 
-// Grave is one finished connection of an id.
-type Grave struct {
+// EndedConnection is one finished connection of an id. Its zero value is a connection that is not finished.
+type EndedConnection struct {
 	_ struct{} `cbor:",toarray"`
 	// Client is a hash of the client's host and port, 0 when they are unknown.
 	Client uint32
@@ -28,36 +28,44 @@ type Grave struct {
 	Cause  Cause
 }
 
-// maxGraves bounds the connections of one id that are remembered; PTR ids come again.
-const maxGraves = 16
+// maxEnded bounds Past.Ended; PTR ids are reused.
+const maxEnded = 16
 
-// latest is the N of the last connection.
+// latest returns the N of the last connection.
 func (p *Past) latest() uint32 { return p.First + uint32(len(p.Ended)) - 1 }
 
-// add notes the n-th connection of the id.
-func (p *Past) add(n uint32, g Grave) {
-	if len(p.Ended) == 0 || n > p.latest()+maxGraves {
+// Has reports whether the n-th connection of the id is finished.
+func (p *Past) Has(n uint32) bool {
+	if len(p.Ended) == 0 || n > p.latest() {
+		return false
+	}
+	return n < p.First || p.Ended[n-p.First].Cause != causeNone
+}
+
+// add adds the n-th connection of the id.
+func (p *Past) add(n uint32, e EndedConnection) {
+	if len(p.Ended) == 0 || n > p.latest()+maxEnded {
 		p.First, p.Ended = n, nil
 	}
 	if n < p.First {
 		return
 	}
-	for p.latest() < n { // those in between are closing still
-		p.Ended = append(p.Ended, Grave{})
+	for p.latest() < n { // the ones between are still closing
+		p.Ended = append(p.Ended, EndedConnection{})
 	}
-	p.Ended[n-p.First] = g
-	if extra := len(p.Ended) - maxGraves; extra > 0 {
-		p.Ended = append([]Grave(nil), p.Ended[extra:]...)
+	p.Ended[n-p.First] = e
+	if extra := len(p.Ended) - maxEnded; extra > 0 {
+		p.Ended = append([]EndedConnection(nil), p.Ended[extra:]...)
 		p.First += uint32(extra)
 	}
 }
 
-// match returns the connection that a label is of: the latest one that has its client, or the latest one
-// when either is not known. found is false when the label names another client than all of them.
+// match returns the index of the latest connection whose client is the label's; an unknown client matches every
+// other. found is false if no connection matches.
 func (p *Past) match(label string) (i int, found bool) {
 	hash := clientHash(label)
 	for i := len(p.Ended) - 1; i >= 0; i-- {
-		if g := p.Ended[i]; g.Cause != causeNone && (hash == 0 || g.Client == 0 || g.Client == hash) {
+		if e := p.Ended[i]; e.Cause != causeNone && (hash == 0 || e.Client == 0 || e.Client == hash) {
 			return i, true
 		}
 	}
@@ -74,33 +82,33 @@ func clientHash(label string) uint32 {
 	return max(1, h.Sum32())
 }
 
-// DecodePast reads what a tombstone holds.
+// DecodePast decodes a tombstone.
 func DecodePast(encoded []byte) (*Past, error) {
 	p := new(Past)
 	if err := cbor.Unmarshal(encoded, p); err != nil {
 		return nil, fmt.Errorf("tombstone: %w", err)
 	}
-	if len(p.Ended) == 0 || len(p.Ended) > maxGraves || p.First == 0 {
+	if len(p.Ended) == 0 || len(p.Ended) > maxEnded || p.First == 0 {
 		return nil, fmt.Errorf("tombstone: %d connections from the %d-th on", len(p.Ended), p.First)
 	}
 	return p, nil
 }
 
-// memory is how many of the latest tombstones are held in memory. They need not be looked up in the store,
-// which does not have those of the batch that is being worked on.
-const memory = 16_384
+// recentPasts is how many of the latest tombstones are held in memory. They need no lookup in the store, which does not
+// have the tombstones of the current batch yet.
+const recentPasts = 16_384
 
 // pasts are the latest tombstones of all proxies.
 type pasts struct {
 	byID  map[pastKey]*remembered
-	queue queue[pastKey] // as they were written
+	queue queue[pastKey] // in the order in which they were put
 }
 
 type pastKey struct{ source, id string }
 
 type remembered struct {
 	*Past
-	writes int // in the queue
+	puts int // entries in the queue
 }
 
 func newPasts() pasts { return pasts{byID: map[pastKey]*remembered{}} }
@@ -121,20 +129,20 @@ func (p *pasts) put(source, id string, past *Past) {
 		p.byID[key] = r
 	}
 	r.Past = past
-	r.writes++
+	r.puts++
 	p.queue.push(key)
-	for p.queue.len() > memory {
+	for p.queue.len() > recentPasts {
 		oldest, _ := p.queue.peek()
 		p.queue.pop()
-		if r := p.byID[oldest]; r.writes == 1 {
+		if r := p.byID[oldest]; r.puts == 1 {
 			delete(p.byID, oldest)
 		} else {
-			r.writes--
+			r.puts--
 		}
 	}
 }
 
-// Tombstone is a Past to be written to the store.
+// Tombstone is a Past to be written to the store. At is a running time.
 type Tombstone struct {
 	Source, ID string
 	Past       *Past

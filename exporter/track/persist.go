@@ -3,12 +3,13 @@ package track
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
 )
 
-// Kind is what a stored record is of. The numbers are part of the store's format.
+// Kind is the kind of a stored record. The numbers are part of the stored format.
 type Kind uint8
 
 // The kinds, in the order in which records are restored.
@@ -20,8 +21,8 @@ const (
 	KindNeighbor
 )
 
-// Writer takes what changed, to be written to the store in one transaction. It keeps nothing of the encoded
-// bytes after it returns.
+// Writer collects changes that are written to the store in one transaction. It does not keep the encoded bytes after a
+// method returns.
 type Writer interface {
 	// Put writes a record in place of the one that has the same kind, source and key.
 	Put(kind Kind, source, key string, record []byte)
@@ -33,7 +34,7 @@ type Writer interface {
 	PutTombstone(source, id string, tombstone []byte, at time.Duration)
 }
 
-// Changes writes all that changed since the last call. A batch of events changes a bounded number of records.
+// Changes writes everything that changed since the last call. A batch of events changes a bounded number of records.
 func (t *Tracker) Changes(w Writer) {
 	for _, source := range t.gone {
 		if _, back := t.proxies[source]; !back {
@@ -65,6 +66,7 @@ func (t *Tracker) Changes(w Writer) {
 }
 
 func (t *Tracker) proxyChanges(w Writer, p *proxy) {
+	form := t.Privacy.Form()
 	if p.dirty {
 		p.dirty = false
 		t.put(w, KindProxy, p.source, "", t.encode(p.state()))
@@ -75,13 +77,13 @@ func (t *Tracker) proxyChanges(w Writer, p *proxy) {
 	p.decisions.removed = p.decisions.removed[:0]
 	for _, d := range p.decisions.changed {
 		if p.decisions.has(d) {
-			t.put(w, KindDecision, p.source, d.ID, t.encode(d))
+			t.put(w, KindDecision, p.source, d.ID, t.encode(&decisionState{*d, form}))
 		}
 	}
 	p.decisions.changed = p.decisions.changed[:0]
 	for address := range p.neighbors.changed {
 		if e, ok := p.neighbors.byAddress[address]; ok {
-			t.put(w, KindNeighbor, p.source, address, t.encode(e.Value.(*neighbor).state()))
+			t.put(w, KindNeighbor, p.source, address, t.encode(e.Value.(*neighbor).state(form)))
 		} else {
 			w.Remove(KindNeighbor, p.source, address)
 		}
@@ -89,7 +91,7 @@ func (t *Tracker) proxyChanges(w Writer, p *proxy) {
 	clear(p.neighbors.changed)
 }
 
-// touch notes that the record of a connection has to be written.
+// touch marks the record of a connection as changed.
 func (t *Tracker) touch(c *Connection) {
 	if !c.dirty {
 		c.dirty = true
@@ -110,18 +112,26 @@ func (t *Tracker) encode(v any) []byte {
 	return t.encoded.Bytes()
 }
 
-// recordKey tells the connections of a proxy apart; no two have the same.
+// recordKey returns the key of a connection's record, which is unique within a proxy.
 func recordKey(c *Connection) string { return strconv.FormatUint(uint64(c.N), 10) + " " + c.ID }
 
-// Rewrite writes all records anew, some at a time, for a store that has missed changes.
+// ConnectionOf parses the key of a record of KindConnection: the id of the connection, and its number among the
+// connections with that id.
+func ConnectionOf(key string) (id string, n uint32, ok bool) {
+	number, id, ok := strings.Cut(key, " ")
+	parsed, err := strconv.ParseUint(number, 10, 32)
+	return id, uint32(parsed), ok && err == nil
+}
+
+// Rewrite is the progress of Tracker.Rewrite. The zero value is its beginning.
 type Rewrite struct {
 	proxy  int
 	serial uint64
 	begun  bool
 }
 
-// Rewrite writes some more records, and reports whether there are more. It ends with the records of proxies that
-// appear meanwhile.
+// Rewrite writes the next records, and reports whether there are more. Called until it returns false, it writes all
+// records, those of proxies that appear meanwhile included: for a store that lacks changes.
 func (t *Tracker) Rewrite(r *Rewrite, w Writer) (more bool) {
 	if r.proxy >= len(t.order) {
 		return false
@@ -165,10 +175,10 @@ type trackerState struct {
 	Wall int64         `cbor:"2,keyasint"`
 }
 
-// EncodeClock returns a record of KindTracker that holds the running time, from which the next run goes on.
+// EncodeClock returns a record of KindTracker with the running time, which the next run continues.
 func (t *Tracker) EncodeClock(now Instant) []byte { return t.encode(trackerState{now.Mono, now.Wall}) }
 
-// DecodeClock reads what EncodeClock wrote.
+// DecodeClock decodes a record of EncodeClock.
 func DecodeClock(record []byte) (Instant, error) {
 	var s trackerState
 	if err := decoder.Unmarshal(record, &s); err != nil {

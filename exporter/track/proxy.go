@@ -9,8 +9,8 @@ import (
 type proxy struct {
 	source string
 
-	// instance is the boot id in force; retired are the ones before it, newest last, whose stragglers
-	// must not look like another restart.
+	// instance is the current boot id; retired are earlier ones, newest last, whose late events must not look like
+	// another restart.
 	instance string
 	retired  []string
 
@@ -26,36 +26,36 @@ type proxy struct {
 	decisions decisions
 	neighbors neighbors
 
-	// Whether the proxy sends connection-info at all decides whether a stopped connection has to wait
-	// for one. Unknown until an info came, or until infoEvidence connections that carried data got none.
+	// sendsInfo is set once the proxy sent a connection-info. While it is not, missedInfos counts connections with data
+	// and without an info; at infoEvidence, stopped connections do not wait for one any more.
 	sendsInfo   bool
 	missedInfos int
 
-	// leaving is set while what is left of a proxy that is forgotten is closed, in steps.
+	// leaving is set while the connections of a proxy that is to be forgotten are closed in steps.
 	leaving bool
 
-	dirty   bool // it changed since it was written to the store
-	changed bool // its status changed since it was reported
-	marked  bool // it may be dirty or changed, or decisions or neighbors of it
+	dirty   bool // changed since it was written to the store
+	changed bool // the status changed since it was emitted
+	marked  bool // in Tracker.marked
 }
 
-// pings is what the pings of a proxy say of its life.
+// pings is the state that the pings of a proxy determine.
 type pings struct {
 	last Instant
-	// since is when it pinged first, or first again after it had been silent for longer than it pinged.
+	// since is when it first pinged, or first again after a silence that was longer than the time for which it pinged.
 	since time.Duration
-	// down is set once no ping came for the ping timeout; it counts only if known, which is once it
-	// pinged or was down.
+	// down is set once no ping was received for the ping timeout. It is valid if known is set: after the first ping or
+	// timeout.
 	down, known bool
-	// downAt is when it was noticed, by the running time.
+	// downAt is the running time at which down was set.
 	downAt time.Duration
 }
 
-// infoEvidence is how many connections with data must have had no info before a proxy counts as one
-// that sends none. More than one, because the feature belongs to a policy, not to the proxy.
+// infoEvidence is how many connections with data must lack an info before a proxy counts as one that sends none. It is
+// more than one, because connection-info is a feature of a policy, not of the proxy.
 const infoEvidence = 20
 
-// maxRetired boot ids are remembered; their stragglers come within the grace period.
+// maxRetired bounds proxy.retired. Late events of a boot id are received within the grace period.
 const maxRetired = 8
 
 func newProxy(source string, at time.Duration) *proxy {
@@ -80,7 +80,7 @@ func (p *proxy) retire(instance string) {
 	}
 }
 
-// status is what is reported of the proxy.
+// status returns the fact that describes the proxy.
 func (p *proxy) status() ProxyStatus {
 	return ProxyStatus{
 		Source: p.source, Instance: p.instance, Up: p.ping.known && !p.ping.down, Unknown: !p.ping.known,
@@ -88,9 +88,8 @@ func (p *proxy) status() ProxyStatus {
 	}
 }
 
-// seeInstance notes the boot id that an event carries. A new one means that the proxy restarted, and that
-// what belonged to the one before is over: those connections are closed in steps, each at the latest when
-// an event of it comes.
+// seeInstance handles the boot id of an event. A new one means that the proxy restarted: the connections of the previous
+// boot id are closed in steps, each at the latest when an event of it is received.
 func (t *Tracker) seeInstance(p *proxy, instance string) {
 	if instance == "" || instance == p.instance || p.isRetired(instance) {
 		return
@@ -103,17 +102,17 @@ func (t *Tracker) seeInstance(p *proxy, instance string) {
 	t.emit(ProxyRestarted{Source: p.source, Old: before, New: instance})
 	p.retire(before)
 	p.resync.want()
-	// Its policies can be others now.
+	// Its policies may have changed.
 	p.sendsInfo, p.missedInfos = false, 0
-	t.later(&restartTask{p: p, planned: p.shutdown.beforeRestart(p.open), shutdown: p.shutdown})
+	t.schedule(&restartTask{p: p, planned: p.shutdown.beforeRestart(p.open), shutdown: p.shutdown})
 	p.shutdown = shutdown{}
 }
 
-// restartTask closes the connections of boot ids that are no longer in force.
+// restartTask closes the connections of retired boot ids.
 type restartTask struct {
 	p        *proxy
-	planned  bool     // the boot before was shut down
-	shutdown shutdown // as it was then
+	planned  bool     // the previous boot ended with a shutdown
+	shutdown shutdown // at the restart
 	serial   uint64
 }
 
@@ -129,22 +128,22 @@ func (r *restartTask) step(t *Tracker, at Instant) (more bool) {
 	})
 }
 
-// checkPings notices a proxy that no longer pings. One that never did has the time from its first event
-// on, and every one from when it could be heard.
+// checkPings marks a proxy as down after the ping timeout, which counts from the last ping, the first event or the last
+// Resume.
 func (t *Tracker) checkPings(p *proxy, now Instant) {
 	since := max(p.appearedAt, t.resumedAt, p.ping.last.Mono)
-	if !p.ping.down && now.Mono-since > t.opts.PingTimeout {
+	if !p.ping.down && now.Mono-since > t.config.Proxies.PingTimeout {
 		p.ping.down, p.ping.known, p.ping.downAt = true, true, now.Mono
 		p.dirty, p.changed = true, true
 		t.mark(p)
 	}
-	if p.ping.down && t.opts.DownAge > 0 && p.open > 0 && now.Mono-max(p.ping.downAt, t.resumedAt) >= t.opts.DownAge && now.Mono-p.heardAt >= t.opts.DownAge {
-		p.ping.downAt = now.Mono // once for each down age
-		t.later(&downTask{p: p})
+	if p.ping.down && t.config.Proxies.DownTimeout > 0 && p.open > 0 && now.Mono-max(p.ping.downAt, t.resumedAt) >= t.config.Proxies.DownTimeout && now.Mono-p.heardAt >= t.config.Proxies.DownTimeout {
+		p.ping.downAt = now.Mono // once in each down timeout
+		t.schedule(&downTask{p: p})
 	}
 }
 
-// downTask closes what is open on a proxy that has been down for the down age.
+// downTask closes the open connections of a proxy that has been down for the down timeout.
 type downTask struct {
 	p      *proxy
 	serial uint64

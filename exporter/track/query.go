@@ -1,17 +1,17 @@
 package track
 
-// Cursor is a place among the connections of all proxies, ordered by source and, within one, as they became
-// known. The zero value is before the first. A cursor outlives the connection it is of, and a restart.
+// Cursor is a position among the connections of all proxies, which are ordered by source and then by when they became
+// known. The zero value is before the first. A cursor stays valid after its connection is gone, and after a restart.
 type Cursor struct {
 	Source string
 	Serial uint64
 }
 
-// Cursor is the place of the connection.
+// Cursor returns the position of the connection.
 func (c *Connection) Cursor() Cursor { return Cursor{c.Source, c.serial} }
 
-// Copy returns a copy that the tracker does not change, for readers that keep it after Scan or Query. It shares
-// only what is set once: the parts that events brought.
+// Copy returns a copy that the tracker does not change, for readers that keep it after Scan. It shares only data that is
+// set once.
 func (c *Connection) Copy() Connection {
 	copied := *c
 	copied.prevOfClient, copied.nextOfClient = nil, nil
@@ -22,10 +22,9 @@ func (c *Connection) Copy() Connection {
 	return copied
 }
 
-// Scan visits connections after a cursor, of one source or, with "", of all, until visit returns false, and
-// returns where it stopped. limit, at least 1, bounds its work: a connection counts one, and so does each proxy
-// that is left for the next. more is false when there are none left. Records are the tracker's own: not to be
-// changed or kept.
+// Scan visits connections after a cursor, of one source or, if source is "", of all, until visit returns false. It
+// returns the position where it stopped, and whether there are more connections. limit, at least 1, bounds the work: it
+// counts connections, and steps to the next proxy. visit must not change or keep the records.
 func (t *Tracker) Scan(from Cursor, source string, limit int, visit func(*Connection) (more bool)) (to Cursor, more bool) {
 	if source != "" && from.Source != source {
 		from = Cursor{Source: source}
@@ -62,7 +61,7 @@ func (t *Tracker) Scan(from Cursor, source string, limit int, visit func(*Connec
 	}
 }
 
-// atOrAfter returns the proxy with the source, or the next one by name; nil when there is none.
+// atOrAfter returns the proxy with the source, or else the next one by name; nil if there is none.
 func (t *Tracker) atOrAfter(source string) *proxy {
 	var first *proxy
 	t.bySource.Ascend(source, func(_ string, p *proxy) bool {
@@ -78,10 +77,10 @@ func (t *Tracker) Connection(source, name string) (*Connection, bool) {
 	if !ok {
 		return nil, false
 	}
-	return p.conns.named(name)
+	return p.conns.byName(name)
 }
 
-// Size is how many proxies and connections there are.
+// Size returns the numbers of proxies and connections.
 func (t *Tracker) Size() (proxies, connections int) {
 	for _, p := range t.order {
 		connections += p.conns.len()

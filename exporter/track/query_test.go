@@ -82,7 +82,7 @@ func TestScanWhileConnectionsChange(t *testing.T) {
 		w.apply(event.Event{Action: event.ActionStart, Source: source, ID: fmt.Sprint("n", n), Payload: event.Start{Session: session}})
 		if n == 1 { // the connection of the cursor goes
 			w.apply(event.Event{Action: event.ActionStop, Source: "a", ID: "1", Payload: event.Stop{}})
-			w.pass(w.opts.Grace)
+			w.pass(w.config.Connections.GracePeriod)
 		}
 	})
 	var old []string

@@ -2,18 +2,17 @@ package track
 
 import "iter"
 
-// queue is a FIFO. Whatever waits in this package waits equally long, so that the order of arrival
-// is the order of falling due, and no timer or heap is needed.
+// queue is a FIFO queue. All its items wait equally long, so that the order of arrival is the order of deadlines, and no
+// heap is needed.
 //
-// Its items are in chunks, which are let go one by one: of half a million items none is ever copied, and
-// no memory is held for those that were there once.
+// Items are in chunks, so that growing copies nothing and popping frees memory.
 type queue[T any] struct {
-	chunks [][]T // none is empty; only the last one grows
-	head   int   // in the first one
+	chunks [][]T // none is empty; only the last one is appended to
+	head   int   // index in the first chunk
 	n      int
 }
 
-// chunkItems is how many items make a chunk.
+// chunkItems is the length of a chunk.
 const chunkItems = 512
 
 func (q *queue[T]) push(item T) {
@@ -51,7 +50,7 @@ func (q *queue[T]) all() iter.Seq[T] {
 	}
 }
 
-// pop drops the oldest item.
+// pop removes the oldest item.
 func (q *queue[T]) pop() {
 	var zero T
 	q.chunks[0][q.head] = zero

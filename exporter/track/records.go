@@ -10,21 +10,21 @@ import (
 	"smithproxy_exporter/exporter/event"
 )
 
-// records are the connections of one proxy that are not closed: by id, by client, and in the order in
-// which they became known.
+// records are the open and closing connections of one proxy: by id, by client, and in the order in which they became
+// known.
 type records struct {
-	latest map[string]*Connection // of an id
-	// older are earlier connections of ids that came again while those were still closing; rarely any.
+	latest map[string]*Connection // of each id
+	// older are earlier connections of reused ids that are still closing; there are rarely any.
 	older map[string][]*Connection
-	// past are the tombstones of ids that came again, for as long as one of their connections is here.
+	// past are the tombstones of reused ids, as long as one of their connections is here.
 	past     map[string]*Past
-	byClient map[client]*Connection // newest; chained by nextOfClient
-	// bySerial can be walked in steps, between which anything may change.
+	byClient map[client]*Connection // the newest; linked by nextOfClient
+	// bySerial can be walked in steps, and may change between them.
 	bySerial btree.Map[uint64, *Connection]
 }
 
-// client is what a connection and its access-request have in common: the client's host and port. Of a
-// label that cannot be parsed it is the label itself.
+// client is what a connection and its access-request have in common: the client's host and port. For a label that
+// cannot be parsed, host is the label itself.
 type client struct {
 	host string
 	port uint16
@@ -37,8 +37,7 @@ func clientOf(label string) client {
 	return client{host: label}
 }
 
-// otherClient reports whether two labels name clients, and different ones: under one id that means two
-// connections.
+// otherClient reports whether two labels have different clients. With the same id, that means two connections.
 func otherClient(a, b string) bool {
 	x, y := event.ParseSession(a).Client, event.ParseSession(b).Client
 	return x.Known() && y.Known() && (x.Host != y.Host || x.Port != y.Port)
@@ -51,8 +50,8 @@ func newRecords() records {
 
 func (r *records) len() int { return r.bySerial.Len() }
 
-// find returns the connection of the id that the label is of; with a label that names no client, the
-// latest one. ok is false when there is none.
+// find returns the connection with the id whose client is the label's; if the label has no client, the latest one. ok
+// is false if there is none.
 func (r *records) find(id, label string) (c *Connection, ok bool) {
 	c, ok = r.latest[id]
 	if !ok || !otherClient(c.Label, label) {
@@ -66,10 +65,10 @@ func (r *records) find(id, label string) (c *Connection, ok bool) {
 	return nil, false
 }
 
-// add takes a connection whose label is not set yet; setLabel does that.
+// add adds a connection whose label is not set yet; relabel sets it.
 func (r *records) add(c *Connection) {
 	if before, ok := r.latest[c.ID]; ok {
-		if before.N > c.N { // when they are restored
+		if before.N > c.N { // while records are restored
 			r.older[c.ID] = append(r.older[c.ID], c)
 			r.bySerial.Set(c.serial, c)
 			return
@@ -108,7 +107,7 @@ func (r *records) remove(c *Connection) {
 	}
 }
 
-// relabel lets change set c's label, and keeps the index by client true.
+// relabel calls change, which may set the label of c, and updates the index by client.
 func (r *records) relabel(c *Connection, change func()) {
 	before := c.Label
 	change()
@@ -150,7 +149,8 @@ func (r *records) unindexAs(c *Connection, key client) {
 	c.prevOfClient, c.nextOfClient = nil, nil
 }
 
-// after yields the connections whose serial is above one, oldest first. Nothing may change meanwhile.
+// after yields the connections whose serial is greater than the given one, oldest first. The records must not change
+// meanwhile.
 func (r *records) after(serial uint64) iter.Seq[*Connection] {
 	return func(yield func(*Connection) bool) {
 		r.bySerial.Ascend(serial+1, func(_ uint64, c *Connection) bool { return yield(c) })
@@ -163,8 +163,8 @@ func (r *records) oldest() (*Connection, bool) {
 	return c, ok
 }
 
-// maxSameClient bounds the search for what belongs to one client's host and port, of which an honest
-// proxy has a few at the most.
+// maxSameClient bounds searches among the connections and decisions of one client's host and port. A real proxy has a
+// few of them.
 const maxSameClient = 64
 
 // ofClient yields the connections of one client, newest first.
@@ -177,8 +177,8 @@ func (r *records) ofClient(key client) iter.Seq[*Connection] {
 	}
 }
 
-// named returns the connection with the name.
-func (r *records) named(name string) (*Connection, bool) {
+// byName returns the connection with the Name.
+func (r *records) byName(name string) (*Connection, bool) {
 	id := name
 	if i := strings.LastIndexByte(name, '#'); i >= 0 {
 		id = name[:i]
@@ -196,8 +196,8 @@ func (r *records) named(name string) (*Connection, bool) {
 	return nil, false
 }
 
-// Name is what tells connections of a proxy apart: the id, and for the n-th connection of an id, n ≥ 2,
-// "<id>#<n>". Trace ids are computed from it.
+// Name returns the name of the connection, which is unique within a proxy: the id, or "<id>#<n>" for the n-th connection
+// of an id, n ≥ 2. Trace ids are computed from it.
 func (c *Connection) Name() string { return nameOf(c.ID, c.N) }
 
 func nameOf(id string, n uint32) string {

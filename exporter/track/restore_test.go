@@ -13,6 +13,7 @@ import (
 
 	"smithproxy_exporter/exporter/capture"
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/privacy"
 )
 
 // transcript writes facts down as they come, for the tracker goes on changing what they point to.
@@ -84,7 +85,7 @@ func checkRestart(t *testing.T, steps []step, moment int) {
 	copied := newWorld(t)
 	copied.store.records, copied.store.tombstones = stored, maps.Clone(w.store.tombstones)
 	copied.now = w.now
-	copied.tracker = copied.store.restore(t, copied.opts, func(Fact) {})
+	copied.tracker = copied.store.restore(t, copied.config, func(Fact) {})
 	copied.tracker.Flush()
 	copied.tracker.emit = restored.take
 	for source, p := range w.tracker.proxies { // what is kept in memory only
@@ -101,7 +102,7 @@ func checkRestart(t *testing.T, steps []step, moment int) {
 			w.advance()
 		}
 		for range 3 {
-			w.pass(w.opts.Grace)
+			w.pass(w.config.Connections.GracePeriod)
 		}
 		w.pass(time.Hour)
 	}
@@ -129,7 +130,7 @@ func TestRestoreAfterDamage(t *testing.T) {
 		delete(records, missing)
 		copied := newWorld(t)
 		copied.store.records = records
-		copied.tracker, copied.recorder = copied.store.restore(t, copied.opts, r.take), r
+		copied.tracker, copied.recorder = copied.store.restore(t, copied.config, r.take), r
 		copied.tracker.Resume(at(0))
 		copied.tracker.Publish()
 		copied.stop(idA)
@@ -139,7 +140,7 @@ func TestRestoreAfterDamage(t *testing.T) {
 		}
 	}
 	for kind := range KindNeighbor + 2 {
-		if err := New(DefaultOptions(), w.take).Restore(kind, source, "key", []byte("{")); kind != KindTracker && err == nil {
+		if err := New(DefaultConfig(), w.take).Restore(kind, source, "key", []byte("{")); kind != KindTracker && err == nil {
 			t.Errorf("a record of kind %d is taken that is none", kind)
 		}
 	}
@@ -157,15 +158,19 @@ func FuzzRestore(f *testing.F) {
 	for key, record := range w.store.records {
 		f.Add(uint8(key.kind), record)
 	}
+	hashed := addresses(privacy.AddressesHashed)
 	f.Fuzz(func(t *testing.T, kind uint8, record []byte) {
-		w := newWorld(t)
-		if w.tracker.Restore(Kind(kind), source, "key", record) != nil {
-			return
+		for _, policy := range []*privacy.Policy{nil, hashed} {
+			w := newWorld(t)
+			w.tracker.Privacy = policy
+			if w.tracker.Restore(Kind(kind), source, "key", record) != nil {
+				return
+			}
+			w.tracker.Resume(at(0))
+			w.tracker.Publish()
+			w.start(idA)
+			w.pass(time.Hour)
+			w.pass(3 * time.Hour)
 		}
-		w.tracker.Resume(at(0))
-		w.tracker.Publish()
-		w.start(idA)
-		w.pass(time.Hour)
-		w.pass(3 * time.Hour)
 	})
 }

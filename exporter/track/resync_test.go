@@ -150,10 +150,10 @@ func TestResumeGivesTimeAgain(t *testing.T) {
 	w.ping("Proxy-A1")
 	w.info(idA, "") // its stop is under way
 	w.ask(event.Accept, event.PolicyUnknown)
-	w.pass(w.opts.Grace - time.Second)
+	w.pass(w.config.Connections.GracePeriod - time.Second)
 	w.restart()
 	w.tracker.Resume(at(w.now))
-	w.pass(w.opts.Grace - time.Second)
+	w.pass(w.config.Connections.GracePeriod - time.Second)
 	if len(w.finished) > 0 || count[Unclaimed](w.recorder) > 0 {
 		t.Fatalf("they had no time again: %v", w.facts)
 	}
@@ -172,7 +172,7 @@ func TestPublish(t *testing.T) {
 	w.start(idA)
 	w.send(event.ActionNeighbor, "", event.Neighbor{Addresses: []string{"10.77.1.2"}, State: event.NeighborNew})
 	r := &recorder{}
-	w.store.restore(t, w.opts, r.take).Publish()
+	w.store.restore(t, w.config, r.take).Publish()
 	want := []Fact{
 		ProxyAppeared{Source: source},
 		NeighborSeen{Source: source, Address: "10.77.1.2", At: epoch, Restored: true},

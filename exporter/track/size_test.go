@@ -11,9 +11,9 @@ import (
 // TestMemoryOfOpenConnections measures what an open connection costs: at most 700 bytes.
 func TestMemoryOfOpenConnections(t *testing.T) {
 	const open = 200_000
-	opts := DefaultOptions()
-	opts.MaxConnections, opts.MaxTotalConnections = open, open
-	tr := New(opts, func(Fact) {})
+	config := DefaultConfig()
+	config.Connections.MaxOpen, config.Connections.MaxOpenTotal = open, open
+	tr := New(config, func(Fact) {})
 	w := newMemoryStore()
 	before := heapInUse()
 	for i := range open {

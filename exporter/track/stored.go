@@ -2,13 +2,13 @@ package track
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"smithproxy_exporter/exporter/event"
 )
 
-// The records as the store has them. Fields can be added, with numbers of their own; a number is never used for
-// anything else.
+// The stored records. New fields get new numbers; a number is never reused for another field.
 
 type connectionState struct {
 	ID            string            `cbor:"1,keyasint"`
@@ -32,6 +32,14 @@ type connectionState struct {
 	Times [10]int64     `cbor:"18,keyasint"`
 	Until time.Duration `cbor:"19,keyasint,omitempty"`
 	Past  *Past         `cbor:"20,keyasint,omitempty"`
+	// Form is the form of client addresses, in Label and Decision; see privacy.Policy.Form.
+	Form string `cbor:"21,keyasint,omitempty"`
+}
+
+// decisionState is a pending decision.
+type decisionState struct {
+	Decision
+	Form string `cbor:",omitempty"`
 }
 
 type proxyState struct {
@@ -52,6 +60,7 @@ type proxyState struct {
 type neighborState struct {
 	Seen       [2]int64      `cbor:"1,keyasint"`
 	Discovered time.Duration `cbor:"2,keyasint,omitempty"`
+	Form       string        `cbor:"3,keyasint,omitempty"`
 }
 
 // encode returns bytes that are valid until the tracker encodes something else.
@@ -61,6 +70,7 @@ func (c *Connection) encode(t *Tracker) []byte {
 		ID: c.ID, N: c.N, Serial: c.serial, State: c.State, Cause: c.Cause, Got: c.got, Rank: c.rank, Ages: c.ages,
 		Listed: c.listed, Label: c.Label, Transport: c.Transport, Stop: c.Stop, DetailsListed: c.DetailsListed,
 		Statistics: c.Statistics, Sinkhole: c.Sinkhole, Echo: c.Echo, Decision: c.Decision, Until: c.until,
+		Form: t.Privacy.Form(),
 	}
 	if c.N > 1 {
 		s.Past = t.proxies[c.Source].conns.past[c.ID]
@@ -80,14 +90,16 @@ func (p *proxy) state() proxyState {
 	}
 }
 
-func (n *neighbor) state() neighborState { return neighborState{pair(n.seen), n.discovered} }
+func (n *neighbor) state(form string) neighborState {
+	return neighborState{pair(n.seen), n.discovered, form}
+}
 
 func pair(i Instant) [2]int64 { return [2]int64{i.Wall, int64(i.Mono)} }
 
 func instant(p [2]int64) Instant { return Instant{p[0], time.Duration(p[1])} }
 
-// Restore takes a record of the store. Records must come by kind, in order, before anything else. A record that
-// cannot be read changes nothing.
+// Restore adds a record from the store. It must be called before any other method, with the kinds in ascending order.
+// On an error the record is ignored.
 func (t *Tracker) Restore(kind Kind, source, key string, record []byte) error {
 	var err error
 	switch kind {
@@ -100,6 +112,7 @@ func (t *Tracker) Restore(kind Kind, source, key string, record []byte) error {
 		err = t.restoreDecision(source, record)
 	case KindNeighbor:
 		err = t.restoreNeighbor(source, key, record)
+		key = t.Privacy.Address(key) // for the error
 	default:
 		err = fmt.Errorf("kind %d is unknown", kind)
 	}
@@ -109,7 +122,7 @@ func (t *Tracker) Restore(kind Kind, source, key string, record []byte) error {
 	return nil
 }
 
-// restored returns the proxy, also when its own record was lost.
+// restored returns the proxy, which is created if its own record was lost.
 func (t *Tracker) restored(source string) *proxy {
 	p, ok := t.proxies[source]
 	if !ok {
@@ -153,6 +166,7 @@ func (t *Tracker) restoreConnection(source string, record []byte) error {
 	case s.Cause == CauseStop && (s.Stop == nil || s.Got&gotStop == 0):
 		return fmt.Errorf("connection %q is stopped and has no stop", s.ID)
 	}
+	t.applyPrivacy(s)
 	p := t.restored(source)
 	if _, known := p.conns.bySerial.Get(s.Serial); known {
 		return fmt.Errorf("connection %q has the number of another one", s.ID)
@@ -181,12 +195,13 @@ func (t *Tracker) restoreConnection(source string, record []byte) error {
 }
 
 func (t *Tracker) restoreDecision(source string, record []byte) error {
-	d := new(Decision)
-	if err := decoder.Unmarshal(record, d); err != nil {
+	s := new(decisionState)
+	if err := decoder.Unmarshal(record, s); err != nil {
 		return err
 	}
-	p := t.restored(source)
+	p, d := t.restored(source), &s.Decision
 	d.Source = p.source
+	t.applyPrivacyTo(d, s.Form)
 	p.decisions.put(d)
 	p.decisions.changed = p.decisions.changed[:0]
 	return nil
@@ -198,7 +213,39 @@ func (t *Tracker) restoreNeighbor(source, address string, record []byte) error {
 		return err
 	}
 	n := &t.restored(source).neighbors
-	n.touch(address, instant(s.Seen)).discovered = s.Discovered
-	delete(n.changed, address)
+	form := t.Privacy.Form()
+	if s.Form == form {
+		n.touch(address, instant(s.Seen)).discovered = s.Discovered
+		delete(n.changed, address)
+		return nil
+	}
+	n.changed[address] = struct{}{} // its record is to be removed
+	if s.Form == "" {
+		found := n.touch(t.Privacy.Address(address), instant(s.Seen))
+		found.discovered = max(found.discovered, s.Discovered)
+	}
 	return nil
+}
+
+// applyPrivacy brings a stored connection to the privacy settings in force, which may not be those with which it was
+// stored. A client that cannot be converted is unknown, until the next event of the connection names it.
+func (t *Tracker) applyPrivacy(s *connectionState) {
+	if s.Stop != nil {
+		s.Stop.Details, _ = t.Privacy.Requests(s.Stop.Details)
+	}
+	label, converted := t.Privacy.Restored(s.Label, s.Form)
+	s.Label = label
+	if !converted {
+		s.Rank = 0
+	}
+	if s.Decision != nil {
+		t.applyPrivacyTo(s.Decision, s.Form)
+	}
+}
+
+func (t *Tracker) applyPrivacyTo(d *Decision, form string) {
+	d.Label, _ = t.Privacy.Restored(d.Label, form)
+	if strings.Contains(d.ConnectionID, "+") {
+		d.ConnectionID = d.Label
+	}
 }

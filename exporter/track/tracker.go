@@ -1,9 +1,8 @@
-// Package track is the state machine of the exporter: events in, facts out. It holds what is known of
-// each proxy, its connections, neighbors and access decisions.
+// Package track is the state machine of the exporter: events in, facts out. It has the state of each proxy, its
+// connections, neighbors and access decisions.
 //
 // A Tracker has no clock, no goroutine and no lock, and does no I/O. Its owner passes the time in, and calls it
-// from one goroutine. No call takes longer than a few hundred steps, however much there is: what takes longer is
-// a task, and done in steps by Advance.
+// from one goroutine. Each call does a bounded amount of work. Longer work is a task, which Advance does in steps.
 package track
 
 import (
@@ -13,57 +12,63 @@ import (
 	"github.com/tidwall/btree"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/privacy"
 )
 
-// Tracker turns events into facts, and keeps account of the records that changed; see Changes. Its methods
-// must not be called at the same time.
+// Tracker turns events into facts, and records what changed for the store; see Changes. Its methods must not be called
+// concurrently.
 type Tracker struct {
-	opts    Options
+	// Privacy is the policy that the events have passed. Restore applies it to records that another one has passed.
+	// It is set before the first call; nil is the policy that keeps everything.
+	Privacy *privacy.Policy
+
+	config  Config
+	limits  limits
 	emit    func(Fact)
 	proxies map[string]*proxy
-	// order has the same proxies as they appeared, for facts in a stable order; bySource has them by name, for
-	// queries that go on where they stopped.
+	// order has the same proxies in the order of appearance, so that facts have a stable order; bySource has them by
+	// name, for Scan.
 	order     []*proxy
 	bySource  btree.Map[string, *proxy]
 	deadlines deadlines
-	tasks     []task // to be done in steps, the first one next
+	tasks     []task // the first one runs next
 	adopting  []Adoptable
 	pasts     pasts
 	serial    uint64 // of the newest connection
 
-	// tracked is how many proxies there are, but for those that leave; neverPinged how many of all never
-	// pinged; fullUntil until when none can be replaced: see admission.go.
+	// tracked is the number of proxies without those that are leaving, neverPinged the number of proxies that never
+	// pinged. Before fullUntil no proxy can be replaced: see admission.go.
 	tracked, neverPinged int
 	fullUntil            time.Duration
-	// resumedAt is since when events could be received without a break.
+	// resumedAt is the start of the current period in which events can be received.
 	resumedAt time.Duration
-	// expired is the proxy, by its place in order, whose ages are looked at next.
+	// expired is the index in order of the proxy that Advance checked last.
 	expired int
 
-	// What changed since it was written to the store; marked are the proxies that may have.
+	// What changed since the last call of Changes; marked are the proxies that may have changed.
 	marked     []*proxy
 	touched    []*Connection
 	closed     []closedRecord
 	tombstones []Tombstone
-	gone       []string // proxies
-	// encoded and stored are room to encode a record in.
+	gone       []string // forgotten proxies
+	// encoded and stored are buffers for encoding a record.
 	encoded bytes.Buffer
 	stored  connectionState
 }
 
-// task is work that is done in steps. step reports whether there is more to do.
+// task is work that is done in steps. step does one of them, and reports whether there is more to do.
 type task interface {
 	step(t *Tracker, at Instant) (more bool)
 }
 
 // New returns a Tracker that passes its facts to emit.
-func New(opts Options, emit func(Fact)) *Tracker {
-	return &Tracker{opts: opts, emit: emit, proxies: map[string]*proxy{}, pasts: newPasts()}
+func New(c Config, emit func(Fact)) *Tracker {
+	return &Tracker{config: c, limits: c.Connections.limits(), emit: emit, proxies: map[string]*proxy{}, pasts: newPasts()}
 }
 
-// Apply moves the state by one event that was received at the given time. past is the tombstone of the event's
-// id, if NeedsPast asked for it and there is one. It returns whether the proxy shall be asked, by the answer 202 to
-// this event, for all that is open. Access-requests come by Decide.
+// Apply applies one event that was received at the given time. past is the tombstone of the event's id; nil unless
+// NeedsPast asked for it, and it exists. ask reports whether to answer the event with 202, which asks the proxy for its
+// open connections. Access-requests are applied by Decide.
 func (t *Tracker) Apply(ev event.Event, at Instant, past *Past) (ask bool) {
 	p := t.admit(ev.Source, ev.Action, at)
 	if p == nil {
@@ -89,7 +94,7 @@ func (t *Tracker) Apply(ev event.Event, at Instant, past *Past) (ask bool) {
 	return ask
 }
 
-// mark has Flush and Changes look at the proxy.
+// mark makes Flush and Changes check the proxy.
 func (t *Tracker) mark(p *proxy) {
 	if !p.marked {
 		p.marked = true
@@ -97,7 +102,7 @@ func (t *Tracker) mark(p *proxy) {
 	}
 }
 
-// ping notes a sign of life, and what it lists.
+// ping handles a ping and its list of open connections.
 func (t *Tracker) ping(p *proxy, m event.Ping, at Instant) {
 	t.seeInstance(p, m.Instance)
 	p.dirty = p.shutdown.alive() || p.dirty
@@ -118,8 +123,8 @@ func (t *Tracker) ping(p *proxy, m event.Ping, at Instant) {
 	}
 }
 
-// NeedsPast reports whether Apply and Decide need the tombstone of the id of an event with the session label:
-// nothing is known of its connection.
+// NeedsPast reports whether Apply and Decide need the tombstone of the id of an event with the session label, because
+// the tracker has no record of its connection.
 func (t *Tracker) NeedsPast(source, id, label string) bool {
 	if id == "" {
 		return false
@@ -135,10 +140,10 @@ func (t *Tracker) NeedsPast(source, id, label string) bool {
 	return !ok
 }
 
-// SessionOf is the session label that an event carries, "" for none.
+// SessionOf returns the session label of an event, "" for none.
 func SessionOf(ev event.Event) string { return sessionOf(ev.Payload) }
 
-// connection handles start, stop and info, and reports whether the event said anything new.
+// connection handles start, stop and info, and reports whether the event had new content.
 func (t *Tracker) connection(p *proxy, ev event.Event, at Instant, past *Past) (isNew bool) {
 	t.seeInstance(p, event.Instance(ev.ID))
 	_, isInfo := ev.Payload.(event.Info)
@@ -172,11 +177,11 @@ func (t *Tracker) connection(p *proxy, ev event.Event, at Instant, past *Past) (
 	}
 	wasOpen := c.State == StateOpen
 	var added parts
-	p.conns.relabel(c, func() { added = c.merge(ev.Payload, at, t.opts.Limits) })
+	p.conns.relabel(c, func() { added = c.merge(ev.Payload, at, t.limits) })
 	t.touch(c)
 	t.move(p, c, inputOf(c, ev.Payload), at)
 	if c.State == StateOpen && p.isRetired(c.Instance()) {
-		t.move(p, c, inRestart, at) // first heard of after its proxy was gone
+		t.move(p, c, inRestart, at) // first heard of after its proxy restarted
 	}
 	t.announce(c, added)
 	if added&gotInfo != 0 && wasOpen && c.Cause == CauseInfo {
@@ -184,7 +189,7 @@ func (t *Tracker) connection(p *proxy, ev event.Event, at Instant, past *Past) (
 		p.dirty = true
 	}
 	t.join(p, c, at)
-	t.settle(p, c, at)
+	t.afterEvent(p, c, at)
 	return added != 0
 }
 
@@ -202,9 +207,9 @@ func inputOf(c *Connection, payload any) input {
 	}
 }
 
-// record makes the record of a connection, and room for it.
+// record adds a connection. At MaxOpen it evicts the oldest one first.
 func (t *Tracker) record(p *proxy, id string, n uint32, at Instant) *Connection {
-	if p.conns.len() >= t.opts.MaxConnections {
+	if p.conns.len() >= t.config.Connections.MaxOpen {
 		if oldest, ok := p.conns.oldest(); ok {
 			t.move(p, oldest, inEvict, at)
 		}
@@ -215,7 +220,7 @@ func (t *Tracker) record(p *proxy, id string, n uint32, at Instant) *Connection 
 	return c
 }
 
-// announce tells what a record has that it had not before.
+// announce emits facts about the new parts of a record.
 func (t *Tracker) announce(c *Connection, added parts) {
 	if added&gotStart != 0 {
 		t.emit(Started{c})
@@ -228,27 +233,27 @@ func (t *Tracker) announce(c *Connection, added parts) {
 	}
 }
 
-// late handles an event of a connection that is finished: mostly a repeat. What is new is announced by a
-// record of its own that holds nothing else, so that what was counted is not counted again.
+// late handles an event of a finished connection, which mostly is a repeat. New content is emitted in a record that has
+// nothing else, so that nothing is counted twice.
 func (t *Tracker) late(p *proxy, past *Past, i int, ev event.Event, at Instant) (isNew bool) {
-	grave := past.Ended[i]
+	ended := past.Ended[i]
 	c := &Connection{
-		Source: p.source, ID: ev.ID, N: past.First + uint32(i), State: StateClosed, Cause: grave.Cause,
+		Source: p.source, ID: ev.ID, N: past.First + uint32(i), State: StateClosed, Cause: ended.Cause,
 	}
-	added := c.merge(ev.Payload, at, t.opts.Limits) &^ grave.Got
+	added := c.merge(ev.Payload, at, t.limits) &^ ended.Got
 	if added == 0 {
 		return false
 	}
-	changed := &Past{First: past.First, Ended: append([]Grave(nil), past.Ended...)}
+	changed := &Past{First: past.First, Ended: append([]EndedConnection(nil), past.Ended...)}
 	changed.Ended[i].Got |= added
-	t.bury(p.source, ev.ID, changed, at)
+	t.putTombstone(p.source, ev.ID, changed, at)
 	t.announce(c, added)
 	t.emit(Late{C: c, Action: ev.Action, At: at.Time()})
 	return true
 }
 
-// bury writes a tombstone.
-func (t *Tracker) bury(source, id string, past *Past, at Instant) {
+// putTombstone sets the tombstone of an id.
+func (t *Tracker) putTombstone(source, id string, past *Past, at Instant) {
 	t.pasts.put(source, id, past)
 	t.tombstones = append(t.tombstones, Tombstone{source, id, past, at.Mono})
 }

@@ -30,7 +30,7 @@ func TestProxyWithoutInfosHasNoGracePeriod(t *testing.T) {
 		w.start(id)
 		w.stop(id)
 	}
-	w.pass(DefaultOptions().Grace)
+	w.pass(DefaultConfig().Connections.GracePeriod)
 	before := len(w.finished)
 	w.start("Proxy-A1-OID-FFFF")
 	w.stop("Proxy-A1-OID-FFFF")
@@ -53,7 +53,7 @@ func TestLateEventsSayOnlyWhatIsNew(t *testing.T) {
 	w := newWorld(t)
 	w.start(idA)
 	w.info(idA, "")
-	w.pass(DefaultOptions().Grace)
+	w.pass(DefaultConfig().Connections.GracePeriod)
 	w.wantFinished(ReasonLost)
 	w.stop(idA)
 	w.stop(idA)
@@ -70,7 +70,7 @@ func TestLateEventsSayOnlyWhatIsNew(t *testing.T) {
 func TestLateStartHasNoDuration(t *testing.T) {
 	w := newWorld(t)
 	w.stop(idA)
-	w.pass(DefaultOptions().Grace)
+	w.pass(DefaultConfig().Connections.GracePeriod)
 	w.wantFinished(ReasonStop)
 	w.start(idA)
 	for _, f := range w.facts {
@@ -88,7 +88,7 @@ func TestProxyLiveness(t *testing.T) {
 		t.Error("it is known whether a proxy is up that has not pinged")
 	}
 	w.ping("Proxy-A1", idA)
-	w.pass(w.opts.PingTimeout)
+	w.pass(w.config.Proxies.PingTimeout)
 	if s := w.status(); !s.Up || s.Unknown || !s.PingedAt.Equal(epoch) {
 		t.Errorf("%+v, want it up within the timeout", s)
 	}
@@ -96,9 +96,9 @@ func TestProxyLiveness(t *testing.T) {
 	if s := w.status(); s.Up || s.Unknown {
 		t.Errorf("%+v, want it down", s)
 	}
-	w.pass(w.opts.DownAge)
+	w.pass(w.config.Proxies.DownTimeout)
 	w.wantFinished(ReasonLost)
-	w.pass(w.opts.ForgetAge + 1)
+	w.pass(w.config.Proxies.ForgetAfter + 1)
 	if n := count[ProxyForgotten](w.recorder); n != 1 {
 		t.Errorf("forgotten %d times, want 1", n)
 	}
@@ -108,7 +108,7 @@ func TestProxyLiveness(t *testing.T) {
 }
 
 func TestNeighbors(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.MaxNeighbors = 2 })
+	w := newWorld(t, func(c *Config) { c.Proxies.MaxNeighbors = 2 })
 	seen := func(state event.NeighborState, addresses ...string) {
 		w.send(event.ActionNeighbor, "", event.Neighbor{State: state, Addresses: addresses})
 	}
@@ -124,7 +124,7 @@ func TestNeighbors(t *testing.T) {
 	if alive := w.status().Neighbors; alive != 2 {
 		t.Errorf("alive %d, want the bound of 2", alive)
 	}
-	w.pass(w.opts.NeighborWindow)
+	w.pass(w.config.Proxies.NeighborWindow)
 	if alive := w.status().Neighbors; alive != 0 {
 		t.Errorf("alive %d after the window, want 0", alive)
 	}
@@ -143,13 +143,13 @@ func TestMemoryIsGivenBack(t *testing.T) {
 		w.pass(100 * time.Millisecond)
 		w.facts, w.finished = nil, nil
 	}
-	w.pass(2 * w.opts.Grace)
+	w.pass(2 * w.config.Connections.GracePeriod)
 	p := w.tracker.proxies[source]
 	left := map[string]int{
 		"connections": p.conns.len(), "ids": len(p.conns.latest), "clients": len(p.conns.byClient), "pasts of records": len(p.conns.past),
 		"decisions": len(p.decisions.byClient), "ids of decisions": len(p.decisions.byID), "pending": len(p.decisions.pending),
 		"closed decisions": len(p.decisions.closed), "deadlines": len(w.tracker.deadlines.heap),
-		"decision queue": p.decisions.queue.len(), "tombstones beyond the bound": max(0, len(w.tracker.pasts.byID)-memory),
+		"decision queue": p.decisions.queue.len(), "tombstones beyond the bound": max(0, len(w.tracker.pasts.byID)-recentPasts),
 		"tasks": len(w.tracker.tasks), "stored records": len(w.store.records) - 1,
 	}
 	for what, n := range left {
@@ -163,7 +163,7 @@ func TestMemoryIsGivenBack(t *testing.T) {
 }
 
 func TestTooManyConnections(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.MaxConnections = 2 })
+	w := newWorld(t, func(c *Config) { c.Connections.MaxOpen = 2 })
 	for i := range 3 {
 		w.start(fmt.Sprintf("Proxy-A1-OID-%X", i))
 	}

@@ -29,16 +29,16 @@ type world struct {
 	*recorder
 	tracker *Tracker
 	store   *memoryStore
-	opts    Options
+	config  Config
 	now     time.Duration // since epoch
 }
 
-func newWorld(t *testing.T, change ...func(*Options)) *world {
-	w := &world{t: t, opts: DefaultOptions(), recorder: &recorder{}, store: newMemoryStore()}
+func newWorld(t *testing.T, change ...func(*Config)) *world {
+	w := &world{t: t, config: DefaultConfig(), recorder: &recorder{}, store: newMemoryStore()}
 	for _, c := range change {
-		c(&w.opts)
+		c(&w.config)
 	}
-	w.tracker = New(w.opts, w.recorder.take)
+	w.tracker = New(w.config, w.recorder.take)
 	return w
 }
 
@@ -89,7 +89,7 @@ func (w *world) decide(d Decision) {
 // restart goes on with a tracker that is restored from the store.
 func (w *world) restart() {
 	w.t.Helper()
-	w.tracker = w.store.restore(w.t, w.opts, w.recorder.take)
+	w.tracker = w.store.restore(w.t, w.config, w.recorder.take)
 }
 
 func (w *world) send(action event.Action, id string, payload any) {
@@ -230,9 +230,9 @@ func (s *memoryStore) sorted() []storedKey {
 	})
 }
 
-func (s *memoryStore) restore(t *testing.T, opts Options, emit func(Fact)) *Tracker {
+func (s *memoryStore) restore(t *testing.T, c Config, emit func(Fact)) *Tracker {
 	t.Helper()
-	tr := New(opts, emit)
+	tr := New(c, emit)
 	for _, k := range s.sorted() {
 		if err := tr.Restore(k.kind, k.source, k.key, s.records[k]); err != nil {
 			t.Fatal(err)

@@ -13,55 +13,54 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// Querier looks into the state between two batches of events. What look is given is only valid while it runs, and
-// events wait until it returns. When Query returns an error, look does not run any more.
+// Querier reads the state between two batches of events. The tracker is only valid while look runs, and events wait
+// until it returns. After Query has returned an error, look does not run.
 type Querier interface {
 	Query(ctx context.Context, look func(*track.Tracker)) error
 }
 
 const (
-	// maxCalls is how many calls are worked on at once; others wait. It bounds the memory, about 3 MiB a call,
-	// and how many looks can come between two batches of events.
+	// maxCalls bounds concurrent calls; others wait. It bounds memory, about 3 MiB a call, and the number of queries
+	// between two batches of events.
 	maxCalls = 4
-	// callTimeout bounds how long a call waits for its turn and for the state.
+	// callTimeout bounds how long a call waits for others and for the state.
 	callTimeout = 5 * time.Second
-	// writeTimeout is for a client to take the response, which holds nothing but its bytes.
+	// writeTimeout bounds how long a client takes to read the response.
 	writeTimeout = 30 * time.Second
 )
 
-// API shows connections as JSON: those that are open or closing, and those that finished last.
+// API serves connections as JSON: open, closing and recently finished ones.
 type API struct {
 	State  Querier
 	Recent *Recent
 	calls  chan struct{}
 }
 
-// NewAPI returns the API of the connections in state and recent. It is safe for concurrent use.
+// NewAPI returns an API for the connections in state and recent. It is safe for concurrent use.
 func NewAPI(state Querier, recent *Recent) *API {
 	return &API{State: state, Recent: recent, calls: make(chan struct{}, maxCalls)}
 }
 
 var (
-	errBusy     = fmt.Errorf("%d calls are worked on, and none was done within %v", maxCalls, callTimeout)
-	errNoState  = errors.New("the state cannot be read now: it is being loaded, or the exporter is overloaded")
+	errBusy     = fmt.Errorf("too many concurrent requests: %d are running, and none ended within %v", maxCalls, callTimeout)
+	errNoState  = errors.New("the state is not available: it is being loaded, or the exporter is overloaded")
 	errNotFound = errors.New("no such connection, or it finished too long ago")
 )
 
 // list serves /api/v1/connections, a page of connections:
 //
-//   - The open and closing ones come first, by source and as they became known, then the finished ones, the last
-//     one first. The parameters source, client, server, app, state, reason and transport select some of them.
-//   - A page has at most limit connections (100 unless given, 1,000 at most). It can be shorter and even empty
-//     when there are more: a call looks at 1,600 connections that are not finished at most, which takes the
-//     pipeline less than a millisecond, in four looks between batches of events; and a page ends at 1 MiB.
-//   - next_cursor, given back as cursor with the same other parameters, continues after the page. Without it there
-//     is no more.
-//   - Through all pages, a connection that does not change is there exactly once. One that finishes meanwhile can be
-//     there as open or closing and once more as finished; one that appears meanwhile can be missing.
+//   - Open and closing connections come first, by source and in the order in which they became known, then finished
+//     ones, the latest first. The parameters source, client, server, app, state, reason and transport filter them.
+//   - A page has at most limit connections (default 100, maximum 1,000). It can be shorter and even empty if there are
+//     more: a call checks at most 1,600 open and closing connections, in four queries between batches of events, which
+//     take the pipeline less than a millisecond in all; and a page ends at 1 MiB.
+//   - next_cursor, passed as cursor with the same other parameters, continues after the page. The last page has none.
+//   - A connection that does not change is on exactly one page. One that finishes meanwhile can be returned as open or
+//     closing and again as finished; one that appears meanwhile can be missing.
 func (a *API) list(w http.ResponseWriter, r *http.Request) {
 	q, err := newQuery(r.URL.RawQuery)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, err)
+		writeError(w, http.StatusBadRequest, err)
 		return
 	}
 	a.serve(w, r, func(ctx context.Context) ([]byte, error) {
@@ -97,7 +96,7 @@ func (a *API) find(ctx context.Context, source, name string) (found *track.Conne
 	if err != nil || found != nil {
 		return found, err
 	}
-	// If it finished since, Recent has it by now.
+	// If it has finished since the query, Recent has it by now.
 	a.Recent.Each(math.MaxUint64, func(_ uint64, c *track.Connection) bool {
 		if c.Source == source && c.Name() == name {
 			found = c
@@ -110,21 +109,21 @@ func (a *API) find(ctx context.Context, source, name string) (found *track.Conne
 	return found, nil
 }
 
-// serve answers with what build returns. A slow client holds nothing but the bytes.
+// serve responds with the result of build. A slow client holds nothing but its bytes.
 func (a *API) serve(w http.ResponseWriter, r *http.Request, build func(context.Context) ([]byte, error)) {
 	body, err := a.limited(r.Context(), build)
 	switch {
 	case err == nil:
 		write(w, http.StatusOK, body)
 	case errors.Is(err, errNotFound):
-		refuse(w, http.StatusNotFound, err)
+		writeError(w, http.StatusNotFound, err)
 	default:
 		w.Header().Set("Retry-After", "1")
-		refuse(w, http.StatusServiceUnavailable, err)
+		writeError(w, http.StatusServiceUnavailable, err)
 	}
 }
 
-// limited runs build when it is the call's turn.
+// limited runs build with at most maxCalls at a time.
 func (a *API) limited(ctx context.Context, build func(context.Context) ([]byte, error)) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -141,7 +140,7 @@ func (a *API) limited(ctx context.Context, build func(context.Context) ([]byte, 
 	}
 }
 
-func refuse(w http.ResponseWriter, status int, err error) {
+func writeError(w http.ResponseWriter, status int, err error) {
 	body, err := json.MarshalIndent(struct {
 		Error string `json:"error"`
 	}{err.Error()}, "", "  ")
@@ -152,10 +151,10 @@ func refuse(w http.ResponseWriter, status int, err error) {
 }
 
 func write(w http.ResponseWriter, status int, body []byte) {
-	// A writer that knows no deadlines is one of a test.
+	// Only writers of tests have no deadlines.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // A client that went away has no use for an error.
+	_, _ = w.Write(body) // An error means that the client is gone.
 }

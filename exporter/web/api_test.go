@@ -54,7 +54,7 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	recent := web.NewRecent(10_000)
-	s := &state{tracker: track.New(track.DefaultOptions(), recent.Take)}
+	s := &state{tracker: track.New(track.DefaultConfig(), recent.Take)}
 	stop := event.Stop{
 		Session: session("7"), Policy: ptr(2), BytesUp: 91, BytesDown: 122, TLS: true, SNI: "www.example.com",
 		App: "http1", Details: []string{"https://www.example.com/"}, Signatures: []string{"www/http/request"},

@@ -14,9 +14,9 @@ import (
 
 // manyOpen returns a tracker with so many open connections of four proxies, in no order of memory.
 func manyOpen(open int, emit func(track.Fact)) *track.Tracker {
-	opts := track.DefaultOptions()
-	opts.MaxConnections, opts.MaxTotalConnections = open, 2*open
-	tr := track.New(opts, emit)
+	config := track.DefaultConfig()
+	config.Connections.MaxOpen, config.Connections.MaxOpenTotal = open, 2*open
+	tr := track.New(config, emit)
 	for _, i := range rand.New(rand.NewPCG(1, 2)).Perm(open) {
 		tr.Apply(numbered(i), at(0), nil)
 	}

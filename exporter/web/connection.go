@@ -8,16 +8,16 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// stateNames are what the API calls the states. A trace is made when a connection is finished.
+// stateNames are the names of the states in the API.
 var stateNames = map[track.State]string{
 	track.StateOpen: "open", track.StateClosing: "closing", track.StateClosed: "finished",
 }
 
-// connection is a connection as the API shows it; docs/api.md has the fields. What is not known is absent.
+// connection is a connection in the API; docs/api.md has the fields. Unknown values are absent.
 type connection struct {
 	Source string `json:"source"`
 	ID     string `json:"id"`
-	// N counts the connections that had the id within a boot; absent for the first.
+	// N counts the connections with the same id within a boot; absent for the first.
 	N              uint32    `json:"n,omitempty"`
 	TraceID        string    `json:"trace_id"`
 	SpanID         string    `json:"span_id"`
@@ -36,12 +36,12 @@ type connection struct {
 	Transport string   `json:"transport,omitempty"`
 	SNI       string   `json:"sni,omitempty"`
 	App       string   `json:"app,omitempty"`
-	// Policy is a text, for it can be "implicit".
+	// Policy is a string because it can be "implicit".
 	Policy    string   `json:"policy,omitempty"`
 	BytesUp   *uint64  `json:"bytes_up,omitempty"`
 	BytesDown *uint64  `json:"bytes_down,omitempty"`
 	Requests  []string `json:"requests,omitempty"`
-	// RequestsDropped is how many more the proxy listed than are kept.
+	// RequestsDropped is the number of requests that the proxy listed and that are not kept.
 	RequestsDropped int         `json:"requests_dropped,omitempty"`
 	Signatures      []string    `json:"signatures,omitempty"`
 	JA4             string      `json:"ja4,omitempty"`
@@ -58,8 +58,8 @@ type directions struct {
 	Down *float64 `json:"down,omitempty"`
 }
 
-// sinkhole says which sides were sunk (left is what the client sent), and the bytes that were removed and put in
-// their place.
+// sinkhole has the sides whose payload was removed (left is the client's), and the numbers of removed and of replacement
+// bytes.
 type sinkhole struct {
 	Left             bool   `json:"left"`
 	Right            bool   `json:"right"`
@@ -72,11 +72,11 @@ type access struct {
 	Verdict  string `json:"verdict"`
 	Rule     string `json:"rule,omitempty"`
 	Decision string `json:"decision,omitempty"`
-	// DryRunRule is the dry-run rule that would have rejected.
+	// DryRunRule is the dry-run rule that would have rejected the connection.
 	DryRunRule string `json:"dry_run_rule,omitempty"`
 }
 
-// transportOf is what the start said, else what the session label says.
+// transportOf returns the transport in the start, or else in the session label.
 func transportOf(c *track.Connection, s event.Session) event.Transport {
 	if c.Transport != "" && c.Transport != event.TransportUnknown {
 		return c.Transport

@@ -8,12 +8,11 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// position is where a page ends: among the connections that are not finished, which come first, or among the
-// finished ones.
+// position is where a page ends: among the open and closing connections, which come first, or among the finished ones.
 type position struct {
 	live track.Cursor
-	// before is 0 in the first part. In the second, the next page begins with the newest finished connection
-	// that has a lower number.
+	// before is 0 among open and closing connections. Else the next page begins with the newest finished connection
+	// whose number is lower.
 	before uint64
 }
 
@@ -25,7 +24,7 @@ const (
 	cursorFinished = 'f'
 )
 
-// encode returns the position as an opaque text that needs no escaping in a URL.
+// encode returns the position as an opaque string that needs no escaping in a URL.
 func (p position) encode() string {
 	var text []byte
 	if p.before > 0 {

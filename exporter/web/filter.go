@@ -10,16 +10,17 @@ import (
 	"strings"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/privacy"
 	"smithproxy_exporter/exporter/track"
 )
 
-// How many connections a page has.
+// The number of connections of a page.
 const (
 	defaultLimit = 100
 	maxLimit     = 1000
 )
 
-// query is what the parameters of a request ask for.
+// query has the parsed parameters of a request.
 type query struct {
 	filter
 	limit int
@@ -37,16 +38,16 @@ type filter struct {
 
 var (
 	errUnknown    = errors.New("no such parameter")
-	errRepeated   = errors.New("is given more than once")
+	errRepeated   = errors.New("must not be repeated")
 	errLimit      = fmt.Errorf("must be a number from 1 to %d", maxLimit)
 	errState      = errors.New("must be open, closing or finished")
 	errReason     = fmt.Errorf("must be one of %v", track.Reasons)
 	errTransport  = errors.New("must consist of a-z and 0-9, as in tcp, tls, udp, unix, ssh, quic")
-	errNotAddress = errors.New("must be an IP address or a CIDR")
+	errNotAddress = errors.New("must be an IP address, a CIDR, or a hashed address as in client-0123456789abcdef")
 	errNotCIDR    = errors.New("is not a CIDR")
 )
 
-// newQuery reads the parameters of a URL. Its errors begin with the name of a parameter.
+// newQuery parses the parameters of a URL. Its errors begin with the name of the parameter.
 func newQuery(rawQuery string) (query, error) {
 	values, err := url.ParseQuery(rawQuery)
 	if err != nil {
@@ -74,7 +75,7 @@ func (q *query) set(name string, texts []string) (err error) {
 	return set(q, texts[0])
 }
 
-// parameters set what a value, which is not empty, asks for.
+// parameters are the functions that parse a value, which is not empty, of each parameter.
 var parameters = map[string]func(q *query, text string) error{
 	"cursor": func(q *query, text string) (err error) {
 		q.at, err = decodePosition(text)
@@ -90,7 +91,7 @@ var parameters = map[string]func(q *query, text string) error{
 	"app":    func(q *query, text string) error { q.app = text; return nil },
 	"client": func(q *query, text string) error {
 		q.client = parseHost(text)
-		if !q.client.prefix.IsValid() {
+		if !q.client.prefix.IsValid() && !privacy.IsHash(text) {
 			return errNotAddress
 		}
 		return nil
@@ -127,8 +128,8 @@ var parameters = map[string]func(q *query, text string) error{
 	},
 }
 
-// matches reports whether the filter selects a connection. It runs in the pipeline's goroutine, hence does what
-// is cheap first, and does not allocate.
+// matches reports whether the filter selects a connection. It runs in the pipeline's goroutine, so it makes cheap
+// comparisons first, and does not allocate.
 func (f *filter) matches(c *track.Connection) bool {
 	switch {
 	case f.source != "" && f.source != c.Source,
@@ -177,7 +178,7 @@ func (h *host) matches(name string) bool {
 	return err == nil && h.prefix.Contains(addr.Unmap())
 }
 
-// mayBeAddress spares names that are no addresses the error that ParseAddr allocates.
+// mayBeAddress reports false for most names. It avoids the error that ParseAddr would allocate for them.
 func mayBeAddress(name string) bool {
 	for i := range len(name) {
 		switch c := name[i]; {

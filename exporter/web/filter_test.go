@@ -49,6 +49,10 @@ func TestFilter(t *testing.T) {
 		{"client=::/0", open, false},
 		{"client=192.0.2.10", open, false}, // the server
 		{"client=::ffff:10.77.1.2", open, true},
+		{"client=client-0123456789abcdef", labelled("tcp_client-0123456789abcdef:1+tcp_10.0.0.2:2"), true},
+		{"client=client-0123456789abcdef", labelled("tcp_client-0123456789abcdee:1+tcp_10.0.0.2:2"), false},
+		{"client=0.0.0.0/0", labelled("tcp_client-0123456789abcdef:1+tcp_10.0.0.2:2"), false},
+		{"client=10.77.1.0/24", labelled("tcp_10.77.1.0:1+tcp_10.0.0.2:2"), true}, // truncated
 		{"client=::ffff:10.77.0.0/112", open, true},
 		{"client=2001:db8:0::2", v6, true},
 		{"client=2001:db8::/32", v6, true},

@@ -6,10 +6,10 @@ import (
 	"smithproxy_exporter/exporter/track"
 )
 
-// Recent is a sink that holds the connections that finished last. Take is called from one goroutine; readers
-// are any number of others, and never make it wait: there is no lock.
+// Recent is a sink that keeps the most recently finished connections. Take is called from one goroutine, the other
+// methods from any. Readers do not block Take: there is no lock.
 type Recent struct {
-	// slots is a ring: the n-th connection, from 1, is in slot n-1 modulo the length.
+	// slots is a ring buffer: the n-th connection, from 1, is in slot n-1 modulo the length.
 	slots []atomic.Pointer[finished]
 	taken atomic.Uint64
 }
@@ -19,12 +19,12 @@ type finished struct {
 	c      *track.Connection
 }
 
-// NewRecent returns a Recent that holds at most size connections.
+// NewRecent returns a Recent that keeps at most size connections.
 func NewRecent(size int) *Recent {
 	return &Recent{slots: make([]atomic.Pointer[finished], max(0, size))}
 }
 
-// Take keeps a finished connection, in place of the oldest one when the ring is full.
+// Take adds a finished connection. If the ring is full, it replaces the oldest one.
 func (r *Recent) Take(f track.Fact) {
 	done, ok := f.(track.Finished)
 	if !ok || len(r.slots) == 0 {
@@ -39,12 +39,12 @@ func (r *Recent) slot(number uint64) *atomic.Pointer[finished] {
 	return &r.slots[(number-1)%uint64(len(r.slots))]
 }
 
-// Latest is the number of the connection that finished last; 0 when none did. Numbers begin at 1 with the
+// Latest returns the number of the most recently finished connection, 0 if there is none. Numbers begin at 1 in each
 // process.
 func (r *Recent) Latest() uint64 { return r.taken.Load() }
 
-// Each calls visit with the connections whose number is below before, the one that finished last first, until it
-// returns false. They are not to be changed. Those that are replaced meanwhile are left out.
+// Each calls visit with the connections whose number is below before, the latest first, until it returns false. visit
+// must not change them. Connections that are replaced meanwhile are left out.
 func (r *Recent) Each(before uint64, visit func(number uint64, c *track.Connection) (more bool)) {
 	if before == 0 || len(r.slots) == 0 {
 		return

@@ -1,5 +1,4 @@
-// Package web is what people and Prometheus see: metrics, health, the JSON API and a landing page, on
-// a listener of its own.
+// Package web serves metrics, health, the JSON API and a landing page, on a listener of its own.
 package web
 
 import (
@@ -15,7 +14,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 )
 
-// Options are what the listener shows.
+// Options are the options of NewHandler.
 type Options struct {
 	MetricsPath string
 	Version     string
@@ -24,7 +23,7 @@ type Options struct {
 	API         *API
 	// Ready reports whether webhooks are being received.
 	Ready func() bool
-	// Reload reloads the configuration; nil when it is not enabled over HTTP.
+	// Reload reloads the configuration; nil if that is not enabled over HTTP.
 	Reload func(context.Context) error
 	// Profiling serves /debug/pprof/.
 	Profiling bool
@@ -84,7 +83,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	return mux, nil
 }
 
-// reload answers once the configuration is in force, or with what is wrong with it.
+// reload responds when the configuration is in force, or with the error.
 func (o Options) reload(w http.ResponseWriter, r *http.Request) {
 	if o.Reload == nil {
 		http.Error(w, "Reloading by HTTP is not enabled: --web.enable-lifecycle.", http.StatusForbidden)

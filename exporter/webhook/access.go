@@ -39,8 +39,9 @@ func (x *exchange) access(ev event.Event, a event.Access) {
 func (x *exchange) decide(q access.Request) (d access.Decision, failed string) {
 	defer func() {
 		if cause := recover(); cause != nil {
+			// The privacy settings may not want the session to be logged.
 			x.Logger.Error("Access rules panicked, using the default verdict",
-				"session", q.Session, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+				"source", q.Source, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
 			d, failed = x.Decider.Default(q.Source), refusedPanic
 		}
 	}()

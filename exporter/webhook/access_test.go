@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -89,6 +90,8 @@ func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func TestAccessRulesPanic(t *testing.T) {
 	in := &intake{}
 	h, refused := newHandler(in)
+	var log strings.Builder
+	h.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	h.Decider = decider{decide: func() { panic("a defect") }}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(accessRequest)))
@@ -98,6 +101,10 @@ func TestAccessRulesPanic(t *testing.T) {
 	refused.check(t, "fallback panic")
 	if len(in.decisions) != 1 || in.decisions[0].Rule != "default" || in.decisions[0].Verdict != event.Accept || in.decisions[0].ID != "0af8" {
 		t.Errorf("decisions are %+v", in.decisions)
+	}
+	// Privacy settings have not been applied to the request.
+	if client := event.ParseSession(in.decisions[0].Label).Client.Host; client == "" || !strings.Contains(log.String(), "a defect") || strings.Contains(log.String(), client) {
+		t.Errorf("client %q, logged is %s", client, &log)
 	}
 }
 

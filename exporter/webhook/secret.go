@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"unicode"
 	"unicode/utf8"
+
+	"smithproxy_exporter/exporter/durable"
 )
 
 // secretFile is the name of the file that holds a generated secret, in the storage directory.
@@ -44,71 +46,10 @@ func KeptSecret(dir string) (secret string, created bool, err error) {
 	raw := make([]byte, 24)
 	rand.Read(raw)
 	secret = base64.RawURLEncoding.EncodeToString(raw)
-	if err := keepSecret(dir, secret); err != nil {
+	if err := durable.WriteFile(path, secret+"\n"); err != nil {
 		return secret, true, fmt.Errorf("%w: %w", ErrNotKept, err)
 	}
 	return secret, true, nil
-}
-
-// keepSecret writes the secret file, readable for its owner only whatever the umask says. After a crash
-// or a power cut the file is whole or does not exist.
-func keepSecret(dir, secret string) error {
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return err
-		}
-		if err := os.Chmod(dir, 0o700); err != nil {
-			return err
-		}
-	}
-	path := filepath.Join(dir, secretFile)
-	// A file of this name is what a crash has left.
-	temporary := path + ".tmp"
-	if err := writeSynced(temporary, secret+"\n"); err != nil {
-		_ = os.Remove(temporary)
-		return err
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		_ = os.Remove(temporary)
-		return err
-	}
-	return syncDir(dir)
-}
-
-// writeSynced replaces the content of a file, and returns once it is on the disk.
-func writeSynced(path, content string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if err := file.Chmod(0o600); err != nil {
-		return err
-	}
-	if _, err := file.WriteString(content); err != nil {
-		return err
-	}
-	if err := file.Sync(); err != nil {
-		return err
-	}
-	return file.Close()
-}
-
-// syncDir returns once the names in a directory are on the disk. Some file systems cannot sync a
-// directory; there the rename is as durable as it gets.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
 }
 
 // ReadSecret returns the secret in a file, without the white space around it. ErrBadSecretFile is

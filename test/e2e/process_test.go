@@ -4,13 +4,14 @@ package e2e
 
 import (
 	"bytes"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
+
+	"smithproxy_exporter/test/loopback"
 )
 
 // process is a program that runs until the test is over, or until it is killed.
@@ -89,17 +90,12 @@ func (p *process) tail() []byte {
 	return said
 }
 
-// addresses finds n free ports on loopback. All are taken before any is given back, so that they differ.
+// addresses reserves n addresses on loopback until the test ends.
 func addresses(t *testing.T, n int) []string {
 	t.Helper()
-	found := make([]string, n)
-	for i := range found {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer listener.Close()
-		found[i] = listener.Addr().String()
+	reserved := make([]string, n)
+	for i := range reserved {
+		reserved[i] = loopback.Reserve(t)
 	}
-	return found
+	return reserved
 }

@@ -9,14 +9,13 @@ import (
 const (
 	verdictAccept = "accept"
 	verdictReject = "reject"
-	// verdictFailed is no usable answer: the connection passes or is blocked,
-	// depending on the generation.
+	// verdictFailed means that there is no valid answer. Depending on the generation, the connection passes or is
+	// blocked.
 	verdictFailed = "failed"
 )
 
-// ask sends one access-request and waits for the answer, and with it the whole
-// proxy does.
-func (p *proxy) ask(c *connection) {
+// requestAccess sends one access-request, and blocks the whole proxy until it is answered.
+func (p *proxy) requestAccess(c *connection) {
 	c.asked = true
 	if c.access == nil {
 		c.access = &Delivery{}
@@ -45,27 +44,24 @@ func (p *proxy) ask(c *connection) {
 	}
 }
 
-// askAll sends access-requests of a connection over SOCKS or HTTP CONNECT, until
-// one denies it.
-func (p *proxy) askAll(c *connection) {
+// requestAccessAll sends the access-requests of a connection over SOCKS or HTTP CONNECT, until one is denied.
+func (p *proxy) requestAccessAll(c *connection) {
 	times := 1
 	if c.script.mode == SOCKS {
 		times = p.behavior.socksAsks
 	}
 	for range times {
-		p.ask(c)
+		p.requestAccess(c)
 		if c.blocked {
 			return
 		}
 	}
 }
 
-// verdict reads an answer to access-request. The echo is the answer's JSON, nil
-// without one.
+// verdict returns the verdict in an answer to an access-request, and the JSON that the proxy echoes, nil without one.
 //
-// A proxy that fails open rejects at a 2xx with the string "reject" and accepts
-// any other 2xx with JSON. One that fails closed accepts nothing but the string
-// "accept".
+// A proxy that fails open rejects if a 2xx has the string "reject", and accepts any other 2xx with JSON. A proxy that
+// fails closed accepts only the string "accept".
 func (b *behavior) verdict(a answer) (verdict string, echo json.RawMessage) {
 	var compact bytes.Buffer
 	isJSON := json.Compact(&compact, a.body) == nil && compact.Len() > 0
@@ -84,7 +80,7 @@ func (b *behavior) verdict(a answer) (verdict string, echo json.RawMessage) {
 	return verdictAccept, echo
 }
 
-// decisionOf is the explicit verdict in an answer, "" without one.
+// decisionOf returns the explicit verdict in an answer, "" without one.
 func decisionOf(body []byte) string {
 	var said map[string]json.RawMessage
 	if json.Unmarshal(body, &said) != nil {

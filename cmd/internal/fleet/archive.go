@@ -9,19 +9,19 @@ import (
 type archive struct {
 	mu       sync.Mutex
 	records  []*Connection
-	silent   []*connection // ended, and the receiver was not told
+	silent   []*connection // ended without an event that the receiver acknowledged
 	leftOpen []*connection
 }
 
-// keep holds a connection that is to stay open until the end of the run.
+// keep keeps a connection that stays open until the end of the run.
 func (a *archive) keep(c *connection) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.leftOpen = append(a.leftOpen, c)
 }
 
-// conclude closes the record of a connection to which nothing more can happen, or
-// holds it until lists or a restart decide how it ended.
+// conclude closes the record of a connection that has sent everything, or keeps it until lists or a restart determine its
+// close reason.
 func (a *archive) conclude(p *proxy, c *connection) {
 	expected := c.expected(p)
 	if expected == "" {
@@ -36,9 +36,8 @@ func (a *archive) conclude(p *proxy, c *connection) {
 	}
 }
 
-// expected is the close reason a receiver must find, "" when only what the
-// proxy does later decides that. In the HOWTO form an access-request carries the
-// id, too.
+// expected returns the close reason that a receiver must find, "" if later events determine it. In the HOWTO form an
+// access-request has the id, too.
 func (c *connection) expected(p *proxy) string {
 	known := c.start.Known() || p.form == FormHOWTO && c.access.Known()
 	switch {
@@ -62,8 +61,7 @@ func (c *connection) expected(p *proxy) string {
 	return ""
 }
 
-// sweep closes the connections that two lists showed to be gone, which bounds the
-// memory of a long run.
+// sweep closes connections that were missing from two lists, which bounds the memory of a long run.
 func (a *archive) sweep(p *proxy) {
 	var gone []*connection
 	a.mu.Lock()
@@ -80,8 +78,8 @@ func (a *archive) sweep(p *proxy) {
 	}
 }
 
-// restarted closes the connections that ended without an event before a restart:
-// as lost if two lists showed that, else as closed by the restart.
+// restarted closes the connections that ended without an event before a restart: as lost if they were missing from two
+// lists, else as closed by the restart.
 func (a *archive) restarted(p *proxy, planned bool) {
 	for _, c := range a.takeSilent() {
 		if p.absences(c) >= 2 {
@@ -93,7 +91,7 @@ func (a *archive) restarted(p *proxy, planned bool) {
 	}
 }
 
-// closeAll closes what is left at the end of the run.
+// closeAll closes the remaining connections at the end of the run.
 func (a *archive) closeAll(p *proxy) {
 	a.mu.Lock()
 	leftOpen := a.leftOpen
@@ -111,8 +109,8 @@ func (a *archive) closeAll(p *proxy) {
 	}
 }
 
-// absences counts the acknowledged lists that prove that a connection is gone, up
-// to 2: those without it, once the receiver had one with it.
+// absences returns the number of acknowledged lists that lack a connection after the receiver had a list with it, up to
+// 2.
 func (p *proxy) absences(c *connection) int {
 	if !p.cfg.LegacyExpectations && !p.presence.wasListed(c) {
 		return 0
@@ -158,7 +156,7 @@ func (a *archive) close(p *proxy, c *connection, expected string) {
 	a.records = append(a.records, r)
 }
 
-// record is what the report says of a connection.
+// record returns the record of a connection in the report.
 func (c *connection) record(source string) *Connection {
 	s := c.script
 	r := &Connection{

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Form is the shape of the messages a proxy sends.
+// Form is the format of the messages that a proxy sends.
 type Form string
 
-// The forms found in the field.
+// The known forms.
 const (
-	// FormCurrent is what smithproxy 0.9.32 sends.
+	// FormCurrent is the form of smithproxy 0.9.32 and later.
 	FormCurrent Form = "current"
 	// FormHOWTO is the older form that smithproxy's HOWTO documents: pings
 	// without instance and list, one address a neighbor message, no JA4.
@@ -22,34 +22,33 @@ const (
 	FormMixed Form = "mixed"
 )
 
-// Config says what fleet to play and against whom.
+// Config is the configuration of a fleet. Start from DefaultConfig.
 type Config struct {
-	// URL is the webhook, the secret as its last path segment. http speaks
-	// HTTP/1.1, https speaks HTTP/2.
+	// URL is the webhook's, with the secret as its last path segment. http uses HTTP/1.1, https HTTP/2.
 	URL string
 	// InsecureSkipVerify accepts any certificate of the webhook.
 	InsecureSkipVerify bool
-	// Seed decides everything random; the same seed gives the same scripts.
+	// Seed is the seed of all random choices; the same seed gives the same scripts.
 	Seed uint64
 
 	// Proxies is the size of the fleet.
 	Proxies int
-	// PlainProxies is how many of them, the last ones, have no policy feature:
-	// they never ask and never send connection-info.
+	// PlainProxies is how many of them, the last ones, have no policy feature: they send no access-request and no
+	// connection-info.
 	PlainProxies int
-	// NamePrefix begins each source; a number from 1 follows.
+	// NamePrefix is the beginning of each source name; a number from 1 follows.
 	NamePrefix string
 	// Threads is the number of sending threads of one proxy.
 	Threads int
 	// Generation is the behavior of the proxies.
 	Generation Generation
-	// Form is the shape of the messages.
+	// Form is the format of the messages.
 	Form Form
 
 	// Rate is the number of new connections a second over all proxies.
 	Rate float64
-	// MaxSpeed starts connections as fast as the sending threads take events,
-	// regardless of Rate. Durations of connections stay as they are.
+	// MaxSpeed starts connections as fast as the threads send events, regardless of Rate. It does not change the
+	// durations of connections.
 	MaxSpeed bool
 	// Connections ends the run after that many over all proxies; 0 is no limit.
 	Connections int
@@ -60,8 +59,8 @@ type Config struct {
 	// LeaveOpen is the number of further connections each proxy opens at the
 	// end of the run and never closes.
 	LeaveOpen int
-	// LastPings is the number of pings each proxy sends when all else is done;
-	// a receiver may need two lists that lack a connection to call it lost.
+	// LastPings is the number of pings that each proxy sends at the end. A receiver may need two lists without a
+	// connection to close it as lost.
 	LastPings int
 	// LastPingGap is the time before each of them.
 	LastPingGap time.Duration
@@ -126,7 +125,7 @@ type Config struct {
 	// message. In generation 2026 each bounds all tries of an event together.
 	Timeout, NeighborTimeout time.Duration
 
-	// Faults are what goes wrong on purpose.
+	// Faults are the injected faults.
 	Faults Faults
 	// ReportConnections keeps a record of every connection for the report. Off,
 	// memory stays bounded by what is open.
@@ -140,8 +139,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// DefaultConfig is a small healthy fleet with the intervals of a real one. It
-// lacks only the URL.
+// DefaultConfig returns a small fleet without faults, with the intervals of real proxies. It lacks only the URL.
 func DefaultConfig() Config {
 	return Config{
 		Seed:               1,
@@ -228,7 +226,7 @@ func (c Config) Validate() error {
 		{"restart share", c.RestartShare}, {"restart kill share", c.RestartKillShare},
 	}, c.Faults.shares()...) {
 		if !(s.value >= 0 && s.value <= 1) {
-			errs = append(errs, fmt.Errorf("%s: %v is not within 0 and 1", s.name, s.value))
+			errs = append(errs, fmt.Errorf("%s: %v is not between 0 and 1", s.name, s.value))
 		}
 	}
 	for _, d := range []struct {
@@ -250,13 +248,13 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// share is a named part of 1.
+// share is a share from 0 to 1, with its name.
 type share struct {
 	name  string
 	value float64
 }
 
-// form is the form of the proxy with the given index.
+// form returns the form of the proxy with the given index.
 func (c Config) form(index int) Form {
 	if c.Form == FormMixed {
 		if index%2 == 1 {

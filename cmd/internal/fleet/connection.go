@@ -6,17 +6,16 @@ import (
 	"time"
 )
 
-// connection is a script being played.
+// connection is a simulated connection, which follows a script.
 type connection struct {
 	id       string
 	ordinal  int // among the connections of the boot with this id, from 1
 	instance string
 	script   *script
 
-	// pending counts its timers and its events on their way; at zero
-	// nothing more can happen to it.
+	// pending counts its timers and its events in flight. At zero its record can be closed.
 	pending atomic.Int32
-	// uncertain: a delivery failed without telling whether the receiver has it.
+	// uncertain: it is unknown whether the receiver got a delivery that failed.
 	uncertain atomic.Bool
 	// stopTold: the receiver acknowledged the stop.
 	stopTold atomic.Bool
@@ -24,14 +23,14 @@ type connection struct {
 	// Owned by the scheduler until pending is zero.
 	asked    bool
 	verdict  string
-	decision string // what the receiver answered, even if the answer was lost
+	decision string // the receiver's verdict, even if the answer was lost
 	echo     json.RawMessage
 	rejected bool
 	blocked  bool // its access-request failed, and the proxy fails closed
 	leftOpen bool
-	freed    bool // a later connection may have the id
-	killed   bool // by a restart
-	planned  bool // which was a SIGTERM
+	freed    bool // a later connection may reuse the id
+	killed   bool // ended by a restart
+	planned  bool // the restart was a SIGTERM
 	access   *Delivery
 	start    *Delivery
 	stop     *Delivery
@@ -45,10 +44,10 @@ type connection struct {
 	everListed  bool // by a list that the receiver acknowledged
 }
 
-// denied says whether the proxy let nothing of the connection pass.
+// denied reports whether the proxy blocked the connection.
 func (c *connection) denied() bool { return c.rejected || c.blocked }
 
-// newConnection makes a proxy object.
+// newConnection creates a connection. The caller must release it.
 func (p *proxy) newConnection(s *script) *connection {
 	c := &connection{instance: p.instanceNow(), script: s, listIndex: -1}
 	c.id, c.ordinal = p.ids.next(s.client, s.labelsInfo(p.form))
@@ -58,13 +57,12 @@ func (p *proxy) newConnection(s *script) *connection {
 	return c
 }
 
-// open plays the first part of a connection: up to the start, with the
-// access-request of a transparent one before it.
+// open runs the first part of a connection, up to the start. The access-request of a transparent one comes before.
 func (p *proxy) open(s *script) {
 	c := p.newConnection(s)
 	defer p.release(c)
 	if s.mode == Transparent && s.asks {
-		p.ask(c)
+		p.requestAccess(c)
 	}
 	if !c.denied() || s.mode != Transparent || p.behavior.announcesDenied {
 		p.announce(s)
@@ -93,7 +91,7 @@ func (p *proxy) startTimers(c *connection, now time.Time, steps []step) {
 	}
 }
 
-// openUnclosed opens a connection that nothing closes until the end of the run.
+// openUnclosed opens a connection that stays open until the end of the run.
 func (p *proxy) openUnclosed() {
 	s := p.traffic.ordinary()
 	c := p.newConnection(s)
@@ -103,7 +101,7 @@ func (p *proxy) openUnclosed() {
 		p.presence.add(c, time.Now())
 	}
 	p.perform(c, opStart)
-	p.archive.keep(c) // which now holds it
+	p.archive.keep(c) // which releases it
 }
 
 // perform does one operation of a connection.
@@ -116,7 +114,7 @@ func (p *proxy) perform(c *connection, d op) {
 		p.push(c, event{action: ActionStart, body: s.startMessage(p.source, c.id), tries: s.start, delivery: c.start})
 	case opNegotiated:
 		if s.asks {
-			p.askAll(c)
+			p.requestAccessAll(c)
 		}
 		now = time.Now()
 		if c.denied() {
@@ -150,26 +148,24 @@ func (p *proxy) perform(c *connection, d op) {
 			body: s.infoMessage(p.form, p.source, c.id, c.echo, c.denied()),
 		})
 		if c.stopTold.Load() {
-			// The destructor queues the info, and then the address is free. Events of
-			// the next connection with the id can arrive before the info, and before a
-			// start that is late.
+			// The destructor queues the info, and then the address is free. Events of the next connection with the id can
+			// arrive before the info, and before a delayed start.
 			p.free(c, true)
 		}
 	}
 }
 
-// free lets a later connection have the id, unless the receiver could mistake one
-// for the other.
+// free allows a later connection to reuse the id, unless the receiver could confuse the two.
 func (p *proxy) free(c *connection, known bool) {
-	// The lists may go on holding a UDP connection after its stop.
-	if c.freed || c.script.lingers > 0 || c.uncertain.Load() || !c.script.labelsInfo(p.form) {
+	// Lists can have a UDP connection after its stop.
+	if c.freed || c.script.staysListed > 0 || c.uncertain.Load() || !c.script.labelsInfo(p.form) {
 		return
 	}
 	c.freed = true
 	p.ids.free(c, known)
 }
 
-// end takes a connection out of the lists.
+// end removes a connection from the lists.
 func (p *proxy) end(c *connection, now time.Time) {
 	if !c.ended {
 		p.live.finished.Add(1)
@@ -177,14 +173,14 @@ func (p *proxy) end(c *connection, now time.Time) {
 	}
 }
 
-// push hands a connection's event to the pool.
+// push queues an event of a connection.
 func (p *proxy) push(c *connection, e event) {
 	c.pending.Add(1)
 	e.conn, e.timeout = c, p.cfg.Timeout
 	p.enqueue(e)
 }
 
-// release ends one use of a connection. The last one closes its record.
+// release undoes one increment of pending. At zero it closes the record.
 func (p *proxy) release(c *connection) {
 	if c.pending.Add(-1) == 0 {
 		p.archive.conclude(p, c)

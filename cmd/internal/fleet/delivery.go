@@ -10,15 +10,14 @@ import (
 	"time"
 )
 
-// enqueue hands an event to the sending threads. What exceeds the limit of the
-// queue is dropped without a trace on the wire.
+// enqueue queues an event. If that exceeds the limit of the queue, the event is dropped, and nothing of it is sent.
 func (p *proxy) enqueue(e event) {
 	if !p.pool.push(e) {
 		p.giveUp(e, outcome{dropped: true})
 	}
 }
 
-// giveUp notes that an event will never be sent.
+// giveUp records that an event is never sent.
 func (p *proxy) giveUp(e event, o outcome) {
 	if e.garbage != garbageNone {
 		return // not an event of the proxy
@@ -32,8 +31,8 @@ func (p *proxy) giveUp(e event, o outcome) {
 	}
 }
 
-// deliver sends an event with as many tries as it takes and the generation has.
-// Only transfer failures are tried again, a status is not.
+// deliver sends an event, with as many tries as the generation has. Only failures of the transfer are retried; any status
+// ends the tries.
 func (p *proxy) deliver(ctx context.Context, e event) outcome {
 	var o outcome
 	if e.tries.never {
@@ -63,7 +62,7 @@ func (p *proxy) deliver(ctx context.Context, e event) outcome {
 			aborts--
 			o.aborted++
 			r.abort = true
-			// The error is the point; an answer to half a request changes nothing.
+			// An error is expected; an answer to half a request changes nothing.
 			_, _ = p.tryOnce(ctx, r, e.timeout)
 			if !b.retryAll {
 				break
@@ -112,8 +111,7 @@ func (p *proxy) deliver(ctx context.Context, e event) outcome {
 	return o
 }
 
-// tryOnce makes one exchange. Where tries have a timeout each, it is the given
-// one.
+// tryOnce sends a request once, with the given timeout if each try has its own.
 func (p *proxy) tryOnce(ctx context.Context, r request, timeout time.Duration) (answer, error) {
 	if !p.behavior.sharedTimeout {
 		var cancel context.CancelFunc
@@ -123,14 +121,14 @@ func (p *proxy) tryOnce(ctx context.Context, r request, timeout time.Duration) (
 	return p.exchange(ctx, r)
 }
 
-// undelivered reports whether a transfer failed before anything left: the name
-// was not resolved or the connection was refused.
+// undelivered reports whether a transfer failed before anything was sent: the name was not resolved, or the connection
+// was refused.
 func undelivered(err error) bool {
 	var dns *net.DNSError
 	return errors.As(err, &dns) || errors.Is(err, syscall.ECONNREFUSED)
 }
 
-// pause waits, and reports whether the context is still good.
+// pause waits, and reports false if ctx is done.
 func pause(ctx context.Context, d time.Duration) bool {
 	if d == 0 {
 		return true
@@ -143,7 +141,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// finish counts an event that will not be tried again.
+// finish counts an event that is not tried again.
 func (p *proxy) finish(e event, o outcome) {
 	p.live.events.Add(1)
 	if o.acked == 0 {
@@ -152,7 +150,7 @@ func (p *proxy) finish(e event, o outcome) {
 	p.ledger.event(e.action, o)
 }
 
-// send is what a thread does with an event.
+// send delivers an event, on one of the threads.
 func (p *proxy) send(e event) {
 	if e.garbage != garbageNone {
 		p.sendGarbage(p.sendContext, e)
@@ -174,14 +172,13 @@ func (p *proxy) send(e event) {
 	}
 }
 
-// causesRefresh says whether a 202 to the action makes smithproxy report what is
-// open.
+// causesRefresh reports whether smithproxy sends its open connections after a 202 to the action.
 func causesRefresh(a Action) bool {
 	return a == ActionStart || a == ActionStop || a == ActionInfo
 }
 
-// refresh reports what is open and which neighbors there are. It runs on the
-// thread that got the 202; its events count towards the limit of the queue.
+// refresh sends the open connections and the neighbors. It runs on the thread that got the 202; its events count towards
+// the limit of the queue.
 func (p *proxy) refresh() {
 	p.sendAtOnce(p.pingEvent(true))
 	if all := p.neighbors.all(); len(all) > 0 {
@@ -200,13 +197,13 @@ func (p *proxy) sendAtOnce(e event) {
 	}
 }
 
-// gate spaces the refreshes of one process. Its zero value lets the first pass.
+// gate limits the rate of refreshes of one process. Its zero value allows the first one.
 type gate struct {
 	mu   sync.Mutex
 	last time.Time
 }
 
-// allow reports whether the gap since the last allowed time is over.
+// allow reports whether at least gap has passed since the last time that it allowed.
 func (g *gate) allow(now time.Time, gap time.Duration) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -217,7 +214,7 @@ func (g *gate) allow(now time.Time, gap time.Duration) bool {
 	return true
 }
 
-// reset forgets the last time, as a new process does.
+// reset forgets the last time, for a new process.
 func (g *gate) reset() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

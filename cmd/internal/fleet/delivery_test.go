@@ -100,7 +100,7 @@ func TestQueueLimit(t *testing.T) {
 					p.open(plainScript())
 				}
 				p.pushPing()
-				p.ask(p.newConnection(with(func(s *script) { s.asks = true }))) // does not queue
+				p.requestAccess(p.newConnection(with(func(s *script) { s.asks = true }))) // does not queue
 				p.pool.idle()
 				sent := r.take()
 				wantStarts, wantPings := starts, 1
@@ -192,7 +192,7 @@ func TestRefreshGate(t *testing.T) {
 				if pings != want || countOf(r.take(), "neighbor") != want+1 {
 					t.Errorf("%d refreshes, want %d", pings, want)
 				}
-				p.ask(p.newConnection(with(func(s *script) { s.asks = true })))
+				p.requestAccess(p.newConnection(with(func(s *script) { s.asks = true })))
 				if got := r.take(); !slices.Equal(got, []string{ask}) {
 					t.Errorf("202 to an access-request: sent %v", got)
 				}

@@ -11,12 +11,11 @@ import (
 )
 
 const (
-	// expectAbove is the size of a body in bytes above which libcurl asks first
-	// whether the receiver wants it.
+	// expectAbove is the size of a body, in bytes, above which libcurl sends Expect: 100-continue.
 	expectAbove = 1 << 20
-	// expectWait is how long it waits for the answer to that.
+	// expectWait is how long libcurl waits for 100 Continue.
 	expectWait = time.Second
-	// answerMax bounds what is read of an answer, in bytes.
+	// answerMax bounds how much of an answer is read, in bytes.
 	answerMax = 1 << 20
 )
 
@@ -29,26 +28,24 @@ type request struct {
 	abort bool
 }
 
-// answer is what came back.
+// answer is the response to a request.
 type answer struct {
 	status int
 	body   []byte
-	// sent is just before the request's first byte left, answered when the answer
-	// had been read.
+	// sent is just before the first byte of the request was sent, answered is when the answer had been read.
 	sent, answered time.Time
 }
 
-// ok says whether the receiver acknowledged.
+// ok reports whether the receiver acknowledged the event.
 func (a answer) ok() bool { return a.status >= 200 && a.status <= 299 }
 
-// exchanger makes exchanges as libcurl in smithproxy does: each over a connection
-// of its own, which the client closes.
+// exchanger sends requests like libcurl in smithproxy: each over a connection of its own, which the client closes.
 type exchanger struct {
 	url       *url.URL
 	address   string
 	dialer    net.Dialer
 	transport *http.Transport // of https
-	expects   bool            // asks before it sends a large body
+	expects   bool            // uses Expect: 100-continue for a large body
 }
 
 func newExchanger(cfg Config) (*exchanger, error) {
@@ -63,7 +60,7 @@ func newExchanger(cfg Config) (*exchanger, error) {
 	x := &exchanger{
 		url:     u,
 		address: net.JoinHostPort(u.Hostname(), port),
-		// Connections are too short for probes.
+		// Connections are too short for keep-alive probes.
 		dialer:  net.Dialer{KeepAlive: -1},
 		expects: behaviors[cfg.Generation].expectContinue,
 	}
@@ -72,13 +69,13 @@ func newExchanger(cfg Config) (*exchanger, error) {
 			DialContext:        x.dialer.DialContext,
 			TLSClientConfig:    &tls.Config{InsecureSkipVerify: cfg.InsecureSkipVerify},
 			ForceAttemptHTTP2:  true,
-			DisableCompression: true, // libcurl does not ask for it
+			DisableCompression: true, // libcurl does not request it
 		}
 	}
 	return x, nil
 }
 
-// do makes one exchange. An error is a transfer failure; any status is not.
+// do sends a request and returns the answer. An error is a failure of the transfer, whereas any status is an answer.
 func (x *exchanger) do(ctx context.Context, r request) (answer, error) {
 	if x.transport != nil {
 		return x.doTLS(ctx, r)

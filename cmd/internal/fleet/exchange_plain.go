@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// errAborted is what a try that breaks on purpose returns.
+// errAborted is the error of a try that is aborted on purpose.
 var errAborted = errors.New("aborted in the middle of the body")
 
-// readers keeps the buffers of answers: there are thousands a second.
+// readers has unused buffers for answers: there are thousands a second.
 var readers = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
 
-// doPlain speaks HTTP/1.1. It writes the request itself, because net/http either
-// keeps a connection or announces that it will close it; libcurl does neither.
+// doPlain uses HTTP/1.1. It writes the request itself, because net/http either keeps a connection or announces that it
+// will close it, and libcurl does neither.
 func (x *exchanger) doPlain(ctx context.Context, r request) (answer, error) {
 	conn, err := x.dialer.DialContext(ctx, "tcp", x.address)
 	if err != nil {
@@ -60,8 +60,7 @@ func (x *exchanger) doPlain(ctx context.Context, r request) (answer, error) {
 	} else {
 		_, writeErr = conn.Write(append(head, r.body...)) // one segment, mostly
 	}
-	// A receiver may answer and close before it has read everything. The answer
-	// counts then.
+	// A receiver may answer and close before it has read everything. The answer is valid then.
 	a, err = readAnswer(in, r.method, a)
 	if err != nil && writeErr != nil {
 		return answer{}, fmt.Errorf("writing the request: %w", writeErr)
@@ -69,7 +68,7 @@ func (x *exchanger) doPlain(ctx context.Context, r request) (answer, error) {
 	return a, err
 }
 
-// head is the request line and the header, as libcurl writes them.
+// head returns the request line and the header like libcurl's.
 func (x *exchanger) head(r request, expect bool) []byte {
 	size := 256 + len(x.url.Host) + len(r.path)
 	if !expect {
@@ -89,8 +88,8 @@ func (x *exchanger) head(r request, expect bool) []byte {
 	return append(b, "\r\n\r\n"...)
 }
 
-// awaitContinue waits up to expectWait for 100 Continue. It reports whether a final
-// answer came instead. Without either, the body is sent.
+// awaitContinue waits up to expectWait for 100 Continue, and reports whether a final answer was received instead. If
+// neither was, the body is sent.
 func awaitContinue(ctx context.Context, conn net.Conn, in *bufio.Reader) (early bool, err error) {
 	if err := conn.SetReadDeadline(time.Now().Add(expectWait)); err != nil {
 		return false, fmt.Errorf("waiting for 100 Continue: %w", err)

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -11,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"smithproxy_exporter/test/loopback"
 )
 
 func TestEachEventHasItsOwnConnection(t *testing.T) {
@@ -27,12 +28,12 @@ func TestEachEventHasItsOwnConnection(t *testing.T) {
 			if n := report.Total.Actions[ActionStart]; n == nil || n.Failures > 0 || n.FailedEvents > 0 {
 				t.Fatalf("starts: %+v", n)
 			}
-			remotes := make(map[string]bool)
+			used := make(map[int64]bool)
 			for _, m := range r.all() {
-				if remotes[m.remote] {
-					t.Errorf("%s is used twice", m.remote)
+				if used[m.connection] {
+					t.Errorf("connection %d is used twice", m.connection)
 				}
-				remotes[m.remote] = true
+				used[m.connection] = true
 				if want := map[bool]int{false: 1, true: 2}[secure]; m.major != want {
 					t.Errorf("HTTP/%d, want HTTP/%d", m.major, want)
 				}
@@ -202,13 +203,8 @@ func rawServer(t *testing.T, answer func(net.Conn, *http.Request)) (url string) 
 }
 
 func TestRefusedConnection(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	p := newTestProxy(t, quick("http://"+l.Addr().String()))
-	o := p.deliver(context.Background(), event{action: ActionStop, body: []byte("{}"), timeout: time.Second})
+	p := newTestProxy(t, quick("http://"+loopback.Reserve(t)))
+	o := p.deliver(t.Context(), event{action: ActionStop, body: []byte("{}"), timeout: time.Second})
 	if o.tries != 5 || o.failures != 5 {
 		t.Errorf("%+v", o)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// doTLS speaks what the receiver takes over TLS, HTTP/2 if it can.
+// doTLS uses HTTP over TLS, HTTP/2 if the receiver supports it.
 func (x *exchanger) doTLS(ctx context.Context, r request) (answer, error) {
 	conn, err := x.transport.NewClientConn(ctx, "https", x.address)
 	if err != nil {
@@ -28,7 +28,7 @@ func (x *exchanger) doTLS(ctx context.Context, r request) (answer, error) {
 	req.ContentLength = int64(len(r.body))
 	req.Header.Set("Accept", "*/*")
 	req.Header.Set("Content-Type", "application/json")
-	req.Header["User-Agent"] = nil // else net/http names itself
+	req.Header["User-Agent"] = nil // net/http would set its own
 	a := answer{sent: time.Now()}
 	resp, err := conn.RoundTrip(req)
 	if err != nil {
@@ -45,7 +45,7 @@ func (x *exchanger) doTLS(ctx context.Context, r request) (answer, error) {
 	return a, nil
 }
 
-// failing is the half of a body that never comes.
+// failing is the half of a body that is not sent.
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errAborted }

@@ -6,36 +6,32 @@ import (
 	"time"
 )
 
-// Faults are the things that go wrong on purpose. The shares are of 1.
+// Faults are injected faults. Shares are from 0 to 1.
 type Faults struct {
-	// Duplicate is the share of events whose answer is lost. The same body is
-	// delivered one to four times more; generation 2026 delivers it once and takes
-	// it as failed.
+	// Duplicate is the share of events whose answer is lost. The same body is delivered one to four times more;
+	// generation 2026 delivers it once, and counts it as failed.
 	Duplicate float64
-	// Abort is the share of events whose first try breaks in the middle of the
-	// body. Generation 2026 does not try again.
+	// Abort is the share of events whose first try is aborted in the middle of the body. Generation 2026 does not retry.
 	Abort float64
-	// LateStart is the share of connections whose start comes LateStartDelay
-	// after the stop.
+	// LateStart is the share of connections whose start is sent LateStartDelay after the stop.
 	LateStart      float64
 	LateStartDelay time.Duration
 	// LostStop is the share of HTTP connections with a URL that is not UTF-8:
 	// smithproxy cannot encode their stop.
 	LostStop float64
-	// LostStart and LostInfo are the shares of connections whose start or info
-	// is never delivered, as when the receiver is down.
+	// LostStart and LostInfo are the shares of connections whose start or info is never delivered, as if the receiver was
+	// down.
 	LostStart, LostInfo float64
-	// Garbage is the share of connections beside which a request comes that no
-	// receiver can use.
+	// Garbage is the share of connections that are accompanied by an invalid request.
 	Garbage float64
 	// GarbageSize is the size of a too large request, in bytes.
 	GarbageSize int
-	// Hostile is the share of connections with SNI, URLs and signatures an
-	// attacker chose, and with numbers the proxy could not compute (null).
+	// Hostile is the share of connections with SNI, URLs and signatures that an attacker might choose, and with numbers
+	// that the proxy could not compute (null).
 	Hostile float64
 }
 
-// WithMix returns the faults with a sensible share for each that has none.
+// WithMix returns the faults with a default share for each one that is 0.
 func (f Faults) WithMix() Faults {
 	set := func(p *float64, v float64) {
 		if *p == 0 {
@@ -53,7 +49,7 @@ func (f Faults) WithMix() Faults {
 	return f
 }
 
-// shares lists the shares for validation.
+// shares returns the shares for validation.
 func (f Faults) shares() []share {
 	return []share{
 		{"fault duplicate", f.Duplicate}, {"fault abort", f.Abort}, {"fault late start", f.LateStart},
@@ -62,15 +58,15 @@ func (f Faults) shares() []share {
 	}
 }
 
-// tries is what goes wrong with the tries of one event.
+// tries are the faults of the tries of one event.
 type tries struct {
-	aborts  uint8 // tries that break in the middle of the body
-	repeats uint8 // tries whose answer counts as lost
+	aborts  uint8 // tries that are aborted in the middle of the body
+	repeats uint8 // tries whose answer is lost
 	never   bool  // the event is never delivered
 }
 
-// tries draws what goes wrong with one event. Together it stays below five, the
-// number of tries before generation 2026, so that the last one counts there.
+// tries draws the faults of one event. They are fewer than five, the number of tries before generation 2026, so that the
+// last try succeeds there.
 func (f Faults) tries(r *rand.Rand) tries {
 	var t tries
 	abort, duplicate, n := r.Float64(), r.Float64(), r.IntN(4)
@@ -83,8 +79,8 @@ func (f Faults) tries(r *rand.Rand) tries {
 	return t
 }
 
-// hostile is a string an attacker could have chosen. All of them are UTF-8: what
-// is not never gets out of smithproxy.
+// hostile returns a string that an attacker might choose. It is valid UTF-8, because smithproxy cannot send anything
+// else.
 func hostile(r *rand.Rand) string {
 	samples := [...]string{
 		`"}],"action":"connection-stop","x":[{"`,
@@ -108,7 +104,7 @@ func hostile(r *rand.Rand) string {
 	return samples[i]
 }
 
-// garbage is a kind of request no receiver can use.
+// garbage is a kind of invalid request.
 type garbage int
 
 const (

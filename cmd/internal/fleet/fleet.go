@@ -1,6 +1,5 @@
-// Package fleet plays a number of smithproxies against a webhook receiver, as one
-// of the generations of smithproxy behaves on the wire, and reports exactly what it
-// sent and what was acknowledged.
+// Package fleet simulates smithproxies that send events to a webhook receiver, as one of the generations of smithproxy
+// behaves on the wire, and reports exactly what it sent and what was acknowledged.
 package fleet
 
 import (
@@ -12,35 +11,35 @@ import (
 	"time"
 )
 
-// Fleet is a number of proxies that run once.
+// Fleet is a number of simulated proxies that run once.
 type Fleet struct {
 	cfg     Config
 	live    counters
 	proxies []*proxy
 }
 
-// counters are what Live reads while the fleet runs.
+// counters are the counters that Live reads.
 type counters struct {
 	started, finished, events, deliveries, acknowledged atomic.Int64
 	retries, rejects, failed                            atomic.Int64
 }
 
-// Live is how far a running fleet is.
+// Live is the progress of a running fleet.
 type Live struct {
 	Started      int64 // connections
-	Finished     int64 // of them, ended as the proxy knows it
-	Events       int64 // sent or given up, each once
-	Deliveries   int64 // requests that were answered
-	Acknowledged int64 // of them, with a 2xx
+	Finished     int64 // connections that ended
+	Events       int64 // sent or given up, repeats excluded
+	Deliveries   int64 // answered requests
+	Acknowledged int64 // deliveries with a 2xx
 	Retries      int64 // tries after the first
-	Rejects      int64 // verdicts
-	Failed       int64 // events that were never acknowledged
+	Rejects      int64 // reject verdicts
+	Failed       int64 // events without a 2xx
 }
 
-// Open is the number of open connections.
+// Open returns the number of open connections.
 func (l Live) Open() int64 { return l.Started - l.Finished }
 
-// New makes a fleet.
+// New returns a Fleet.
 func New(cfg Config) (*Fleet, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("fleet configuration: %w", err)
@@ -53,7 +52,7 @@ func New(cfg Config) (*Fleet, error) {
 		return nil, err
 	}
 	f := &Fleet{cfg: cfg}
-	// Made when it is needed, and once: it is large.
+	// Built once, when it is needed, because it is large.
 	body := sync.OnceValue(func() []byte { return tooLarge(cfg.NamePrefix+"1", cfg.Faults.GarbageSize) })
 	for i := range cfg.Proxies {
 		f.proxies = append(f.proxies, newProxy(cfg, i, x, &f.live, body))
@@ -61,7 +60,7 @@ func New(cfg Config) (*Fleet, error) {
 	return f, nil
 }
 
-// Run makes a fleet and runs it.
+// Run creates a fleet and runs it.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	f, err := New(cfg)
 	if err != nil {
@@ -70,9 +69,8 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	return f.Run(ctx), nil
 }
 
-// Run plays the fleet until the context ends, Config.Duration is over or
-// Config.Connections are done, brings it to rest, and reports. It is to be called
-// once.
+// Run runs the fleet until ctx is done, Config.Duration is over or Config.Connections have finished, drains it, and
+// returns the report. It must be called once.
 func (f *Fleet) Run(ctx context.Context) *Report {
 	sendContext := context.WithoutCancel(ctx)
 	if f.cfg.Duration > 0 {
@@ -89,7 +87,7 @@ func (f *Fleet) Run(ctx context.Context) *Report {
 	return f.report(started, time.Now())
 }
 
-// Live returns how far the fleet is. It may be called at any time.
+// Live returns the progress of the fleet. It is safe for concurrent use.
 func (f *Fleet) Live() Live {
 	c := &f.live
 	return Live{
@@ -99,7 +97,7 @@ func (f *Fleet) Live() Live {
 	}
 }
 
-// report gathers what the proxies did.
+// report returns the report of all proxies.
 func (f *Fleet) report(started, ended time.Time) *Report {
 	r := &Report{
 		Seed: f.cfg.Seed, Started: started, Ended: ended,

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// sendGarbage sends a request no receiver can use, once.
+// sendGarbage sends an invalid request, once.
 func (p *proxy) sendGarbage(ctx context.Context, e event) {
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
@@ -18,7 +18,7 @@ func (p *proxy) sendGarbage(ctx context.Context, e event) {
 	p.ledger.garbageSent(e.garbage, a.status) // 0 after an error
 }
 
-// garbageRequest makes one that is right but for one thing.
+// garbageRequest returns a request with a single fault.
 func (p *proxy) garbageRequest(kind garbage) request {
 	r := request{method: "POST", path: p.path, body: encode(message{Action: ActionPing, Source: p.source})}
 	switch kind {
@@ -38,7 +38,7 @@ func (p *proxy) garbageRequest(kind garbage) request {
 	return r
 }
 
-// tooLarge makes a body of the given size or little more that would be a ping.
+// tooLarge returns a ping of the given size or little more.
 func tooLarge(source string, size int) []byte {
 	var b bytes.Buffer
 	b.Grow(size + 256)

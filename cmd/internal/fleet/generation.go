@@ -2,10 +2,10 @@ package fleet
 
 import "time"
 
-// Generation is a group of smithproxy versions that behave alike on the wire.
+// Generation is a group of smithproxy versions with the same behavior on the wire.
 type Generation string
 
-// The generations found in the field.
+// The known generations.
 const (
 	// Generation2025 is smithproxy 0.9.32 of September 2025.
 	Generation2025 Generation = "2025"
@@ -16,7 +16,7 @@ const (
 	Generation2026 Generation = "2026"
 )
 
-// Generations are all of them, the oldest first.
+// Generations are all generations, the oldest first.
 var Generations = []Generation{Generation2025, GenerationPTR, Generation2026}
 
 // idKind is the third part of a connection's id.
@@ -28,38 +28,35 @@ const (
 	kindSID idKind = "SID" // counter of the process
 )
 
-// behavior is everything in which generations differ.
+// behavior has everything in which generations differ.
 type behavior struct {
 	idKind idKind
-	// emptyList is the JSON of a list in a ping without entries.
+	// emptyList is the JSON of an empty list in a ping.
 	emptyList string
 
 	// tries is the number of deliveries of one event, retryDelay the time before
 	// each after the first.
 	tries      int
 	retryDelay time.Duration
-	// retryAll repeats after any transfer failure; without it only after one that
-	// delivered nothing: the name was not resolved or the connection was refused.
+	// retryAll retries after any transfer failure; without it the proxy retries only if nothing was sent: the name was not
+	// resolved, or the connection was refused.
 	retryAll bool
 	// sharedTimeout bounds all tries of an event together instead of each.
 	sharedTimeout bool
-	// queueLimit bounds the asynchronous events that wait or are being sent; 0 is
-	// no bound.
+	// queueLimit bounds the asynchronous events that are queued or being sent; 0 is no bound.
 	queueLimit int
-	// expectContinue asks the receiver before it sends a large body.
+	// expectContinue sends Expect: 100-continue before a large body.
 	expectContinue bool
 
 	// socksAsks is the number of access-requests of a connection over SOCKS.
 	socksAsks int
-	// failClosed blocks a connection whose access-request got no usable answer.
+	// failClosed blocks a connection whose access-request got no valid answer.
 	failClosed bool
-	// announcesDenied announces the client address of a transparent connection
-	// that is denied, too.
+	// announcesDenied announces the client address of a denied transparent connection, too.
 	announcesDenied bool
 	// refreshGap is the least time between two refreshes that a 202 causes.
 	refreshGap time.Duration
-	// infosAtStop sends the connection-info of what is open after a SIGTERM;
-	// without it, what waits to be sent is discarded.
+	// infosAtStop sends the connection-info of open connections after a SIGTERM; without it, queued events are discarded.
 	infosAtStop bool
 
 	httpConnect, quic, ssh bool // which of these the proxy handles

@@ -39,7 +39,7 @@ func TestNeverListed(t *testing.T) {
 		"SSH":      {func(s *script) { s.transport = "ssh" }, true},
 		"SOCKS":    {func(s *script) { s.mode = SOCKS }, true},
 		"UDP":      {func(s *script) { s.transport = "udp" }, true},
-		"SOCKSUDP": {func(s *script) { s.transport, s.mode, s.lingers = "udp", SOCKS, time.Hour }, false},
+		"SOCKSUDP": {func(s *script) { s.transport, s.mode, s.staysListed = "udp", SOCKS, time.Hour }, false},
 		"CONNECT":  {func(s *script) { s.mode = HTTPConnect }, false},
 		"QUIC":     {func(s *script) { s.transport = "mf" }, false},
 	} {

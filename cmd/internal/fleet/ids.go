@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// objectIDs makes the ids of one proxy's connections. The scheduler calls boot
-// and next; free may be called by any goroutine.
+// objectIDs generates the ids of one proxy's connections. The scheduler calls boot and next; free may be called from any
+// goroutine.
 type objectIDs struct {
 	kind       idKind
 	rand       *rand.Rand
@@ -20,14 +20,14 @@ type objectIDs struct {
 	freed    []freedID
 }
 
-// freedID is an id whose object is gone.
+// freedID is an id whose object was destroyed.
 type freedID struct {
 	id     string
 	client netip.AddrPort
 	next   int // ordinal of the next connection with the id
 }
 
-// boot begins a process: all ids are new.
+// boot starts a process: all ids are new.
 func (o *objectIDs) boot(instance string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -50,9 +50,8 @@ func (o *objectIDs) next(client netip.AddrPort, mayReuse bool) (id string, ordin
 	case kindPTR:
 		reuse := o.rand.Float64() < o.reuseShare
 		number = 0x7F3A4C000000 + 0x12A0*o.made + 0x10*o.rand.Uint64N(16)
-		// The allocator returns the address that was freed last. Streams of one
-		// QUIC connection share the client's port, and nothing could tell them
-		// apart if they shared an id.
+		// The allocator returns the address that was freed last. Streams of one QUIC connection share the client's port, so
+		// a receiver could not distinguish them if they shared an id.
 		if last := len(o.freed) - 1; reuse && mayReuse && last >= 0 && o.freed[last].client != client {
 			f := o.freed[last]
 			o.freed = o.freed[:last]
@@ -65,8 +64,8 @@ func (o *objectIDs) next(client netip.AddrPort, mayReuse bool) (id string, ordin
 	return fmt.Sprintf("%s-%s-%X", o.instance, o.kind, number), 1
 }
 
-// free lets a later connection have the id of c. By then it must be certain
-// whether the receiver knows c, and a receiver that does must know that c ended.
+// free allows a later connection to reuse the id of c. It must be certain by then whether the receiver knows c; if it
+// does, it must know that c ended.
 func (o *objectIDs) free(c *connection, known bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

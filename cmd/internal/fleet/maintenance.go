@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// pingEvent builds a ping of what is open now; further adds the second list,
-// which has the labels too.
+// pingEvent returns a ping with the open connections; further adds the second list, which has the labels, too.
 func (p *proxy) pingEvent(further bool) event {
 	m := message{Action: ActionPing, Source: p.source}
 	e := event{action: ActionPing, timeout: p.cfg.Timeout}
@@ -24,14 +23,14 @@ func (p *proxy) pingEvent(further bool) event {
 	return e
 }
 
-// pushPing sends a ping through the pool.
+// pushPing queues a ping.
 func (p *proxy) pushPing() {
 	e := p.pingEvent(false)
 	e.tries = p.cfg.Faults.tries(p.maintenance)
 	p.enqueue(e)
 }
 
-// deliverPing sends a ping at once and waits for the answer.
+// deliverPing sends a ping without queueing it, and waits for the answer.
 func (p *proxy) deliverPing(ctx context.Context, further bool) {
 	e := p.pingEvent(further)
 	if o := p.deliver(ctx, e); o.acked > 0 {
@@ -39,7 +38,7 @@ func (p *proxy) deliverPing(ctx context.Context, further bool) {
 	}
 }
 
-// listTaken notes that the receiver acknowledged a ping with a list.
+// listTaken records that the receiver acknowledged a ping with a list.
 func (p *proxy) listTaken(e event) {
 	if e.list == 0 {
 		return
@@ -60,8 +59,7 @@ func (p *proxy) lastPings() {
 	}
 }
 
-// announce sends a client's address as a new neighbor when it is seen for the first
-// time.
+// announce queues the announcement of a client's address as a new neighbor, when it is seen for the first time.
 func (p *proxy) announce(s *script) {
 	address := s.client.Addr().String()
 	if !p.neighbors.seen(address) {
@@ -74,8 +72,8 @@ func (p *proxy) announce(s *script) {
 	p.enqueue(e)
 }
 
-// pushNeighbors sends an update of all known addresses. The HOWTO form has room
-// for one: there each with traffic since the last time gets a message.
+// pushNeighbors queues an update with all known addresses. A message of the HOWTO form has one address: in that form,
+// there is a message for each address with traffic since the last update.
 func (p *proxy) pushNeighbors() {
 	if p.form == FormHOWTO {
 		for _, a := range p.neighbors.takeActive() {
@@ -98,9 +96,8 @@ func (p *proxy) neighborEvent(state string, addresses []string) event {
 	return event{action: ActionNeighbor, body: encode(m), timeout: p.cfg.NeighborTimeout}
 }
 
-// newMaintenance returns the random source for faults of pings and neighbor
-// messages. Their number depends on the clock, so they do not share the source of
-// the scripts.
+// newMaintenance returns the random source for the faults of pings and neighbor messages. It is not that of the scripts,
+// because the number of these messages depends on the clock.
 func newMaintenance(seed uint64, index int) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, ^uint64(index)))
 }

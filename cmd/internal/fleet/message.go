@@ -9,8 +9,7 @@ import (
 	"math/rand/v2"
 )
 
-// encode writes a message. Angle brackets stay as they are, as in what
-// smithproxy sends.
+// encode encodes a message. Like smithproxy, it does not escape angle brackets.
 func encode(m message) []byte {
 	if m.Type == "" {
 		m.Type = "proxy"
@@ -19,15 +18,13 @@ func encode(m message) []byte {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(m); err != nil {
-		// Everything in a message can be encoded; an echo is checked before it
-		// gets here. So this is a mistake in this package.
+		// Everything in a message can be encoded, and an echo is checked before. So this is a bug of this package.
 		panic(fmt.Sprintf("encoding a message: %v", err))
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
 }
 
-// listOr is a list under a key that is always there, with its own form when it
-// is empty.
+// listOr returns the list, or the JSON of an empty list.
 func listOr(empty string, list []string) any {
 	if len(list) == 0 {
 		return json.RawMessage(empty)
@@ -74,9 +71,8 @@ func (s *script) stopMessage(form Form, source, id string) []byte {
 	return encode(message{Action: ActionStop, Source: source, ID: id, Details: infoOf{info}})
 }
 
-// infoMessage carries what the policy features collected: the echo of the answer
-// to access-request, the statistics and the sinkhole. A denied connection has
-// nothing but the echo.
+// infoMessage returns a connection-info with the results of the policy features: the echo of the answer to the
+// access-request, the statistics and the sinkhole. That of a denied connection has only the echo.
 func (s *script) infoMessage(form Form, source, id string, echo json.RawMessage, denied bool) []byte {
 	session := s.stopLabel()
 	if denied {
@@ -102,7 +98,7 @@ func (s *script) infoMessage(form Form, source, id string, echo json.RawMessage,
 	return encode(message{Action: ActionInfo, Source: source, ID: id, Details: d})
 }
 
-// protocol is the name the statistics have for the app.
+// protocol returns the name of the app in the statistics.
 func (s *script) protocol() string {
 	switch s.app {
 	case "http1":
@@ -156,8 +152,7 @@ func (h *Sinkhole) message() *sinkholeInfo {
 	}
 }
 
-// contentMessage carries payload that depends on nothing but its size and the
-// client's port.
+// contentMessage returns a connection-content whose payload depends only on its size and the client's port.
 func (s *script) contentMessage(source, id string, c content) []byte {
 	payload := make([]byte, c.size)
 	r := rand.New(rand.NewPCG(uint64(c.size), uint64(s.client.Port())))

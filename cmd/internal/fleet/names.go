@@ -5,17 +5,17 @@ import (
 	"net/netip"
 )
 
-// sni is the name with the given rank.
+// sni returns the name with the given rank.
 func sni(rank uint64) string {
 	return fmt.Sprintf("%s%d.example.%s", [...]string{"www", "api", "cdn", "mail"}[rank%4], rank, [...]string{"com", "org", "net"}[rank%3])
 }
 
-// signature is the signature with the given rank.
+// signature returns the signature with the given rank.
 func signature(rank uint64) string {
 	return fmt.Sprintf("%s/sig-%d", [...]string{"www", "file", "mail", "remote"}[rank%4], rank)
 }
 
-// client is the client address with the given rank; every fourth is IPv6.
+// client returns the client address with the given rank; every fourth is IPv6.
 func client(rank uint64) netip.Addr {
 	if rank%4 == 3 {
 		return v6(0xfd77, 1, rank+1)
@@ -24,12 +24,12 @@ func client(rank uint64) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
 }
 
-// server is the address of the name with the given rank, of either family.
+// server returns the address of the name with the given rank, IPv6 if six is set.
 func server(rank uint64, six bool) netip.Addr {
 	if six {
 		return v6(0xfd77, 2, rank+1)
 	}
-	n := (rank + 1) % (1 << 17) // 198.18.0.0/15 is there for this
+	n := (rank + 1) % (1 << 17) // 198.18.0.0/15 is reserved for benchmarks
 	return netip.AddrFrom4([4]byte{198, byte(18 + n>>16), byte(n >> 8), byte(n)})
 }
 

@@ -6,18 +6,16 @@ import (
 	"time"
 )
 
-// event is one message on its way out.
+// event is a message to be sent.
 type event struct {
 	action  Action
 	body    []byte
 	tries   tries
 	timeout time.Duration
-	// conn and delivery say where to note what became of it; pings and neighbor
-	// messages have none.
+	// conn and delivery record the outcome; pings and neighbor messages have none.
 	conn     *connection
 	delivery *Delivery
-	// list is the number of a ping with a list of open connections, listed what
-	// it holds.
+	// list is the number of the list of open connections in a ping, listed are its connections.
 	list   uint64
 	listed []*connection
 	// announces marks the announcement of a new neighbor.
@@ -26,18 +24,18 @@ type event struct {
 	garbage garbage
 }
 
-// pool is the sending threads of one proxy. They take events in order, but
-// what one of them sends may overtake what another does.
+// pool has the sending threads of one proxy. They take events in order, but send them concurrently, so that events can
+// arrive in another order.
 type pool struct {
 	queue    chan event
-	limit    int64          // of events in flight, 0 is none
+	limit    int64          // of events in flight, 0 is no limit
 	inFlight sync.WaitGroup // queued or being sent
-	number   atomic.Int64   // of those
+	number   atomic.Int64   // of events in flight
 	threads  sync.WaitGroup
 }
 
-// newPool starts the threads; each sends with the given function. The limit
-// bounds the events that wait or are being sent; 0 is no bound.
+// newPool starts the threads, which call send for each event. limit bounds the events that are queued or being sent; 0 is
+// no bound.
 func newPool(threads, queue, limit int, send func(event)) *pool {
 	p := &pool{queue: make(chan event, queue), limit: int64(limit)}
 	for range threads {
@@ -51,8 +49,7 @@ func newPool(threads, queue, limit int, send func(event)) *pool {
 	return p
 }
 
-// push hands an event to the threads, and waits while the channel to them is
-// full. It reports false when the event exceeds the limit.
+// push queues an event, and blocks while the queue is full. It returns false if the event exceeds the limit.
 func (p *pool) push(e event) bool {
 	if !p.reserve() {
 		return false
@@ -61,7 +58,7 @@ func (p *pool) push(e event) bool {
 	return true
 }
 
-// reserve counts one more event in flight, unless it exceeds the limit.
+// reserve counts one more event in flight. It returns false if that exceeds the limit.
 func (p *pool) reserve() bool {
 	if n := p.number.Add(1); p.limit > 0 && n > p.limit {
 		p.number.Add(-1)
@@ -71,13 +68,13 @@ func (p *pool) reserve() bool {
 	return true
 }
 
-// release ends what reserve began.
+// release undoes reserve.
 func (p *pool) release() {
 	p.number.Add(-1)
 	p.inFlight.Done()
 }
 
-// discard takes the events that still wait and hands each to the function.
+// discard removes the queued events, and calls drop for each.
 func (p *pool) discard(drop func(event)) {
 	for {
 		select {
@@ -90,10 +87,10 @@ func (p *pool) discard(drop func(event)) {
 	}
 }
 
-// idle waits until everything that was pushed has been sent or given up.
+// idle waits until all events in flight are sent or given up.
 func (p *pool) idle() { p.inFlight.Wait() }
 
-// close ends the threads after what is queued.
+// close ends the threads after they have sent the queued events.
 func (p *pool) close() {
 	close(p.queue)
 	p.threads.Wait()

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// presence is what the lists of the pings are made of: the connections with a
-// client and a server side. The scheduler changes it, the threads read it.
+// presence has the connections that pings list: those with a client and a server side. The scheduler changes it, the
+// threads read it.
 type presence struct {
-	mu        sync.Mutex
-	open      []*connection // each knows its index
-	lingering []*connection // stopped, but still listed for a while
-	lists     uint64        // pings with a list built so far
-	// acked are the two highest numbers of acknowledged lists; no more is needed
-	// to know whether two of them came after a connection ended.
+	mu      sync.Mutex
+	open    []*connection // indexed by connection.listIndex
+	stopped []*connection // stopped, but still listed for a while
+	lists   uint64        // number of lists so far
+	// acked are the two highest numbers of acknowledged lists, which tell whether two of them followed the end of a
+	// connection.
 	acked [2]uint64
 }
 
@@ -25,7 +25,7 @@ func (p *presence) add(c *connection, from time.Time) {
 	p.open = append(p.open, c)
 }
 
-// remove ends the listing of a connection; it may linger.
+// remove removes a connection from the lists, after script.staysListed.
 func (p *presence) remove(c *connection, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -36,16 +36,15 @@ func (p *presence) remove(c *connection, now time.Time) {
 		p.open[last] = nil
 		p.open = p.open[:last]
 		c.listIndex = -1
-		if c.script.lingers > 0 {
-			c.listed = now.Add(c.script.lingers)
-			p.lingering = append(p.lingering, c)
+		if c.script.staysListed > 0 {
+			c.listed = now.Add(c.script.staysListed)
+			p.stopped = append(p.stopped, c)
 		}
 	}
 	c.endedAtList, c.ended = p.lists, true
 }
 
-// clear forgets everything, as the end of a process does, and returns what was
-// open.
+// clear removes all connections, at the end of a process, and returns the open ones.
 func (p *presence) clear() []*connection {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -53,19 +52,18 @@ func (p *presence) clear() []*connection {
 	for _, c := range open {
 		c.listIndex = -1
 	}
-	p.open, p.lingering = nil, nil
+	p.open, p.stopped = nil, nil
 	return open
 }
 
-// listing is what one ping says is open.
+// listing is the list in one ping.
 type listing struct {
 	number    uint64 // from 1
 	ids, plus []string
 	listed    []*connection
 }
 
-// list makes the listing of a ping. The further list, with labels, is only made
-// if it is wanted.
+// list returns the list for a ping. plus, the list with labels, is only built if labels is set.
 func (p *presence) list(now time.Time, labels bool) listing {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -83,21 +81,20 @@ func (p *presence) list(now time.Time, labels bool) listing {
 			put(c)
 		}
 	}
-	kept := p.lingering[:0]
-	for _, c := range p.lingering {
+	kept := p.stopped[:0]
+	for _, c := range p.stopped {
 		if c.listed.After(now) {
 			put(c)
 			kept = append(kept, c)
 			c.endedAtList = l.number // this list still has it
 		}
 	}
-	clear(p.lingering[len(kept):])
-	p.lingering = kept
+	clear(p.stopped[len(kept):])
+	p.stopped = kept
 	return l
 }
 
-// acknowledged notes that the receiver took the list with the number, which
-// holds the given connections.
+// acknowledged records that the receiver acknowledged the list with the number and the given connections.
 func (p *presence) acknowledged(number uint64, listed []*connection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,7 +109,7 @@ func (p *presence) acknowledged(number uint64, listed []*connection) {
 	}
 }
 
-// since counts the acknowledged lists built after the connection ended, up to 2.
+// since returns the number of acknowledged lists that were built after the connection ended, up to 2.
 func (p *presence) since(c *connection) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,7 +130,7 @@ func (p *presence) wasListed(c *connection) bool {
 	return c.everListed
 }
 
-// neighbors are the client addresses a proxy knows. They outlive its restarts.
+// neighbors are the client addresses that a proxy knows. They survive its restarts.
 type neighbors struct {
 	mu    sync.Mutex
 	known map[string]struct{}
@@ -142,7 +139,7 @@ type neighbors struct {
 	active map[string]struct{}
 }
 
-// seen notes traffic of an address and reports whether it is new.
+// seen records traffic of an address, and reports whether it is new.
 func (n *neighbors) seen(address string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -155,7 +152,7 @@ func (n *neighbors) seen(address string) bool {
 	return true
 }
 
-// all returns every known address; the slice is not to be changed.
+// all returns all known addresses. The caller must not change the slice.
 func (n *neighbors) all() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()

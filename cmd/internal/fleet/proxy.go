@@ -10,22 +10,21 @@ import (
 	"time"
 )
 
-// proxy plays one smithproxy. One goroutine, the scheduler, fires timers one after
-// the other. It sends access-requests itself, so that each blocks the proxy as in
-// smithproxy. All other events go through the pool.
+// proxy simulates one smithproxy. One goroutine, the scheduler, handles timers in order. It sends access-requests itself,
+// so that each blocks the whole proxy as in smithproxy. The pool sends all other events.
 type proxy struct {
 	cfg      Config
 	source   string
 	form     Form
 	path     string // of the webhook, with the query
 	behavior *behavior
-	// exchange makes one exchange with the receiver.
+	// exchange sends a request to the receiver.
 	exchange    func(context.Context, request) (answer, error)
 	traffic     *traffic
 	daemon      *rand.Rand // boot ids, object ids and times of restarts
 	ids         objectIDs
 	refreshes   gate
-	maintenance *rand.Rand // what goes wrong with pings and neighbor messages
+	maintenance *rand.Rand // faults of pings and neighbor messages
 	logger      *slog.Logger
 	live        *counters
 	ledger      *ledger
@@ -44,8 +43,8 @@ type proxy struct {
 	suspended   time.Time
 	draining    bool
 	drainEnd    time.Time
-	shrink      float64         // what is left of delays while draining
-	sendContext context.Context // ends what is being sent
+	shrink      float64         // factor of delays while draining
+	sendContext context.Context // of requests
 	abandon     context.CancelFunc
 }
 
@@ -78,7 +77,7 @@ func newProxy(cfg Config, index int, x *exchanger, live *counters, tooLarge func
 	return p
 }
 
-// requestPath is what goes into the request line.
+// requestPath returns the path in the request line.
 func requestPath(u *url.URL) string {
 	path := u.EscapedPath()
 	if path == "" {
@@ -90,13 +89,13 @@ func requestPath(u *url.URL) string {
 	return path
 }
 
-// finished says whether no more connections are to be opened.
+// finished reports whether all connections have been opened.
 func (p *proxy) finished() bool {
 	return p.cfg.Connections > 0 && p.opened >= p.limit
 }
 
-// run plays the proxy until the context ends or all connections are done, and
-// then lets it come to rest. Sending itself ends with the send context.
+// run runs the proxy until ctx is done or all connections have been opened, and then drains it. Requests end with
+// sendContext.
 func (p *proxy) run(ctx, sendContext context.Context) {
 	p.sendContext, p.abandon = context.WithCancel(sendContext)
 	defer p.abandon()
@@ -145,7 +144,7 @@ func (p *proxy) run(ctx, sendContext context.Context) {
 	p.archive.closeAll(p)
 }
 
-// gap is the time to the next arrival.
+// gap returns the time until the next arrival.
 func (p *proxy) gap() time.Duration {
 	if p.cfg.MaxSpeed {
 		return 0
@@ -153,7 +152,7 @@ func (p *proxy) gap() time.Duration {
 	return p.upcoming.gap
 }
 
-// nextRestart draws the time to the next restart.
+// nextRestart draws the time until the next restart.
 func (p *proxy) nextRestart() time.Duration {
 	return time.Duration((0.5 + p.daemon.Float64()) * float64(p.cfg.RestartEvery))
 }
@@ -199,7 +198,7 @@ func (p *proxy) arrive(due time.Time) {
 	p.opened++
 	p.upcoming = p.traffic.next()
 	if p.cfg.MaxSpeed {
-		due = time.Now() // else arrivals would never let anything else be due first
+		due = time.Now() // arrivals would delay all other timers otherwise
 	}
 	if !p.finished() {
 		p.schedule.add(timer{at: due.Add(p.gap()), task: taskArrival})
@@ -207,7 +206,7 @@ func (p *proxy) arrive(due time.Time) {
 	p.open(s)
 }
 
-// startTimer starts the timer of a connection's step, sooner when the run is ending.
+// startTimer starts the timer of a connection's step; while draining, with a shorter delay.
 func (p *proxy) startTimer(c *connection, now time.Time, st step) {
 	at := now.Add(st.after)
 	if p.draining {

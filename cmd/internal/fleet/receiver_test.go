@@ -1,11 +1,14 @@
 package fleet
 
 import (
+	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -24,12 +27,15 @@ type received struct {
 	State       string          `json:"state"`
 	Type        string          `json:"type"`
 
-	body   string
-	header http.Header
-	remote string
-	major  int // of the HTTP version
-	closes bool
+	body       string
+	header     http.Header
+	connection int64 // numbers connections as the receiver accepts them
+	major      int   // of the HTTP version
+	closes     bool
 }
+
+// connectionKey is the context key of a connection's number.
+type connectionKey struct{}
 
 // receiver is a webhook that remembers everything.
 type receiver struct {
@@ -53,6 +59,10 @@ func newReceiver(t *testing.T, secure bool, answer func(received) (status int, b
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	}))
+	var accepted atomic.Int64
+	r.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, connectionKey{}, accepted.Add(1))
+	}
 	if secure {
 		r.EnableHTTP2 = true
 		r.StartTLS()
@@ -80,7 +90,8 @@ func (r *receiver) handle(req *http.Request, answer func(received) (int, string)
 	if json.Unmarshal(body, &m) != nil || m.Type != "proxy" || m.Action == "connection-teapot" {
 		return http.StatusBadRequest, ""
 	}
-	m.body, m.header, m.remote, m.major, m.closes = string(body), req.Header, req.RemoteAddr, req.ProtoMajor, req.Close
+	m.body, m.header, m.major, m.closes = string(body), req.Header, req.ProtoMajor, req.Close
+	m.connection = req.Context().Value(connectionKey{}).(int64)
 	r.mu.Lock()
 	r.requests = append(r.requests, m)
 	r.mu.Unlock()

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// Report is what the fleet did, as far as it can know. All times are of this
-// machine's wall clock.
+// Report is everything that the fleet did, as far as it knows. All times are of this machine's wall clock.
 type Report struct {
 	Seed    uint64    `json:"seed"`
 	Started time.Time `json:"started"`
@@ -15,11 +14,10 @@ type Report struct {
 	Total Totals `json:"total"`
 	// Sources holds each proxy under its source name.
 	Sources map[string]*SourceReport `json:"sources"`
-	// Garbage holds the requests no receiver can use, by kind: not-json,
-	// wrong-secret, wrong-method, too-large, unknown-action, unknown-type. They
-	// are in no other number.
+	// Garbage has the invalid requests by kind: not-json, wrong-secret, wrong-method, too-large, unknown-action,
+	// unknown-type. No other number includes them.
 	Garbage map[string]*Garbage `json:"garbage,omitempty"`
-	// Connections is absent when Config.ReportConnections is off.
+	// Connections is absent if Config.ReportConnections is off.
 	Connections []*Connection `json:"connections,omitempty"`
 }
 
@@ -27,14 +25,14 @@ type Report struct {
 type SourceReport struct {
 	Generation Generation `json:"generation"`
 	Form       Form       `json:"form"`
-	// Instances are the boot ids in the order they ran, Proxy-<hex>.
+	// Instances are the boot ids, Proxy-<hex>, in the order in which they ran.
 	Instances []string `json:"instances"`
-	// Neighbors are the client addresses that were announced as new, in order.
+	// Neighbors are the client addresses that were announced as new, in that order.
 	Neighbors []string `json:"neighbors"`
 	Totals
 }
 
-// Totals are numbers of one proxy or of all.
+// Totals are the numbers of one proxy, or of all.
 type Totals struct {
 	Actions map[Action]*ActionTotals `json:"actions"`
 	// Restarts counts the changes of boot id, SIGTERM and SIGKILL.
@@ -53,15 +51,14 @@ type Totals struct {
 	// whose announcement was acknowledged.
 	NeighborsNew          int `json:"neighbors_new"`
 	NeighborsAcknowledged int `json:"neighbors_acknowledged"`
-	// Verdicts counts what access-request events ended with: accept, reject, or
-	// failed when no usable answer came, after which the connection passed or was
-	// blocked. A SOCKS connection of generation 2025 asks twice.
+	// Verdicts counts access-requests by outcome: accept, reject, or failed if there was no valid answer, after which the
+	// connection passed or was blocked. A SOCKS connection of generation 2025 sends two.
 	Verdicts map[string]int `json:"verdicts"`
 	// Blocked counts the connections that were blocked because their
 	// access-request failed.
 	Blocked int `json:"blocked"`
-	// ReusedIDs counts the connections whose Connection.Ordinal is above 1 and of
-	// which the receiver was told something.
+	// ReusedIDs counts the connections whose Connection.Ordinal is greater than 1 and of which the receiver acknowledged
+	// something.
 	ReusedIDs int `json:"reused_ids"`
 	// Sinkholed counts the acknowledged infos with a sinkhole.
 	Sinkholed int `json:"sinkholed"`
@@ -86,16 +83,15 @@ type ActionTotals struct {
 	// AcknowledgedDeliveries all answers that are 2xx.
 	AcknowledgedEvents     int `json:"acknowledged_events"`
 	AcknowledgedDeliveries int `json:"acknowledged_deliveries"`
-	// FailedEvents counts the events that were never acknowledged: given up,
-	// refused with another status, dropped, or never delivered on purpose.
+	// FailedEvents counts the events that were never acknowledged: given up, rejected with another status, dropped, or
+	// not delivered on purpose.
 	FailedEvents int `json:"failed_events"`
 	// Dropped and Discarded count the failed events that were never sent, as in
 	// Totals.
 	Dropped   int `json:"dropped"`
 	Discarded int `json:"discarded"`
-	// Retries counts the tries after the first, Aborted the tries broken on
-	// purpose in the middle of the body, Failures the tries that failed
-	// otherwise: whether the receiver got those is unknown.
+	// Retries counts the tries after the first, Aborted the tries that were aborted on purpose in the middle of the body,
+	// Failures the tries that failed otherwise. It is unknown whether the receiver got the latter.
 	Retries  int `json:"retries"`
 	Aborted  int `json:"aborted"`
 	Failures int `json:"failures"`
@@ -103,20 +99,20 @@ type ActionTotals struct {
 	Status map[int]int `json:"status"`
 }
 
-// Garbage is one kind of unusable request. Each is tried once.
+// Garbage has the numbers of one kind of invalid request. Each request is tried once.
 type Garbage struct {
 	Sent   int         `json:"sent"`
 	Failed int         `json:"failed"` // no answer
 	Status map[int]int `json:"status"`
 }
 
-// Connection is one connection as the proxy knows it. What it was to carry is
-// there even if its stop or info never left: a rejected one has moved no bytes.
+// Connection is one connection as the proxy knows it. It has the planned content even if the stop or info was not sent: a
+// rejected connection has transferred no bytes.
 type Connection struct {
 	Source string `json:"source"`
 	ID     string `json:"id"`
-	// Ordinal is the place among the connections of this boot with the same id,
-	// from 1; those of which the receiver was told nothing do not count.
+	// Ordinal numbers the connections of a boot with the same id, from 1. Connections of which the receiver acknowledged
+	// nothing do not count.
 	Ordinal  int    `json:"n"`
 	Instance string `json:"instance"`
 	Mode     Mode   `json:"mode"`
@@ -148,7 +144,7 @@ type Connection struct {
 	EntropyUp   *Entropy `json:"entropy_up,omitempty"`
 	EntropyDown *Entropy `json:"entropy_down,omitempty"`
 	Skew        *float64 `json:"skew,omitempty"`
-	// Sinkhole is what the info says a sink feature swallowed.
+	// Sinkhole has the results of a sink feature in the info.
 	Sinkhole *Sinkhole `json:"sinkhole,omitempty"`
 	// FailedConnect: the server could not be reached.
 	FailedConnect bool `json:"failed_connect,omitempty"`
@@ -156,12 +152,12 @@ type Connection struct {
 	// the end of the run shortens it.
 	DurationSeconds float64 `json:"duration_seconds"`
 
-	// Asked: at least one access-request was sent. Verdict is accept, reject or
-	// failed, "" when not asked. Echo is the answer as the info repeats it.
+	// Asked: at least one access-request was sent. Verdict is accept, reject or failed, "" without a request. Echo is the
+	// answer as the info repeats it.
 	Asked   bool   `json:"asked"`
 	Verdict string `json:"verdict,omitempty"`
-	// Decision is what the receiver said, accept or reject, in an answer that it
-	// gave; "" for anything else. Verdict is failed when that answer was lost.
+	// Decision is the receiver's verdict, accept or reject, in an acknowledged answer; else "". If that answer was lost,
+	// Verdict is failed.
 	Decision string `json:"decision,omitempty"`
 	// Blocked: the access-request failed, and the proxy let nothing pass.
 	Blocked bool            `json:"blocked,omitempty"`
@@ -174,8 +170,7 @@ type Connection struct {
 	Stop   *Delivery `json:"stop,omitempty"`
 	Info   *Delivery `json:"info,omitempty"`
 
-	// Faults names what was done to the connection on purpose: late-start,
-	// lost-stop, lost-start, lost-info, stop-before-start, info-before-stop,
+	// Faults are the injected faults: late-start, lost-stop, lost-start, lost-info, stop-before-start, info-before-stop,
 	// info-before-start, silent-end, left-open.
 	Faults []string `json:"faults,omitempty"`
 	// RestartedOpen: the proxy restarted while the connection was open or had
@@ -183,19 +178,17 @@ type Connection struct {
 	RestartedOpen bool `json:"restarted_open,omitempty"`
 	// PlannedStop: that restart was a SIGTERM.
 	PlannedStop bool `json:"planned_stop,omitempty"`
-	// Listable: the lists of pings may hold the connection. Listed: the receiver
-	// acknowledged a list that does.
+	// Listable: the lists of pings can have the connection. Listed: the receiver acknowledged a list that has it.
 	Listable bool `json:"listable"`
 	Listed   bool `json:"listed"`
-	// PingsAfter counts the acknowledged pings with a list that lacks the
-	// connection after it ended, in the same boot, up to 2. It is kept up only
-	// for one whose end nothing else tells.
+	// PingsAfter counts the acknowledged lists without the connection after it ended, in the same boot, up to 2. It is
+	// only valid if no other event reported the end.
 	PingsAfter int `json:"pings_after"`
-	// Expected is the close reason a correct receiver must find:
+	// Expected is the close reason that a correct receiver must report:
 	//   - stop: the stop was acknowledged.
 	//   - rejected: no stop, and the info echoes a reject.
 	//   - blocked: no stop, and the info echoes a failed access-request. A receiver
-	//     without that reason finds lost.
+	//     without that reason reports lost.
 	//   - lost: no stop but an info; or nothing, and after a list with it two lists
 	//     without it.
 	//   - restart: no stop but an info after a SIGTERM; or nothing, and the proxy
@@ -206,7 +199,7 @@ type Connection struct {
 	Expected string `json:"expected"`
 }
 
-// What Connection.Expected may be.
+// The values of Connection.Expected.
 const (
 	ExpectedStop     = "stop"
 	ExpectedRejected = "rejected"
@@ -217,7 +210,7 @@ const (
 	ExpectedNone     = "none"
 )
 
-// Entropy is that of one side's payload.
+// Entropy is the entropy of one side's payload.
 type Entropy struct {
 	// Bits are per byte, 0 to 8, and mean nothing without data.
 	Bits  float64 `json:"bits"`
@@ -225,8 +218,7 @@ type Entropy struct {
 	Data  bool    `json:"data"`
 }
 
-// Sinkhole is what a sink feature did with the payload of a connection, left from
-// the client and right from the server.
+// Sinkhole has the results of a sink feature, left for the client's payload and right for the server's.
 type Sinkhole struct {
 	Left            bool `json:"sink_left"`
 	Right           bool `json:"sink_right"`
@@ -235,7 +227,7 @@ type Sinkhole struct {
 	ReplacementSize int  `json:"replacement_size"`
 }
 
-// Delivery is what became of one event.
+// Delivery is the outcome of one event.
 type Delivery struct {
 	// Events is 1, for the access-requests of a SOCKS connection of generation
 	// 2025 2.
@@ -248,7 +240,7 @@ type Delivery struct {
 	AcknowledgedDeliveries int  `json:"acknowledged_deliveries"`
 	// Status is the last answer's, 0 without one.
 	Status int `json:"status"`
-	// FirstTried is when the first try began, whatever became of it.
+	// FirstTried is when the first try began, whatever its outcome.
 	FirstTried time.Time `json:"first_tried,omitzero"`
 	// FirstSent and FirstAnswered are of the first acknowledged delivery,
 	// LastSent and LastAnswered of the last: the receiver got it in between.
@@ -258,14 +250,14 @@ type Delivery struct {
 	LastAnswered  time.Time `json:"last_answered,omitzero"`
 }
 
-// tried notes that a try begins.
+// tried records the beginning of a try.
 func (d *Delivery) tried(at time.Time) {
 	if d.FirstTried.IsZero() {
 		d.FirstTried = at
 	}
 }
 
-// note adds an answer.
+// note adds an answer to the delivery.
 func (d *Delivery) note(a answer) {
 	d.Deliveries++
 	d.Status = a.status
@@ -280,5 +272,5 @@ func (d *Delivery) note(a answer) {
 	d.LastSent, d.LastAnswered = a.sent, a.answered
 }
 
-// Known reports whether a receiver acknowledged the event; false for one there never was.
+// Known reports whether the receiver acknowledged the event. It is false for a nil Delivery.
 func (d *Delivery) Known() bool { return d != nil && d.Acknowledged }

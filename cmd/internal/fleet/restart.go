@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// destroyAfter is how long after a SIGTERM the infos of what was open come.
+// destroyAfter is the time from a SIGTERM to the infos of open connections.
 const destroyAfter = 10 * time.Second
 
-// boot starts a process: another instance, and ids from the beginning.
+// boot starts a process with another instance and new ids.
 func (p *proxy) boot(now time.Time) {
 	random := p.daemon.Uint32()
 	if p.daemon.IntN(8) == 0 {
@@ -22,13 +22,12 @@ func (p *proxy) boot(now time.Time) {
 	p.schedule.add(timer{at: now.Add(p.cfg.FirstPing), task: taskPing})
 }
 
-// instanceNow is the boot id.
+// instanceNow returns the boot id.
 func (p *proxy) instanceNow() string { return *p.instance.Load() }
 
-// restart ends the process by SIGTERM or SIGKILL and starts the next. Open
-// connections send no stop. After a SIGTERM they send their infos later if the
-// generation does that; else events that wait are discarded. Transfers that run
-// complete, because the report could not know what became of an aborted one.
+// restart ends the process by SIGTERM or SIGKILL and starts the next one. Open connections send no stop. After a SIGTERM
+// they send their infos later if the generation does that; else queued events are discarded. Running transfers complete,
+// because the outcome of an aborted one would be unknown.
 func (p *proxy) restart(now time.Time) {
 	kill := p.daemon.Float64() < p.cfg.RestartKillShare
 	overlap := p.daemon.IntN(2) == 0 // the next process does not wait for the last one

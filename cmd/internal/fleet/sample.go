@@ -5,9 +5,9 @@ import (
 	"math/rand/v2"
 )
 
-// sample is what the statistics feature says of the payload of one side.
+// sample has the results of the statistics feature for one side.
 type sample struct {
-	bytes     uint64  // accounted, the first ones of each read
+	bytes     uint64  // sampled, the first ones of each read
 	entropy   float64 // bits per byte
 	topByte   int
 	topCount  uint64
@@ -15,9 +15,8 @@ type sample struct {
 	undefined bool // no data, or a number the proxy could not compute: ratio null
 }
 
-// newSample draws the sample of a side that carried n bytes, of which at most
-// perRead are accounted for each read. Payload is encrypted, text or a repeated
-// byte.
+// newSample draws the sample of a side with n bytes of payload, of which at most perRead of each read are sampled.
+// Payload is encrypted, text or a repeated byte.
 func newSample(r *rand.Rand, n, perRead uint64, encrypted bool) sample {
 	kind, reads, jitter, top := r.Float64(), 1+r.Uint64N(16), r.Float64(), r.IntN(256)
 	if n == 0 {
@@ -44,8 +43,7 @@ func newSample(r *rand.Rand, n, perRead uint64, encrypted bool) sample {
 	return s
 }
 
-// size draws a number of bytes between 10^low and 10^high, every order of
-// magnitude as likely as the others.
+// size draws a number of bytes between 10^low and 10^high; all orders of magnitude are equally likely.
 func size(r *rand.Rand, low, high float64) uint64 {
 	return uint64(math.Pow(10, low+(high-low)*r.Float64()))
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// task is something a proxy does by itself, beside the operations of its connections.
+// task is an action of a proxy that belongs to no connection.
 type task int
 
 const (
@@ -16,10 +16,10 @@ const (
 	taskRestart
 )
 
-// timer is an operation of a connection or a task of the proxy that is due at a time.
+// timer is an operation of a connection, or a task of the proxy, with the time at which it is due.
 type timer struct {
 	at   time.Time
-	turn uint64 // keeps the order of those at one time
+	turn uint64 // orders timers with equal times
 	task task
 	op   op
 	conn *connection // nil for a task
@@ -81,7 +81,7 @@ func (s *schedule) take() timer {
 	return a
 }
 
-// edit lets keep change each timer, and stops those for which it returns false.
+// edit calls keep for each timer, which may change it, and removes those for which it returns false.
 func (s *schedule) edit(keep func(*timer) bool) {
 	kept := s.list[:0]
 	for _, a := range s.list {

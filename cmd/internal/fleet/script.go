@@ -26,12 +26,12 @@ const (
 	infoBeforeStart
 )
 
-// script is everything one connection will do and meet, decided before it
-// starts, so that nothing random is left to the moment.
+// script has everything that a connection does and that happens to it. It is drawn before the connection starts, so that
+// it does not depend on timing.
 type script struct {
 	gap     time.Duration // to the arrival of the next connection, at speed 1
 	restart bool          // the proxy restarts before it
-	garbage garbage       // a request that comes beside it
+	garbage garbage       // an invalid request that accompanies it
 
 	mode      Mode
 	tls       bool   // TLS is inspected
@@ -61,10 +61,10 @@ type script struct {
 	duration    time.Duration // from the first data to the stop
 	negotiation time.Duration // of SOCKS and HTTP CONNECT
 	listedAfter time.Duration // until the lists of the pings hold it
-	lingers     time.Duration // in those lists after its stop (UDP)
+	staysListed time.Duration // in those lists after its stop (UDP)
 	infoDelay   time.Duration // after the stop
 	order       order
-	orderGap    time.Duration // by how much the later event comes late
+	orderGap    time.Duration // delay of the later event
 
 	lateStart, lostStop       bool
 	silentEnd                 bool // the proxy sends no stop
@@ -77,13 +77,13 @@ type content struct {
 	size int    // bytes of payload
 }
 
-// step is something a connection does at a time after another.
+// step is an operation of a connection after a delay.
 type step struct {
 	after time.Duration
 	op    op
 }
 
-// op is what a step does.
+// op is an operation of a connection.
 type op int
 
 const (
@@ -94,8 +94,7 @@ const (
 	opInfo
 )
 
-// label is the session label. A side that is not known yet is 0:0, and IPv6
-// hosts have no brackets.
+// label returns the session label. A side that is not known yet is 0:0. IPv6 hosts have no brackets.
 func label(transport string, client, server netip.AddrPort) string {
 	b := make([]byte, 0, 96)
 	b = appendSide(b, transport, client)
@@ -117,9 +116,8 @@ func appendSide(b []byte, transport string, a netip.AddrPort) []byte {
 // policyImplicit is the policy of a connection that passed without a rule.
 const policyImplicit = 65500
 
-// startLabel is the label of the start: over SOCKS and HTTP CONNECT the server is
-// not known yet, and neither is that TLS will follow. The label of UDP over SOCKS
-// is assumed to be complete, as its first datagram names the server.
+// startLabel returns the label in the start: over SOCKS and HTTP CONNECT neither the server nor TLS is known yet. The
+// label of UDP over SOCKS is assumed to be complete, because the first datagram has the server.
 func (s *script) startLabel() string {
 	if s.mode != Transparent && s.transport == "tcp" {
 		return label("tcp", s.client, netip.AddrPort{})
@@ -127,7 +125,7 @@ func (s *script) startLabel() string {
 	return s.stopLabel()
 }
 
-// stopLabel is the complete label.
+// stopLabel returns the complete label.
 func (s *script) stopLabel() string {
 	if s.tls {
 		return label("ssli", s.client, s.server)
@@ -135,8 +133,7 @@ func (s *script) stopLabel() string {
 	return label(s.transport, s.client, s.server)
 }
 
-// accessLabel is the label of access-request: complete, but over SOCKS and HTTP
-// CONNECT from before the TLS handshake.
+// accessLabel returns the label in access-requests: complete, but over SOCKS and HTTP CONNECT without TLS.
 func (s *script) accessLabel() string {
 	if s.mode != Transparent {
 		return label(s.transport, s.client, s.server)
@@ -144,7 +141,7 @@ func (s *script) accessLabel() string {
 	return s.stopLabel()
 }
 
-// startTransport is the transport in words, as the start says it.
+// startTransport returns the transport in the start, by the name in the report.
 func (s *script) startTransport() string {
 	if s.tls && s.mode == Transparent {
 		return "tls"
@@ -155,16 +152,16 @@ func (s *script) startTransport() string {
 	return s.transport
 }
 
-// sinks says whether a sink feature is on.
+// sinks reports whether a sink feature is on.
 func (s *script) sinks() bool { return s.sinkhole.Left || s.sinkhole.Right }
 
-// listable says whether the lists of pings may hold the connection.
+// listable reports whether the lists of pings can have the connection.
 func (s *script) listable() bool {
 	return s.transport != "mf" && s.mode != HTTPConnect && !(s.mode == SOCKS && s.transport == "udp")
 }
 
-// opening is what happens from the accept on, up to where a connection over SOCKS
-// or HTTP CONNECT may ask. A transparent one has asked before.
+// opening returns the steps from the accept to the access-request of a connection over SOCKS or HTTP CONNECT. A
+// transparent one has sent its request before.
 func (s *script) opening() []step {
 	var steps []step
 	if !s.startDelayed() {
@@ -176,8 +173,8 @@ func (s *script) opening() []step {
 	return append(steps, s.closing()...)
 }
 
-// startDelayed says whether the start comes with the closing, late or
-// overtaken. One that is to ask over SOCKS or HTTP CONNECT has sent it before.
+// startDelayed reports whether the start is sent with the closing steps, late or reordered. A connection over SOCKS or
+// HTTP CONNECT with an access-request has sent it before.
 func (s *script) startDelayed() bool {
 	if s.mode != Transparent && s.asks {
 		return false
@@ -185,7 +182,7 @@ func (s *script) startDelayed() bool {
 	return s.lateStart || s.order == stopBeforeStart || (s.order == infoBeforeStart && s.sendsInfo())
 }
 
-// closing is what happens from the first data on.
+// closing returns the steps from the first data on.
 func (s *script) closing() []step {
 	var steps []step
 	if len(s.content) > 0 {
@@ -193,7 +190,7 @@ func (s *script) closing() []step {
 	}
 	stop, info := s.duration, s.duration+s.infoDelay
 	if s.order == infoBeforeStop && s.sendsInfo() {
-		// The proxy object is gone before the thread that sends the stop gets to it.
+		// The proxy object is destroyed before the thread sends the stop.
 		info = stop
 		stop += s.orderGap
 	}
@@ -214,8 +211,8 @@ func (s *script) closing() []step {
 	return steps
 }
 
-// rejection is what happens to a denied connection: neither start nor stop, only
-// an info. Over SOCKS and HTTP CONNECT the object lives on for as long as it may.
+// rejection returns the steps of a denied connection: no start and no stop, only an info. Over SOCKS and HTTP CONNECT the
+// object lives for the longest delay.
 func (s *script) rejection(infoDelayMax time.Duration) []step {
 	if s.mode != Transparent {
 		return []step{{infoDelayMax, opInfo}}
@@ -223,24 +220,23 @@ func (s *script) rejection(infoDelayMax time.Duration) []step {
 	return []step{{min(s.infoDelay, infoDelayMax), opInfo}}
 }
 
-// hasStatistics says whether an info carries statistics: without data there are
-// none.
+// hasStatistics reports whether an info has statistics. There are none without data.
 func (s *script) hasStatistics() bool {
 	return s.statistics && s.up+s.down > 0
 }
 
-// sendsInfo says whether an accepted connection sends connection-info.
+// sendsInfo reports whether an accepted connection sends connection-info.
 func (s *script) sendsInfo() bool {
 	return s.asks || s.hasStatistics() || s.sinks()
 }
 
-// labelsInfo says whether the info, if there is one, has the session label. One of
-// the HOWTO form has none, nor has one with nothing but a sinkhole.
+// labelsInfo reports whether the info, if there is one, has the session label. An info in the HOWTO form, or with only a
+// sinkhole, has none.
 func (s *script) labelsInfo(form Form) bool {
 	return !s.sendsInfo() || form == FormCurrent && (s.asks || s.hasStatistics())
 }
 
-// skew is the flow's, in [-1, 1].
+// skew returns the skew of the flow, in [-1, 1].
 func (s *script) skew() float64 {
 	if s.up+s.down == 0 {
 		return 0

@@ -33,7 +33,7 @@ func (t *Totals) action(a Action) *ActionTotals {
 	return n
 }
 
-// outcome is what became of one event over all its tries.
+// outcome is the outcome of one event over all its tries.
 type outcome struct {
 	tries    int
 	aborted  int
@@ -41,7 +41,7 @@ type outcome struct {
 	answers  []int // status of each delivery
 	acked    int   // deliveries
 	last     answer
-	// acknowledged is the last 2xx, whether the proxy saw it or not.
+	// acknowledged is the last 2xx, even if the proxy did not get it.
 	acknowledged answer
 	dropped      bool // by the limit of the queue
 	discarded    bool // by a planned stop
@@ -83,7 +83,7 @@ func (l *ledger) with(f func(*Totals)) {
 	f(&l.totals)
 }
 
-// garbageSent counts a request no receiver can use; status 0 is no answer.
+// garbageSent counts an invalid request; status 0 is no answer.
 func (l *ledger) garbageSent(kind garbage, status int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

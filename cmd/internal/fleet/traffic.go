@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Of 6,154 connections measured under load on two cores.
+// The rates of reordering, measured with 6,154 connections under load on two cores.
 const (
 	shareStopBeforeStart = 25.0 / 6154
 	shareInfoBeforeStop  = 314.0 / 6154
@@ -16,15 +16,13 @@ const (
 	orderGapMax          = 37 * time.Millisecond
 )
 
-// traffic draws the scripts of one proxy's connections. What it draws depends
-// on nothing but the configuration and the proxy's number.
+// traffic draws the scripts of one proxy's connections. They depend only on the configuration and the proxy's number.
 type traffic struct {
 	cfg      Config
 	behavior behavior
 	form     Form
 	plain    bool // no policy feature
-	// quic is the last stream of a QUIC connection, streams how many more there
-	// are to draw.
+	// quic is the last stream of a QUIC connection, streams is the number of streams still to draw.
 	quic    *script
 	streams int
 	rand    *rand.Rand
@@ -50,7 +48,7 @@ func newTraffic(cfg Config, index int) *traffic {
 	}
 }
 
-// chance is true with the given share.
+// chance returns true with the given probability.
 func (t *traffic) chance(share float64) bool { return t.rand.Float64() < share }
 
 // next draws a connection.
@@ -75,7 +73,7 @@ func (t *traffic) next() *script {
 	return s
 }
 
-// ordinary draws a connection to which nothing special happens.
+// ordinary draws a connection without faults or policy features.
 func (t *traffic) ordinary() *script {
 	s := t.next()
 	s.mode, s.asks, s.failed, s.lateStart, s.lostStop = Transparent, false, false, false, false
@@ -85,7 +83,7 @@ func (t *traffic) ordinary() *script {
 	return s
 }
 
-// pickApp draws what is spoken, and what the engine of that protocol saw.
+// pickApp draws the application, and what the L7 engine saw of it.
 func (t *traffic) pickApp(s *script, name uint64, isHostile bool) {
 	r := t.rand
 	host := sni(name)
@@ -152,14 +150,14 @@ func (t *traffic) pickApp(s *script, name uint64, isHostile bool) {
 		s.details = []string{}
 	}
 	if t.form == FormHOWTO {
-		// That form has fewer fields; the report is not to promise what is not sent.
+		// That form has fewer fields, and the report must not contain what is not sent.
 		s.ja4ch, s.ja4sh, s.ja4h, s.signatures = "", "", nil, nil
 		s.ja4IgnoreSNI = false
 	}
 }
 
-// pickAddresses draws client and server, and the way between them. The server
-// follows from the name. Streams of a QUIC connection share both.
+// pickAddresses draws client, server and mode. The server depends on the name. Streams of a QUIC connection share client
+// and server.
 func (t *traffic) pickAddresses(s *script, name uint64) {
 	if s.transport == "mf" && t.quic != nil {
 		s.client, s.server = t.quic.client, t.quic.server
@@ -222,12 +220,15 @@ func (t *traffic) pickPayload(s *script) {
 	}
 }
 
-// pickFeatures draws which policy features the connection has.
+// pickFeatures draws the policy features of the connection.
 func (t *traffic) pickFeatures(s *script) {
 	statistics, asks, sinks := t.chance(t.cfg.StatisticsShare), t.chance(t.cfg.AccessShare), t.chance(t.cfg.SinkholeShare)
 	left, amount, gathers := t.chance(0.5), t.rand.IntN(4096), t.chance(0.1)
 	if t.chance(t.cfg.ImplicitShare) {
 		s.policy = policyImplicit
+	}
+	if s.transport == "mf" && t.quic != s {
+		s.policy, asks = t.quic.policy, t.quic.asks // a policy applies to a QUIC connection as a whole
 	}
 	if t.plain || s.policy == policyImplicit {
 		return
@@ -246,15 +247,15 @@ func (t *traffic) pickFeatures(s *script) {
 	}
 }
 
-// pickEnd draws whether the end sends a stop.
+// pickEnd draws whether the connection sends a stop.
 func (t *traffic) pickEnd(s *script) {
 	s.silentEnd = t.chance(t.cfg.SilentEndShare) && (s.transport == "ssh" || s.transport == "mf")
 }
 
-// pickTimes draws how long things last and in which order they are sent.
+// pickTimes draws durations and the order of events.
 func (t *traffic) pickTimes(s *script) {
 	r, cfg := t.rand, &t.cfg
-	// From a millisecond up, every order of magnitude as likely as the others.
+	// From a millisecond upwards, all orders of magnitude are equally likely.
 	longest := math.Log10(max(cfg.DurationMax.Seconds()*1000, 1))
 	s.duration = min(time.Duration(math.Pow(10, longest*r.Float64())*float64(time.Millisecond)), cfg.DurationMax)
 	switch {
@@ -265,9 +266,9 @@ func (t *traffic) pickTimes(s *script) {
 	}
 	s.negotiation = time.Duration(r.Int64N(int64(10 * time.Millisecond)))
 	s.listedAfter = time.Duration(r.Int64N(int64(2 * time.Millisecond)))
-	lingers := time.Duration(r.Int64N(int64(3 * time.Second)))
+	staysListed := time.Duration(r.Int64N(int64(3 * time.Second)))
 	if s.transport == "udp" {
-		s.lingers = min(lingers, cfg.DurationMax)
+		s.staysListed = min(staysListed, cfg.DurationMax)
 	}
 	delayed, delay := t.chance(0.15), r.Float64()
 	s.infoDelay = min(time.Duration(delay*float64(time.Millisecond)), cfg.InfoDelayMax)
@@ -276,7 +277,7 @@ func (t *traffic) pickTimes(s *script) {
 	}
 	s.orderGap = time.Duration(r.Int64N(int64(orderGapMax)))
 	p := r.Float64() / max(cfg.Reorder, 1e-9)
-	// A refused target races regularly: its start and stop are one moment.
+	// The events of a refused connection are often reordered: its start and stop are sent at the same time.
 	raced := s.failed && t.chance(0.3*min(1, cfg.Reorder))
 	switch {
 	case raced || p < shareStopBeforeStart:
@@ -288,7 +289,7 @@ func (t *traffic) pickTimes(s *script) {
 	}
 }
 
-// pickFaults draws what goes wrong with the connection and with its events.
+// pickFaults draws the faults of the connection and of its events.
 func (t *traffic) pickFaults(s *script) {
 	f := t.cfg.Faults
 	s.access, s.start = f.tries(t.rand), f.tries(t.rand)

@@ -7,10 +7,10 @@ import (
 	"strconv"
 )
 
-// Action is what a message is about.
+// Action is the kind of a message.
 type Action string
 
-// The actions smithproxy knows.
+// The actions of smithproxy.
 const (
 	ActionPing     Action = "ping"
 	ActionNeighbor Action = "neighbor"
@@ -21,8 +21,7 @@ const (
 	ActionContent  Action = "connection-content"
 )
 
-// message is a request's body. Keys are sorted and floats have a point, as in
-// what smithproxy sends.
+// message is the body of a request. Like smithproxy's, its keys are sorted, and floats have a decimal point.
 type message struct {
 	Action      Action   `json:"action"`
 	Address     string   `json:"address,omitempty"`
@@ -37,7 +36,7 @@ type message struct {
 	Type        string   `json:"type"`
 }
 
-// number is a float as smithproxy writes it: 0.0, and null when there is none.
+// number is a float as smithproxy encodes it: 0.0, and null for NaN.
 type number float64
 
 // MarshalJSON implements json.Marshaler.
@@ -99,14 +98,13 @@ type infoDetails struct {
 	Statistics *statisticsInfo `json:"statistics,omitempty"`
 }
 
-// accessEcho carries what the receiver answered to access-request.
+// accessEcho has the receiver's answer to an access-request.
 type accessEcho struct {
 	Response json.RawMessage `json:"access-response"`
 	Session  string          `json:"session,omitempty"`
 }
 
-// sinkholeInfo is what a sink feature swallowed, left from the client and right
-// from the server.
+// sinkholeInfo has the results of a sink feature, left for the client's payload and right for the server's.
 type sinkholeInfo struct {
 	ReplacementSize int  `json:"replacement_size"`
 	SinkLeft        bool `json:"sink_left"`

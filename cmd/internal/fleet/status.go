@@ -1,28 +1,26 @@
-package main
+package fleet
 
 import (
 	"fmt"
 	"log/slog"
 	"os"
 	"time"
-
-	"smithproxy_exporter/cmd/internal/fleet"
 )
 
-// showStatus says once a second how far the fleet is, on one line of a terminal
-// or else in log lines, until the returned function is called.
-func showStatus(f *fleet.Fleet, out *os.File, logger *slog.Logger) (end func()) {
-	stop, stopped := make(chan struct{}), make(chan struct{})
+// ShowStatus reports the progress of the fleet once a second until stop is called: on one line of out if that is a
+// terminal, or else in log lines.
+func (f *Fleet) ShowStatus(out *os.File, logger *slog.Logger) (stop func()) {
+	stopping, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
 		terminal := isTerminal(out)
 		ticker := time.NewTicker(time.Second)
 		defer ticker.Stop()
-		var before fleet.Live
+		var before Live
 		last := time.Now()
 		for {
 			select {
-			case <-stop:
+			case <-stopping:
 				if terminal {
 					fmt.Fprintln(out)
 				}
@@ -43,12 +41,12 @@ func showStatus(f *fleet.Fleet, out *os.File, logger *slog.Logger) (end func()) 
 		}
 	}()
 	return func() {
-		close(stop)
+		close(stopping)
 		<-stopped
 	}
 }
 
-// isTerminal says whether a status line can be rewritten there.
+// isTerminal reports whether a line of the file can be overwritten.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"

@@ -1,4 +1,4 @@
-package main
+package fleet
 
 import (
 	"bufio"
@@ -12,12 +12,10 @@ import (
 	"slices"
 	"text/tabwriter"
 	"time"
-
-	"smithproxy_exporter/cmd/internal/fleet"
 )
 
-// printSummary writes the totals for people.
-func printSummary(out io.Writer, r *fleet.Report) error {
+// WriteSummary writes the totals as tables of text.
+func (r *Report) WriteSummary(out io.Writer) error {
 	t := &r.Total
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	took := r.Ended.Sub(r.Started)
@@ -55,8 +53,8 @@ func printCounts[K cmp.Ordered](w io.Writer, title string, counts map[K]int) {
 	}
 }
 
-// writeReport writes the whole report as JSON.
-func writeReport(name string, r *fleet.Report) (err error) {
+// WriteFile writes the report to a file, as JSON.
+func (r *Report) WriteFile(name string) (err error) {
 	f, err := os.Create(name)
 	if err != nil {
 		return err

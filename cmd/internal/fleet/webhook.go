@@ -1,4 +1,4 @@
-package main
+package fleet
 
 import (
 	"bytes"
@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// webhookURL is the URL to post to: the one that was given, with the secret of the secret file behind
-// it if there is one. It waits for at most the given time until the file is there and somebody
-// listens, so that a fleet can be started together with its receiver.
-func webhookURL(ctx context.Context, base, secretFile string, wait time.Duration) (string, error) {
+// WebhookURL returns base with the secret in secretFile appended; without a file it returns base. It waits for at
+// most the given time until the file exists and the URL's port accepts connections, so that a fleet can be started
+// together with its receiver.
+func WebhookURL(ctx context.Context, base, secretFile string, wait time.Duration) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	for {
