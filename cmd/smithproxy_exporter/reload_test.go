@@ -134,7 +134,7 @@ func TestReloadOnHangup(t *testing.T) {
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	c.log.await("Reloaded the access rules")
+	c.log.await("Reloaded the configuration")
 	c.wantAnswer(webLabel, "reject")
 }
 
@@ -147,7 +147,7 @@ func TestListIsFollowed(t *testing.T) {
 	c.wantAnswer(webLabel, `"reject"`)
 	c.wantMetric(`smithproxy_exporter_access_list_entries{file="` + path + `"} 1`)
 	feed.write("feed.netset", "198.51.100.7 # another\n\n# no more\n198.51.100.8\n")
-	c.log.await("Reloaded the access rules")
+	c.log.await("Reloaded the configuration")
 	c.wantAnswer(webLabel, `"accept"`)
 	c.wantMetric(`smithproxy_exporter_access_list_entries{file="` + path + `"} 2`)
 }
