@@ -25,9 +25,9 @@ type Exporter struct {
 	reloadOK         prometheus.Gauge
 	reloadAt         prometheus.Gauge
 	fallbacks        *prometheus.CounterVec
+	accessLists      *accessLists
 	connections      *prometheus.CounterVec
 	handshakes       *prometheus.CounterVec
-	accessLists      *accessLists
 	*storeMetrics
 }
 

@@ -146,7 +146,7 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	return a, nil
 }
 
-// limits fits the bounds of connections to the files that the process may open.
+// limits fits the bounds of connections to the number of files that the process may open.
 func (a *app) limits(l webhook.Limits) webhook.Limits {
 	fitted := l.Within(proc.MaxOpenFiles())
 	if fitted != l {
@@ -156,8 +156,7 @@ func (a *app) limits(l webhook.Limits) webhook.Limits {
 	return fitted
 }
 
-// announce says where the generated secret is. The secret itself goes to a terminal only, where somebody reads it, and
-// never to a log.
+// announce tells where the generated secret is. The secret itself is only printed to a terminal, never to a log.
 func (a *app) announce(secret string) {
 	a.logger.Info("Generated a webhook secret; append it to this URL in smithproxy's settings.webhook.url",
 		"url", a.webhookURL(""), "secret_file", webhook.SecretPath(a.flags.storagePath))

@@ -67,9 +67,9 @@ func TestReloadLetsInWhoTheFileSays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the new secret in force", func() bool { status, _ := post("second", "lab"); return status == 200 })
+	eventually(t, "in force", func() bool { status, _ := post("second", "lab"); return status == 200 })
 	want("first", "lab", 404)
-	eventually(t, "the new certificate served", func() bool {
+	eventually(t, "in force", func() bool {
 		return served(t, started.app.webhookListener.Addr().String()) == readCertificate(t, second)
 	})
 

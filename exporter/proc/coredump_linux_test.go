@@ -1,11 +1,12 @@
 package proc
 
 import (
+	"log/slog"
 	"syscall"
 	"testing"
 )
 
-// The process is not dumpable after the start.
+// TestCoreDumpsAreDisabled: the process is not dumpable after the start.
 func TestCoreDumpsAreDisabled(t *testing.T) {
 	const getDumpable, setDumpable = 3, 4
 	prctl := func(option, value uintptr) uintptr {
@@ -18,9 +19,11 @@ func TestCoreDumpsAreDisabled(t *testing.T) {
 	}
 	defer prctl(setDumpable, prctl(getDumpable, 0))
 	prctl(setDumpable, 1)
-	if err := disableCoreDumps(); err != nil {
-		t.Fatal(err)
+	Harden(true, slog.New(slog.DiscardHandler))
+	if got := prctl(getDumpable, 0); got != 1 {
+		t.Errorf("dumpable is %d though core dumps are allowed", got)
 	}
+	Harden(false, slog.New(slog.DiscardHandler))
 	if got := prctl(getDumpable, 0); got != 0 {
 		t.Errorf("dumpable is %d", got)
 	}
