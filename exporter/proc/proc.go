@@ -2,12 +2,8 @@
 package proc
 
 import (
-	"io"
-	"log/slog"
-	"math"
 	"os"
 	"runtime/debug"
-	"syscall"
 )
 
 const (
@@ -27,35 +23,4 @@ func TuneGC() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-}
-
-// MaxOpenFiles returns how many files the process may open.
-func MaxOpenFiles() int {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > math.MaxInt32 {
-		return math.MaxInt32
-	}
-	return int(limit.Cur)
-}
-
-// Harden keeps secrets in memory out of core dumps, and warns of what the exporter does not need.
-func Harden(coreDumps bool, logger *slog.Logger) {
-	if !coreDumps {
-		if err := disableCoreDumps(); err != nil {
-			logger.Warn("Failed to disable core dumps, they would contain the webhook secrets", "err", err)
-		}
-	}
-	if os.Geteuid() == 0 {
-		logger.Warn("Running as root, which the exporter does not need; run it as a user of its own")
-	}
-}
-
-// IsTerminal reports whether somebody reads what is written to a file.
-func IsTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
