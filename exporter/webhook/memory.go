@@ -15,13 +15,15 @@ var errBusy = errors.New("no memory for the body")
 // holds little.
 //
 // Bodies that each hold a part and wait for more do not wait for each other: one at a time may finish from a reserve that
-// is as large as the largest body, and those that begin leave half of the rest to those that have begun. Those that came
-// last are served first: when there are more than can be served, the others have been given up by their clients.
+// is as large as the largest body. Half of the rest is for the first step of a body over smallBody, so that bodies that are
+// slow to grow large do not shut out those that are little larger, and the other half for all further steps. Those that
+// came last are served first: when there are more than can be served, the others have been given up by their clients.
 type memory struct {
 	total, largest int64
 
 	mu      sync.Mutex
-	free    int64 // without the reserve
+	first   int64 // free for first steps
+	further int64 // free for further steps
 	reserve bool  // whether the reserve is in use
 	// begun and begin are those that wait, with and without a part.
 	begun, begin []*claim
@@ -29,7 +31,8 @@ type memory struct {
 
 // claim is what one body holds. Its fields belong to the memory's lock.
 type claim struct {
-	held     int64
+	held     int64 // of which first is that of the first step
+	first    int64
 	finishes bool // uses the reserve
 	wants    int64
 	granted  chan struct{}
@@ -37,7 +40,8 @@ type claim struct {
 
 // newMemory returns memory of a total, of which largest is the reserve.
 func newMemory(total, largest int64) *memory {
-	return &memory{total: total, largest: largest, free: total - largest}
+	half := (total - largest) / 2
+	return &memory{total: total, largest: largest, first: half, further: total - largest - half}
 }
 
 // take adds n bytes to a claim, and waits for them for at most the given time.
@@ -76,15 +80,15 @@ func (m *memory) take(c *claim, n int64, timeout time.Duration) error {
 
 // grant adds n bytes to a claim if there are any for it. The lock is held.
 func (m *memory) grant(c *claim, n int64) bool {
-	leave := int64(0)
-	if c.held == 0 {
-		leave = (m.total - m.largest) / 2
-	}
 	switch {
 	case c.finishes:
 		return true
-	case m.free-n >= leave:
-		m.free -= n
+	case c.held == 0 && m.first >= n:
+		m.first -= n
+		c.first, c.held = n, n
+		return true
+	case c.held > 0 && m.further >= n:
+		m.further -= n
 		c.held += n
 		return true
 	case !m.reserve && (c.held > 0 || len(m.begun) == 0):
@@ -98,7 +102,8 @@ func (m *memory) grant(c *claim, n int64) bool {
 func (m *memory) give(c *claim) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.free += c.held
+	m.first += c.first
+	m.further += c.held - c.first
 	if c.finishes {
 		m.reserve = false
 	}
@@ -124,7 +129,7 @@ func (m *memory) serve(queue *[]*claim) {
 func (m *memory) taken() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	taken := m.total - m.largest - m.free
+	taken := m.total - m.largest - m.first - m.further
 	if m.reserve {
 		taken += m.largest
 	}

@@ -34,7 +34,7 @@ func TestMemoryOfPartsFinishes(t *testing.T) {
 		wantTaken(t, m, 20)
 		for i := range claims {
 			if err := m.take(&claims[i], 5, 0); err != nil {
-				t.Fatalf("half of it is for those that have begun: %v", err)
+				t.Fatalf("half of it is for further steps: %v", err)
 			}
 		}
 		wantTaken(t, m, 40)
@@ -50,14 +50,14 @@ func TestMemoryOfPartsFinishes(t *testing.T) {
 		}
 		m.give(&claims[0])
 		synctest.Wait()
-		// The last one gets what was held, and the next the reserve; one that begins comes after them.
-		if len(waiting[2]) != 1 || len(waiting[1]) != 1 || len(waiting[0])+len(beginning) != 0 {
+		// The last one that has begun gets the reserve; one that begins has memory of its own.
+		if len(waiting[2]) != 1 || len(beginning) != 1 || len(waiting[0])+len(waiting[1]) != 0 {
 			t.Errorf("served are %d, %d, %d and %d, want the last two", len(waiting[0]), len(waiting[1]), len(waiting[2]), len(beginning))
 		}
 		m.give(&claims[3])
 		m.give(&claims[2])
 		m.give(&claims[1])
-		for _, done := range []<-chan error{waiting[0], beginning} {
+		for _, done := range []<-chan error{waiting[0], waiting[1], beginning} {
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
