@@ -271,12 +271,10 @@ func (a *app) serve(ctx context.Context) error {
 func (a *app) shutdown(served, piped <-chan struct{}, sender *traces.Sender) error {
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
-	err := a.webhook.HTTP.Shutdown(drain)
-	if err == nil {
-		// The server knows a connection that was accepted at that moment only after Serve has returned.
-		<-served
-		err = a.webhook.HTTP.Shutdown(drain)
-	}
+	_ = a.webhookListener.Close()
+	// The server knows a connection that was accepted at that moment only after Serve has returned.
+	<-served
+	err := a.webhook.Shutdown(drain)
 	if err != nil {
 		// Incomplete requests are not acknowledged, so that the proxies send them again.
 		_ = a.webhook.HTTP.Close()

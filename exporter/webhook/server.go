@@ -30,12 +30,13 @@ const (
 
 // Server is the HTTP server of the webhook listener.
 type Server struct {
-	// HTTP answers. Its Shutdown closes the listeners and waits until all requests that it had accepted are
-	// answered.
+	// HTTP answers. To stop it, use the Shutdown of Server.
 	HTTP        *http.Server
 	Connections *Connections
 	// Handshakes are the TLS handshakes that failed.
 	Handshakes *Handshakes
+
+	unanswered unanswered
 
 	tls      *tls.Config
 	metrics  Metrics
@@ -65,6 +66,7 @@ func NewServer(h *Handler) *Server {
 			return context.WithValue(ctx, connKey{}, underlying(c))
 		},
 		ConnState: func(c net.Conn, state http.ConnState) {
+			s.unanswered.note(c, state)
 			if state == http.StateClosed {
 				s.closed(c)
 			}
@@ -78,7 +80,7 @@ func NewServer(h *Handler) *Server {
 // Secure reports whether the server speaks HTTPS.
 func (s *Server) Secure() bool { return s.tls != nil }
 
-// Serve serves the connections of a listener until the server is shut down.
+// Serve serves the connections of a listener until the listener is closed.
 func (s *Server) Serve(l net.Listener) error {
 	limited := &listener{Listener: l, connections: s.Connections}
 	var err error
@@ -87,10 +89,21 @@ func (s *Server) Serve(l net.Listener) error {
 	} else {
 		err = s.HTTP.Serve(limited)
 	}
-	if errors.Is(err, http.ErrServerClosed) {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return fmt.Errorf("webhook listener: %w", err)
+}
+
+// Shutdown waits until all requests of the connections that the server has accepted are answered, and closes them. The
+// listener must be closed and Serve have returned. It returns the error of ctx if that is done before; the connections
+// that are left stay open then.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.HTTP.SetKeepAlivesEnabled(false)
+	if err := s.unanswered.wait(ctx); err != nil {
+		return err
+	}
+	return s.HTTP.Shutdown(ctx)
 }
 
 // connKey is the key of a request's connection in its context.
