@@ -8,8 +8,9 @@ LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revisio
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 REVIVE = github.com/mgechev/revive@v1.17.0
 FUZZTIME ?= 30s
+RUDE_TIME ?= 1s
 
-.PHONY: all build run demo test test-long e2e flood outage lint fuzz crashtest cost latency bench dashboards docs golden clean
+.PHONY: all build run demo test test-long e2e rude flood outage lint fuzz crashtest cost latency bench dashboards docs golden clean
 
 all: lint test build
 
@@ -51,15 +52,19 @@ test-long:
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
 	go vet ./...
-	go vet -tags e2e ./test/...
+	go vet -tags e2e,rude ./test/...
 	go run $(STATICCHECK) ./...
-	go run $(STATICCHECK) -tags e2e ./test/...
+	go run $(STATICCHECK) -tags e2e,rude ./test/...
 	go run $(REVIVE) -config revive.toml -formatter unix ./...
 
 # Everything between real servers: Prometheus and Alertmanager, which are installed if they are missing
 # (apt), and a collector and Jaeger, which are built from source at the first run.
 e2e:
 	test/e2e/run
+
+# Rude clients against the exporter, each for RUDE_TIME; from 10s on the p99 of access-requests is judged.
+rude:
+	go test -tags rude -run '^TestRude$$' -count 1 -timeout 60m -v ./test/rude -rude.time $(RUDE_TIME) $(RUDE_FLAGS)
 
 # Each fuzz target for FUZZTIME.
 fuzz:

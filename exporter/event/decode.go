@@ -12,6 +12,11 @@ import (
 // MaxNameBytes is the longest id or source that is accepted.
 const MaxNameBytes = 256
 
+// MaxBytes is the largest number of bytes, 8 PiB, that a connection is believed to have carried. Above it a counter
+// of Prometheus, a float64, would lose what other connections add, and an attribute of a span, a signed number,
+// could become negative.
+const MaxBytes = 1 << 53
+
 // The reasons for which Decode rejects a message. Each of its errors wraps exactly one of them.
 var (
 	ErrSyntax  = errors.New("not JSON")
@@ -115,7 +120,7 @@ func (m *message) payload() (any, error) {
 	case ActionAccess:
 		return m.access()
 	case ActionInfo:
-		return m.info(), nil
+		return m.info()
 	}
 	in := m.Details.Info
 	if in == nil {
@@ -198,6 +203,9 @@ func (in *info) stop() (any, error) {
 		return nil, fmt.Errorf("%w: details.info.bytes_up", ErrMissing)
 	case in.BytesDown == nil:
 		return nil, fmt.Errorf("%w: details.info.bytes_down", ErrMissing)
+	}
+	if max(*in.BytesUp, *in.BytesDown) > MaxBytes {
+		return nil, fmt.Errorf("%w: details.info: over %d bytes", ErrType, uint64(MaxBytes))
 	}
 	s := Stop{
 		Session: in.Session, Policy: in.Policy, BytesUp: *in.BytesUp, BytesDown: *in.BytesDown,

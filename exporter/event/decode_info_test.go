@@ -1,7 +1,6 @@
 package event_test
 
 import (
-	"math"
 	"strings"
 	"testing"
 
@@ -55,8 +54,8 @@ func TestDecodeSinkhole(t *testing.T) {
 	runDecode(t, []decodeTest{
 		sinkhole(`null`, nil),
 		sinkhole(`{}`, &event.Sinkhole{}),
-		sinkhole(`{"sink_left":true,"sink_right":true,"sunken_left":512,"sunken_right":18446744073709551615,"replacement_size":7}`,
-			&event.Sinkhole{Left: true, Right: true, SunkenLeft: 512, SunkenRight: math.MaxUint64, ReplacementSize: 7}),
+		sinkhole(`{"sink_left":true,"sink_right":true,"sunken_left":512,"sunken_right":9007199254740992,"replacement_size":7}`,
+			&event.Sinkhole{Left: true, Right: true, SunkenLeft: 512, SunkenRight: event.MaxBytes, ReplacementSize: 7}),
 	})
 }
 

@@ -1,13 +1,14 @@
 package event
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-func (m *message) info() Info {
+func (m *message) info() (any, error) {
 	var i Info
 	if st := m.Details.Statistics; st != nil {
 		i.Statistics = &Statistics{
@@ -26,12 +27,15 @@ func (m *message) info() Info {
 		i.Echo.read(echoed.Response)
 	}
 	if s := m.Details.Sinkhole; s != nil {
+		if max(s.SunkenLeft, s.SunkenRight, s.ReplacementSize) > MaxBytes {
+			return nil, fmt.Errorf("%w: sinkhole: over %d bytes", ErrType, uint64(MaxBytes))
+		}
 		i.Sinkhole = &Sinkhole{
 			Left: s.Left, Right: s.Right,
 			SunkenLeft: s.SunkenLeft, SunkenRight: s.SunkenRight, ReplacementSize: s.ReplacementSize,
 		}
 	}
-	return i
+	return i, nil
 }
 
 // entropy returns nil if there was no data, for which the proxy sends 0.0 with a ratio of null, and if the value is null

@@ -11,9 +11,11 @@ import (
 // if the readable part does not have it.
 //
 // smithproxy writes the keys of a message in alphabetical order, so the action comes first and the
-// source after the details.
+// source after the details. Once the action is another one, PartialAccess reads no further: the rest can be
+// megabytes, of many clients at once.
 func PartialAccess(body []byte) (source string, ok bool) {
-	d := jsontext.NewDecoder(bytes.NewReader(body), lenient)
+	// The decoder reads from a bytes.Buffer without copying it.
+	d := jsontext.NewDecoder(bytes.NewBuffer(body), lenient)
 	if open, err := d.ReadToken(); err != nil || open.Kind() != '{' {
 		return "", false
 	}
@@ -35,7 +37,10 @@ func PartialAccess(body []byte) (source string, ok bool) {
 		}
 		switch name {
 		case "action":
-			ok = value.String() == string(ActionAccess)
+			if value.String() != string(ActionAccess) {
+				return "", false
+			}
+			ok = true
 		case "source":
 			source = value.String()
 		}

@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 
@@ -26,6 +27,7 @@ func TestPartialAccess(t *testing.T) {
 		{"garbage after the action", `{"action":"access-request" oops`, "", true},
 		{"not UTF-8 after the action", "{\"action\":\"access-request\",\"x\":\"\xff\",\"source\":\"sx-1\"}", "sx-1", true},
 		{"other action", `{"action":"ping","source":"sx-1"}`, "", false},
+		{"other action first", `{"action":"ping","action":"access-request","source":"sx-1"`, "", false},
 		{"action in the details", `{"details":{"action":"access-request"},"source":"sx-1"}`, "", false},
 		{"action as a value", `{"details":"\"action\":\"access-request\"","id":"action"`, "", false},
 		{"action of another type", `{"action":["access-request"]}`, "", false},
@@ -38,6 +40,23 @@ func TestPartialAccess(t *testing.T) {
 				t.Errorf("PartialAccess() = %q, %v, want %q, %v", source, ok, tt.source, tt.ok)
 			}
 		})
+	}
+}
+
+// A flood of large bodies that end early must not cost as much memory again as was received of them.
+func TestPartialAccessOfALargeBody(t *testing.T) {
+	for _, action := range []string{"connection-content", "access-request"} {
+		body := []byte(`{"action":"` + action + `","details":{"info":{"content":"` + strings.Repeat("A", 1<<20))
+		const calls = 10
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range calls {
+			event.PartialAccess(body)
+		}
+		runtime.ReadMemStats(&after)
+		if n := (after.TotalAlloc - before.TotalAlloc) / calls; n > 64<<10 {
+			t.Errorf("%s of 1 MiB: %d bytes are allocated", action, n)
+		}
 	}
 }
 
