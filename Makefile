@@ -7,15 +7,16 @@ LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revisio
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 REVIVE = github.com/mgechev/revive@v1.17.0
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 30s
 RUDE_TIME ?= 1s
 
-.PHONY: all build run demo test test-long e2e rude flood outage lint fuzz crashtest cost latency bench dashboards docs golden clean
+.PHONY: all build run demo test test-long e2e rude flood outage lint vulncheck fuzz fuzz-keep crashtest cost latency bench dashboards docs golden clean
 
 all: lint test build
 
 build:
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 # The exporter alone, with its defaults. Ctrl-C ends it.
 run: build
@@ -57,6 +58,14 @@ lint:
 	go run $(STATICCHECK) -tags e2e,rude ./test/...
 	go run $(REVIVE) -config revive.toml -formatter unix ./...
 
+# Known vulnerabilities in what is called of the dependencies. Needs the database of the Go project; where it cannot be
+# reached, that is said and nothing is checked.
+vulncheck:
+	@out=$$(go run $(GOVULNCHECK) ./... 2>&1); status=$$?; echo "$$out"; \
+	if [ $$status -ne 0 ] && echo "$$out" | grep -q 'fetching vulnerabilities'; then \
+		echo '!!! NOT CHECKED for known vulnerabilities: the database cannot be reached.' >&2; status=0; fi; \
+	exit $$status
+
 # Everything between real servers: Prometheus and Alertmanager, which are installed if they are missing
 # (apt), and a collector and Jaeger, which are built from source at the first run.
 e2e:
@@ -76,6 +85,13 @@ fuzz:
 	go test -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME) ./exporter/webhook
 	go test -run '^$$' -fuzz '^FuzzWholeWay$$' -fuzztime $(FUZZTIME) ./exporter/pipeline
 	go test -run '^$$' -fuzz '^FuzzServerName$$' -fuzztime $(FUZZTIME) ./collector
+
+# Keeps what fuzzing has found interesting: from the cache of Go into testdata, where every test run plays it.
+fuzz-keep:
+	@cache=$$(go env GOCACHE)/fuzz/smithproxy_exporter; cd $$cache 2>/dev/null || { echo 'run make fuzz first'; exit 1; }; \
+	for target in $$(find . -mindepth 1 -type d -name 'Fuzz*'); do \
+		kept="$(CURDIR)/$$(dirname $$target)/testdata/fuzz/$$(basename $$target)"; mkdir -p "$$kept"; \
+		find $$target -type f -size -8k -exec cp -n {} "$$kept/" \; ; done
 
 # Kills the exporter 25 times under full load, with a backend that answers and with one that fails, and at 300 of
 # its store's operations on files.

@@ -26,13 +26,19 @@ type Exporter struct {
 	reloadAt         prometheus.Gauge
 	fallbacks        *prometheus.CounterVec
 	accessLists      *accessLists
+	connections      *prometheus.CounterVec
+	handshakes       *prometheus.CounterVec
 	*storeMetrics
 }
 
 // ExporterOptions have the label values that start at 0, and access to the store.
 type ExporterOptions struct {
-	Refusals, Fallbacks, DropReasons []string
-	Store                            StoreState
+	Refusals, Fallbacks, DropReasons     []string
+	ConnectionRefusals, HandshakeReasons []string
+	Store                                StoreState
+	// Connections and BodyBytes are what the webhook listener holds now.
+	Connections func() int
+	BodyBytes   func() int64
 }
 
 // NewExporter returns the exporter's own metrics, registered with r.
@@ -54,6 +60,16 @@ func NewExporter(r prometheus.Registerer, o ExporterOptions) *Exporter {
 		reloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "config_last_reload_success_timestamp_seconds",
 			Help: "Time of the last successful load of the configuration as a Unix timestamp."}),
 	}
+	e.connections = counter(prefix+"connections_refused_total",
+		"Total number of connections to the webhook listener that were refused, or closed for another one.", "reason")
+	e.handshakes = counter(prefix+"tls_handshake_errors_total",
+		"Total number of failed TLS handshakes on the webhook listener.", "reason")
+	r.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + "webhook_connections",
+			Help: "Number of open connections to the webhook listener."}, func() float64 { return float64(o.Connections()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + "webhook_body_bytes",
+			Help: "Memory held by large request bodies in bytes."}, func() float64 { return float64(o.BodyBytes()) }),
+		e.connections, e.handshakes)
 	e.storeMetrics, e.accessLists = newStoreMetrics(r, o.Store), newAccessLists(r)
 	r.MustRegister(e.refused, e.fallbacks, e.exported, e.failed, e.dropped, e.reloadOK, e.reloadAt)
 	for _, reason := range o.Refusals {
@@ -61,6 +77,12 @@ func NewExporter(r prometheus.Registerer, o ExporterOptions) *Exporter {
 	}
 	for _, reason := range o.Fallbacks {
 		e.fallbacks.WithLabelValues(reason)
+	}
+	for _, reason := range o.ConnectionRefusals {
+		e.connections.WithLabelValues(reason)
+	}
+	for _, reason := range o.HandshakeReasons {
+		e.handshakes.WithLabelValues(reason)
 	}
 	for _, reason := range o.DropReasons {
 		e.dropped.WithLabelValues(reason)
@@ -97,3 +119,9 @@ func (e *Exporter) LoadFailed() { e.reloadOK.Set(0) }
 
 // AccessFallback counts an access-request that was answered with the default verdict, for the reason.
 func (e *Exporter) AccessFallback(reason string) { e.fallbacks.WithLabelValues(reason).Inc() }
+
+// ConnectionRefused counts a connection to the webhook listener that was refused or closed for another one.
+func (e *Exporter) ConnectionRefused(reason string) { e.connections.WithLabelValues(reason).Inc() }
+
+// HandshakeFailed counts a failed TLS handshake on the webhook listener.
+func (e *Exporter) HandshakeFailed(reason string) { e.handshakes.WithLabelValues(reason).Inc() }

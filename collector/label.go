@@ -19,7 +19,8 @@ func label(s string) string {
 	}
 	s = strings.ToValidUTF8(s, string(utf8.RuneError))
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		// What cannot be seen, or changes how the rest is seen: control characters, U+202E, U+200B, U+2028.
+		if !unicode.IsPrint(r) {
 			return utf8.RuneError
 		}
 		return r

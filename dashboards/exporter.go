@@ -13,6 +13,7 @@ func exporter() *board {
 		rows: []row{
 			{panels: exporterNumbers()},
 			{title: "Events", panels: []panel{eventsByAction(), eventsRejected(), eventsDuplicate(), eventsLate(), eventsUntracked(), adopted()}},
+			{title: "Webhook listener", panels: []panel{webhookConnections(), webhookBodies(), connectionsRefused(), handshakeErrors()}},
 			{title: "Traces", panels: []panel{spansSent(), spansPending(), spansOldest()}},
 			{title: "Storage", panels: []panel{storageSize(), storageErrors(), storeBehind(), eventsUnsaved()}},
 			{title: "Series and scrapes", panels: []panel{seriesLimited(), seriesByMetric(), distinctValues(), knownProxies(), scrapeDuration(), scrapeSamples()}},
@@ -72,6 +73,26 @@ func eventsUntracked() panel {
 func adopted() panel {
 	return lines(about{"Connections adopted", "Connections per second that a ping listed as open before any event of them was received. They began while the exporter was away.", connectionsPerSecond, 12, 8},
 		over(`sum by (source) (rate(smithproxy_connections_adopted_total{`+thisExporter+`, source=~"$source"}[$__rate_interval]))`, "{{source}}")).AxisSoftMax(1)
+}
+
+func webhookConnections() panel {
+	return lines(about{"Connections", "Open connections to the webhook listener. Proxies open one for each event, so the number is small unless clients keep them.", "short", 12, 8},
+		over(`sum by (instance) (smithproxy_exporter_webhook_connections{`+thisExporter+`})`, "{{instance}}")).AxisSoftMax(10)
+}
+
+func webhookBodies() panel {
+	return lines(about{"Memory of bodies", "Memory of large request bodies. At webhook.limits.body_memory further large bodies wait.", "bytes", 12, 8},
+		over(`sum by (instance) (smithproxy_exporter_webhook_body_bytes{`+thisExporter+`})`, "{{instance}}"))
+}
+
+func connectionsRefused() panel {
+	return lines(about{"Connections refused", "Connections per second to the webhook listener that were refused, or closed for a newer one, by reason.", connectionsPerSecond, 12, 8},
+		over(`sum by (reason) (rate(smithproxy_exporter_connections_refused_total{`+thisExporter+`}[$__rate_interval]))`, "{{reason}}")).AxisSoftMax(1)
+}
+
+func handshakeErrors() panel {
+	return lines(about{"TLS handshakes failed", "Failed TLS handshakes per second, by reason. A proxy that does not trust the certificate loses every event.", "cps", 12, 8},
+		over(`sum by (reason) (rate(smithproxy_exporter_tls_handshake_errors_total{`+thisExporter+`}[$__rate_interval]))`, "{{reason}}")).AxisSoftMax(1)
 }
 
 func spansSent() panel {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +21,7 @@ import (
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/pipeline"
 	"smithproxy_exporter/exporter/privacy/keyfile"
+	"smithproxy_exporter/exporter/proc"
 	"smithproxy_exporter/exporter/reload"
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/traces"
@@ -55,12 +55,11 @@ type app struct {
 	reloader *reload.Reloader
 	spans    *traces.Sink // nil without an OTLP endpoint
 	client   traces.Client
-	webhook  *http.Server
+	webhook  *webhook.Server
 	web      *http.Server
 
 	webhookListener net.Listener
 	webListeners    []net.Listener // those that systemd has handed over
-	webhookTLS      *tls.Config    // nil for plain HTTP
 	store           atomic.Pointer[store.Store]
 	ready           atomic.Bool
 }
@@ -73,8 +72,12 @@ func open(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger) 
 func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger, c clock) (*app, error) {
 	a := &app{flags: f, config: cfg, logger: logger}
 	registry := collector.NewRegistry()
+	door := webhook.NewDoor(f.storagePath, logger)
+	var handler *webhook.Handler
 	a.own = collector.NewExporter(registry, collector.ExporterOptions{
 		Refusals: webhook.Refusals, Fallbacks: webhook.Fallbacks, DropReasons: traces.DropReasons,
+		ConnectionRefusals: webhook.ConnectionRefusals, HandshakeReasons: webhook.HandshakeReasons,
+		Connections: func() int { return a.webhook.Connections.Open() }, BodyBytes: func() int64 { return handler.BodyBytes() },
 		Store: collector.StoreState{
 			Bytes: func() int64 { return fromStore(a, (*store.Store).Size) },
 			Pending: func() (int, int64) {
@@ -88,8 +91,13 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		},
 	})
 	families := collector.New(cfg.Metrics, c.now)
+	letIn, err := door.Prepare(cfg.Webhook)
+	if err != nil {
+		return nil, cfg.Positions.Locate("webhook", err)
+	}
+	letIn()
 	a.reloader = reload.New(reload.Options{
-		Path: f.configFile, Config: cfg, Now: c.now, Meter: a.own, Logger: logger,
+		Path: f.configFile, Config: cfg, Now: c.now, Meter: a.own, Door: door, Logger: logger,
 		InForce: func(set *access.Set) {
 			families.UseAccessRules(set)
 			a.own.UseAccessLists(set)
@@ -114,32 +122,47 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	}
 	a.pipeline = pipeline.New(pipelined)
 
-	secrets, announce, err := a.secrets(cfg.Webhook)
-	if err != nil {
-		return nil, err
-	}
-	a.webhook = webhook.NewServer(&webhook.Handler{
-		Secrets: secrets, Decider: a.reloader.Rules(), Intake: a.pipeline, Now: c.now,
-		Refused: a.own.Refused, Fallback: a.own.AccessFallback,
-		MaxBody: int64(cfg.Webhook.MaxBodySize), Logger: logger,
-	}, logger)
+	handler = webhook.NewHandler(webhook.Options{
+		Door: door, Decider: a.reloader.Rules(), Intake: a.pipeline, Metrics: a.own, Now: c.now,
+		MaxBody: int64(cfg.Webhook.MaxBodySize), Limits: a.limits(cfg.Webhook.Limits), Logger: logger,
+	})
+	a.webhook = webhook.NewServer(handler)
 	page := web.Options{
 		MetricsPath: f.telemetryPath, Version: version.Info(), Gatherer: collector.Gatherers{registry, families}, Registerer: registry,
-		API: web.NewAPI(a.pipeline, recent), Ready: a.ready.Load,
+		API: web.NewAPI(a.pipeline, recent), Ready: a.ready.Load, Profiling: f.profiling,
 	}
 	if f.lifecycle {
 		page.Reload = a.reloader.Reload
 	}
-	handler, err := web.NewHandler(page)
-	if err != nil {
+	if a.web, err = web.NewServer(page, logger); err != nil {
 		return nil, err
 	}
-	a.web = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	if err := a.listen(ctx, cfg.Webhook.TLS); err != nil {
+	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
-	announce()
+	if secret, created := door.Generated(); created {
+		a.announce(secret)
+	}
 	return a, nil
+}
+
+// limits fits the bounds of connections to the number of files that the process may open.
+func (a *app) limits(l webhook.Limits) webhook.Limits {
+	fitted := l.Within(proc.MaxOpenFiles())
+	if fitted != l {
+		a.logger.Warn("The limit of open files (ulimit -n) is too low for webhook.limits.connections",
+			"connections", l.Connections, "in_force", fitted.Connections)
+	}
+	return fitted
+}
+
+// announce tells where the generated secret is. The secret itself is only printed to a terminal, never to a log.
+func (a *app) announce(secret string) {
+	a.logger.Info("Generated a webhook secret; append it to this URL in smithproxy's settings.webhook.url",
+		"url", a.webhookURL(""), "secret_file", webhook.SecretPath(a.flags.storagePath))
+	if a.flags.terminal != nil {
+		fmt.Fprintf(a.flags.terminal, "\nURL for smithproxy's settings.webhook.url: %s\n\n", a.webhookURL(secret))
+	}
 }
 
 // openTraces sets a.client and a.spans, unless there is no OTLP endpoint.
@@ -163,44 +186,10 @@ func (a *app) openTraces(ctx context.Context) error {
 	return nil
 }
 
-// secrets returns the webhook's secrets, and what is to be logged of them once it is served.
-func (a *app) secrets(cfg config.Webhook) (webhook.Secrets, func(), error) {
-	if len(cfg.Secrets) == 0 {
-		kept, created, err := webhook.KeptSecret(a.flags.storagePath)
-		if errors.Is(err, webhook.ErrNotKept) {
-			a.logger.Error("Failed to keep the webhook secret, the next start will generate another", "err", err)
-		} else if err != nil {
-			return nil, nil, err
-		}
-		return webhook.NewSecrets(kept), func() {
-			if created {
-				a.logger.Info("Generated a webhook secret; paste this URL into smithproxy's settings.webhook.url",
-					"url", a.webhookURL(cfg.TLS != nil, kept))
-			}
-		}, nil
-	}
-	var plain []string
-	for i, s := range cfg.Secrets {
-		if s.SecretFile == "" {
-			plain = append(plain, s.Secret)
-			continue
-		}
-		read, err := webhook.ReadSecret(s.SecretFile)
-		if err == nil {
-			err = config.CheckSecret(read)
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("webhook.secrets[%d]: %w", i, err)
-		}
-		plain = append(plain, read)
-	}
-	return webhook.NewSecrets(plain...), func() {}, nil
-}
-
 // webhookURL is as a proxy on another host would reach this one, as far as that can be known here.
-func (a *app) webhookURL(secure bool, secret string) string {
+func (a *app) webhookURL(secret string) string {
 	scheme := "http"
-	if secure {
+	if a.webhook.Secure() {
 		scheme = "https"
 	}
 	host, port, err := net.SplitHostPort(a.webhookListener.Addr().String())
@@ -236,9 +225,9 @@ func (a *app) serve(ctx context.Context) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	failed, served := make(chan error, 3), make(chan struct{})
-	go func() { failed <- a.serveWebhook(); close(served) }()
+	go func() { failed <- a.webhook.Serve(a.webhookListener); close(served) }()
 	go func() { failed <- a.serveWeb() }()
-	a.logger.Info("Receiving webhooks", "address", a.webhookListener.Addr(), "tls", a.webhookTLS != nil)
+	a.logger.Info("Receiving webhooks", "address", a.webhookListener.Addr(), "tls", a.webhook.Secure())
 	loaded := make(chan struct{})
 	go func() {
 		if err := a.reloader.Load(); err != nil {
@@ -252,14 +241,14 @@ func (a *app) serve(ctx context.Context) error {
 		Config: a.config.Storage, Logger: a.logger, Metrics: storeMetrics{a.own}, Faults: storeFaults,
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("storage.path: %w", err), a.webhook.Close(), a.web.Close())
+		return errors.Join(fmt.Errorf("storage.path: %w", err), a.webhook.HTTP.Close(), a.web.Close())
 	}
 	a.store.Store(s)
 	var sender *traces.Sender
 	if a.spans != nil {
 		sender = traces.NewSender(a.client, s, a.own, a.logger)
 		if err := sender.Start(); err != nil {
-			return errors.Join(fmt.Errorf("otlp: %w", err), a.webhook.Close(), a.web.Close(), s.Close())
+			return errors.Join(fmt.Errorf("otlp: %w", err), a.webhook.HTTP.Close(), a.web.Close(), s.Close())
 		}
 	}
 	piped := make(chan struct{})
@@ -282,15 +271,15 @@ func (a *app) serve(ctx context.Context) error {
 func (a *app) shutdown(served, piped <-chan struct{}, sender *traces.Sender) error {
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
-	err := a.webhook.Shutdown(drain)
+	err := a.webhook.HTTP.Shutdown(drain)
 	if err == nil {
 		// The server knows a connection that was accepted at that moment only after Serve has returned.
 		<-served
-		err = a.webhook.Shutdown(drain)
+		err = a.webhook.HTTP.Shutdown(drain)
 	}
 	if err != nil {
 		// Incomplete requests are not acknowledged, so that the proxies send them again.
-		_ = a.webhook.Close()
+		_ = a.webhook.HTTP.Close()
 	}
 	a.pipeline.Stop()
 	<-piped

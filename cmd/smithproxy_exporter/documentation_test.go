@@ -70,17 +70,22 @@ func TestSettingsAreDocumented(t *testing.T) {
 		if want := defaultOfSetting(field.Value); byDefault != want && (byDefault != "required" || !field.optional) {
 			t.Errorf("the default of %s is documented as %q, but is %q", name, byDefault, want)
 		}
-		kind := field.Type()
-		if kind == reflect.TypeFor[time.Duration]() {
-			kind = reflect.TypeFor[model.Duration]() // which has the notation of the file
-		}
-		if err := yaml.Unmarshal([]byte(row.example), reflect.New(kind).Interface()); err != nil {
+		if err := parseExample(row.example, field.Type()); err != nil {
 			t.Errorf("the example %s of %s: %v", row.example, name, err)
 		}
 	}
 	for name := range rows {
 		t.Errorf("%s is documented and does not exist", name)
 	}
+}
+
+// parseExample reads an example as a value of type t.
+func parseExample(text string, t reflect.Type) error {
+	if t == reflect.TypeFor[time.Duration]() {
+		_, err := model.ParseDuration(text)
+		return err
+	}
+	return yaml.Unmarshal([]byte(text), reflect.New(t).Interface())
 }
 
 // setting is the default value of one setting. It is optional inside a list entry or mapping that is absent by default:
@@ -90,7 +95,8 @@ type setting struct {
 	optional bool
 }
 
-// walkSettings collects the settings of a struct by name: access.rules[].port.
+// walkSettings collects the settings of a struct by name: access.rules[].port. A mapping that is always present has no row
+// of its own.
 func walkSettings(v reflect.Value, path string, optional bool, found map[string]setting) {
 	for i := range v.NumField() {
 		tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
@@ -99,9 +105,6 @@ func walkSettings(v reflect.Value, path string, optional bool, found map[string]
 		}
 		name, field := strings.TrimPrefix(path+"."+tag, "."), v.Field(i)
 		if isMapping(field.Type()) {
-			if path != "" {
-				found[name] = setting{field, optional}
-			}
 			walkSettings(field, name, optional, found)
 			continue
 		}
@@ -133,7 +136,7 @@ func kindOfSetting(t reflect.Type) string {
 		return "integer"
 	case t.Kind() == reflect.Slice:
 		return "list"
-	case t.Kind() == reflect.Map || t.Kind() == reflect.Pointer || isMapping(t):
+	case t.Kind() == reflect.Map || t.Kind() == reflect.Pointer:
 		return "mapping"
 	case t == reflect.TypeFor[string]():
 		return "string"
@@ -142,14 +145,14 @@ func kindOfSetting(t reflect.Type) string {
 }
 
 func defaultOfSetting(v reflect.Value) string {
+	if d, ok := v.Interface().(time.Duration); ok {
+		return model.Duration(d).String()
+	}
 	switch v.Kind() {
 	case reflect.String, reflect.Slice, reflect.Map, reflect.Pointer:
 		if v.IsZero() {
 			return "none"
 		}
-	}
-	if d, ok := v.Interface().(time.Duration); ok {
-		return model.Duration(d).String()
 	}
 	return fmt.Sprint(v.Interface())
 }

@@ -19,6 +19,7 @@ import (
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/pipeline"
 	"smithproxy_exporter/exporter/track"
+	"smithproxy_exporter/exporter/webhook"
 )
 
 const secret = "S3CRET"
@@ -100,7 +101,7 @@ func launch(t testing.TB, c testClock, tick time.Duration, args []string, change
 func launchLogged(t testing.TB, c testClock, tick time.Duration, args []string, change func(*config.Config), log slog.Handler) *exporter {
 	t.Helper()
 	cfg := config.Default()
-	cfg.Webhook.Secrets = []config.Secret{{Secret: secret}}
+	cfg.Webhook.Secrets = []webhook.Secret{{Secret: secret}}
 	if change != nil {
 		change(&cfg)
 	}
@@ -145,8 +146,8 @@ func launchLogged(t testing.TB, c testClock, tick time.Duration, args []string, 
 // notify lets the test wait for a handler's return, which for an access-request comes after its
 // answer.
 func (e *exporter) notify() {
-	next := e.app.webhook.Handler
-	e.app.webhook.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	next := e.app.webhook.HTTP.Handler
+	e.app.webhook.HTTP.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
 		select {
 		case e.handled <- struct{}{}:

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/promslog"
 	promslogflag "github.com/prometheus/common/promslog/flag"
@@ -25,7 +27,11 @@ type flags struct {
 	storagePath    string
 	otlpEndpoint   string
 	lifecycle      bool
-	log            promslog.Config
+	profiling      bool
+	coreDumps      bool
+	// terminal is where somebody reads what is written, nil if nobody does.
+	terminal io.Writer
+	log      promslog.Config
 
 	traceSource, traceConnection string
 	check                        accessCheck
@@ -51,7 +57,9 @@ func (f *flags) define() *kingpin.Application {
 	f.web = toolkitflag.AddFlags(app, ":10932")
 	app.Flag("web.telemetry-path", "Path under which to expose metrics.").
 		Default("/metrics").StringVar(&f.telemetryPath)
-	app.Flag("web.enable-lifecycle", "Reload the access rules on POST /-/reload, as on SIGHUP.").BoolVar(&f.lifecycle)
+	app.Flag("web.enable-lifecycle", "Reload the configuration on POST /-/reload, as on SIGHUP.").BoolVar(&f.lifecycle)
+	app.Flag("web.enable-pprof", "Serve profiles under /debug/pprof/ on the web listener.").BoolVar(&f.profiling)
+	app.Flag("process.core-dumps", "Allow core dumps and debuggers, which can read the webhook secrets in memory.").BoolVar(&f.coreDumps)
 	app.Flag("storage.path", "Directory for persistent state.").
 		Default("data").StringVar(&f.storagePath)
 	app.Flag("otlp.endpoint", "URL to which traces are sent by OTLP: http[s]://host:port. "+

@@ -14,6 +14,7 @@ import (
 
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/logging"
 	"smithproxy_exporter/exporter/proc"
 	"smithproxy_exporter/exporter/reload"
 	"smithproxy_exporter/exporter/traceid"
@@ -32,6 +33,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, traceid.Of(flags.traceSource, flags.traceConnection).TraceString())
 		return 0
 	}
+	flags.log.Writer = logging.Writer(stderr)
 	logger := promslog.New(&flags.log)
 	cfg, err := config.Load(flags.configFile)
 	if err != nil {
@@ -41,7 +43,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if flags.configCheck || command == commandAccess {
 		return verify(flags, command, cfg, stdout, stderr)
 	}
+	if proc.IsTerminal(stderr) {
+		flags.terminal = stderr
+	}
 	proc.TuneGC()
+	proc.Harden(flags.coreDumps, logger)
 	logger.Info("Starting smithproxy_exporter", "version", version.Info())
 	// A file at its size limit is an error of the write, and must not end the process.
 	signal.Ignore(syscall.SIGXFSZ)
@@ -67,6 +73,10 @@ func verify(f flags, command string, cfg config.Config, stdout, stderr io.Writer
 	case command == commandAccess:
 		err = f.check.run(set, stdout)
 	default:
+		if err = cfg.Webhook.Check(); err != nil {
+			err = cfg.Positions.Locate("webhook", err)
+			break
+		}
 		fmt.Fprintln(stdout, "configuration is valid")
 	}
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/webhook"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -66,17 +67,19 @@ func (c commandLine) run(t *testing.T) {
 	}
 }
 
-func TestGeneratedSecretIsLoggedOnce(t *testing.T) {
+// The log of the first start says where the secret is; only a terminal shows it, and only once.
+func TestGeneratedSecretIsShownOnce(t *testing.T) {
 	storage := t.TempDir()
-	start := func() (log, secret string) {
-		var lines bytes.Buffer
+	start := func() (log, terminal, secret string) {
+		var lines, screen bytes.Buffer
 		f, _, err := parse([]string{
 			"--webhook.listen-address=127.0.0.1:0", "--web.listen-address=127.0.0.1:0", "--storage.path=" + storage,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := openAt(t.Context(), f, config.Default(), slog.New(slog.NewTextHandler(&lines, nil)), realClock)
+		f.terminal = &screen
+		a, err := openAt(t.Context(), f, config.Default(), slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})), realClock)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,15 +90,21 @@ func TestGeneratedSecretIsLoggedOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return lines.String(), strings.TrimSpace(string(kept))
+		return lines.String(), screen.String(), strings.TrimSpace(string(kept))
 	}
-	log, secret := start()
-	if !strings.Contains(log, "url=http://127.0.0.1:") || !strings.Contains(log, "/webhook/"+secret) {
-		t.Errorf("the URL is not in the log of the first start:\n%s", log)
+	log, terminal, secret := start()
+	if !strings.Contains(log, "secret_file="+filepath.Join(storage, "webhook-secret")) || !strings.Contains(log, "url=http://127.0.0.1:") {
+		t.Errorf("the log of the first start does not say where the secret is:\n%s", log)
 	}
-	log, again := start()
-	if strings.Contains(log, secret) || again != secret {
-		t.Errorf("the second start logs the secret, or has another:\n%s", log)
+	if !strings.Contains(terminal, "http://127.0.0.1:") || !strings.Contains(terminal, "/webhook/"+secret+"\n") {
+		t.Errorf("the terminal shows no URL: %q", terminal)
+	}
+	if strings.Contains(log, secret) {
+		t.Errorf("the secret is in the log:\n%s", log)
+	}
+	log, terminal, again := start()
+	if strings.Contains(log, secret) || terminal != "" || again != secret {
+		t.Errorf("the second start shows the secret, or has another:\n%s%s", log, terminal)
 	}
 }
 
@@ -103,7 +112,7 @@ func TestGeneratedSecretIsLoggedOnce(t *testing.T) {
 func TestWebhookOverTLS(t *testing.T) {
 	certificate, key := selfSigned(t)
 	e := startExporter(t, nil, func(c *config.Config) {
-		c.Webhook.TLS = &config.TLS{CertFile: certificate, KeyFile: key}
+		c.Webhook.TLS = &webhook.TLS{CertFile: certificate, KeyFile: key}
 	})
 	pool := x509.NewCertPool()
 	raw, err := os.ReadFile(certificate)

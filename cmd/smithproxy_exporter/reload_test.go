@@ -32,14 +32,16 @@ func startConfigured(t *testing.T, args []string, access string) *configured {
 		if err != nil {
 			t.Fatal(err)
 		}
-		loaded.Webhook = cfg.Webhook
 		*cfg = loaded
 	})
 	return c
 }
 
-// write replaces a file as an editor does.
+// write replaces a file as an editor does. A configuration without a section webhook gets the secret of the test.
 func (c *configured) write(name, text string) {
+	if name == "config.yml" && !strings.Contains(text, "webhook:") {
+		text += "webhook: {secrets: [{secret: " + secret + "}]}\n"
+	}
 	path := filepath.Join(c.dir, name)
 	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
 		panic(err)

@@ -11,10 +11,10 @@ import (
 
 type sourceField struct {
 	written []Glob
-	names
+	Names
 }
 
-func (f *sourceField) matches(s *subject) bool { return f.match(s.source) }
+func (f *sourceField) matches(s *subject) bool { return f.Match(s.source) }
 
 func (f *sourceField) why(s *subject) string {
 	return fmt.Sprintf("%q is not %s", s.source, list(f.written))
@@ -22,11 +22,11 @@ func (f *sourceField) why(s *subject) string {
 
 type networkField struct {
 	written []Network
-	networks
+	Networks
 	side side
 }
 
-func (f *networkField) matches(s *subject) bool { return f.contains(s.addresses[f.side]) }
+func (f *networkField) matches(s *subject) bool { return f.Contains(s.addresses[f.side]) }
 
 func (f *networkField) why(s *subject) string {
 	if !s.addresses[f.side].IsValid() {

@@ -30,16 +30,17 @@ func (g Glob) match(source string) bool {
 // meta are the special characters of a Glob.
 const meta = `*?[\`
 
-// names are compiled Globs, sorted by how fast they are to try.
-type names struct {
+// Names are compiled Globs: a proxy matches if one of them does. They are safe for concurrent use.
+type Names struct {
 	literals map[string]bool
 	// prefixes are the patterns whose only special character is a `*` at the end, without it.
 	prefixes []string
 	globs    []Glob
 }
 
-func newNames(globs []Glob) names {
-	n := names{literals: map[string]bool{}}
+// NewNames compiles globs.
+func NewNames(globs []Glob) Names {
+	n := Names{literals: map[string]bool{}}
 	for _, g := range globs {
 		prefix, star := strings.CutSuffix(string(g), "*")
 		switch {
@@ -54,7 +55,8 @@ func newNames(globs []Glob) names {
 	return n
 }
 
-func (n *names) match(source string) bool {
+// Match reports whether one of the globs matches a proxy.
+func (n *Names) Match(source string) bool {
 	if n.literals[source] {
 		return true
 	}

@@ -27,8 +27,8 @@ func (n *Network) UnmarshalText(text []byte) error {
 // String returns the network in CIDR notation.
 func (n Network) String() string { return netip.Prefix(n).String() }
 
-// networks are the networks of a rule.
-type networks struct {
+// Networks are a compiled list of networks, safe for concurrent use.
+type Networks struct {
 	few  []netip.Prefix
 	many *bart.Lite // nil when they are few
 }
@@ -36,8 +36,9 @@ type networks struct {
 // fewNetworks is the number of networks up to which a linear search is as fast as a trie.
 const fewNetworks = 8
 
-func newNetworks(list []Network) networks {
-	var n networks
+// NewNetworks compiles a list.
+func NewNetworks(list []Network) Networks {
+	var n Networks
 	if len(list) > fewNetworks {
 		n.many = new(bart.Lite)
 		for _, p := range list {
@@ -51,8 +52,8 @@ func newNetworks(list []Network) networks {
 	return n
 }
 
-// contains reports whether an address is in one of the networks. An invalid one is in none.
-func (n *networks) contains(addr netip.Addr) bool {
+// Contains reports whether an address is in one of the networks. An invalid one is in none.
+func (n *Networks) Contains(addr netip.Addr) bool {
 	if n.many != nil {
 		return n.many.Contains(addr)
 	}

@@ -28,9 +28,9 @@ type rule struct {
 func newRule(r *Rule, clientLists, serverLists []*List, zones zones) rule {
 	c := rule{
 		name: r.Name, verdict: r.Verdict, dryRun: r.DryRun,
-		source: sourceField{r.Source, newNames(r.Source)},
-		client: networkField{r.Client, newNetworks(r.Client), client}, clientLists: listField{clientLists, client},
-		server: networkField{r.Server, newNetworks(r.Server), server}, serverLists: listField{serverLists, server},
+		source: sourceField{r.Source, NewNames(r.Source)},
+		client: networkField{r.Client, NewNetworks(r.Client), client}, clientLists: listField{clientLists, client},
+		server: networkField{r.Server, NewNetworks(r.Server), server}, serverLists: listField{serverLists, server},
 		port: r.Port, transport: r.Transport, policy: r.Policy,
 	}
 	if r.Schedule != nil {

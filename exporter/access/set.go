@@ -19,7 +19,7 @@ type Set struct {
 
 // proxyDefault is a compiled ProxyDefault.
 type proxyDefault struct {
-	sources names
+	sources Names
 	verdict event.Verdict
 }
 
@@ -29,7 +29,7 @@ func newSet(c Config, rules []rule, lists []*List) *Set {
 		s.fallback = event.Accept
 	}
 	for _, d := range c.Defaults {
-		s.defaults = append(s.defaults, proxyDefault{newNames(d.Source), d.Verdict})
+		s.defaults = append(s.defaults, proxyDefault{NewNames(d.Source), d.Verdict})
 	}
 	return s
 }
@@ -59,7 +59,7 @@ func (s *Set) Default(source string) Outcome { return s.outcome(s.byDefault(sour
 func (s *Set) byDefault(source string) Outcome {
 	o := Outcome{Verdict: s.fallback, Rule: RuleDefault}
 	for i := range s.defaults {
-		if s.defaults[i].sources.match(source) {
+		if s.defaults[i].sources.Match(source) {
 			o.Verdict = s.defaults[i].verdict
 			break
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/webhook"
 )
 
 func TestChangedSections(t *testing.T) {
@@ -13,7 +14,7 @@ func TestChangedSections(t *testing.T) {
 	if got := a.ChangedSections(b, "access"); got != nil {
 		t.Errorf("changed %v, but only the ignored section did", got)
 	}
-	b.Metrics.MaxValues, b.Webhook.Secrets = 7, []config.Secret{{Secret: "a"}}
+	b.Metrics.MaxValues, b.Webhook.Secrets = 7, []webhook.Secret{{Secret: "a"}}
 	if got := strings.Join(a.ChangedSections(b, "access"), " "); got != "webhook metrics" {
 		t.Errorf("changed %s, want webhook metrics", got)
 	}

@@ -17,11 +17,12 @@ import (
 	"smithproxy_exporter/exporter/traces"
 	"smithproxy_exporter/exporter/track"
 	"smithproxy_exporter/exporter/web"
+	"smithproxy_exporter/exporter/webhook"
 )
 
 // Config is the whole configuration file.
 type Config struct {
-	Webhook     Webhook                `yaml:"webhook"`
+	Webhook     webhook.Config         `yaml:"webhook"`
 	Access      access.Config          `yaml:"access"`
 	OTLP        traces.Config          `yaml:"otlp"`
 	Storage     store.Config           `yaml:"storage"`
@@ -38,7 +39,7 @@ type Config struct {
 func Default() Config {
 	tracker := track.DefaultConfig()
 	return Config{
-		Webhook:     defaultWebhook(),
+		Webhook:     webhook.DefaultConfig(),
 		Access:      access.DefaultConfig(),
 		OTLP:        traces.DefaultConfig(),
 		Storage:     store.DefaultConfig(),
@@ -76,7 +77,7 @@ func Load(path string) (Config, error) {
 		return Config{}, c.Positions.locate(err)
 	}
 	dir := filepath.Dir(path)
-	c.Webhook.setDirectory(dir)
+	c.Webhook.SetDirectory(dir)
 	c.Access.SetDirectory(dir)
 	return c, nil
 }
@@ -84,7 +85,7 @@ func Load(path string) (Config, error) {
 // validate returns a *setting.Error for the first section that is invalid.
 func (c *Config) validate() error {
 	return cmp.Or(
-		setting.Within("webhook", c.Webhook.validate()),
+		setting.Within("webhook", c.Webhook.Validate()),
 		setting.Within("access", c.Access.Validate()),
 		setting.Within("otlp", c.OTLP.Validate()),
 		setting.Within("storage", c.Storage.Validate()),

@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,20 +24,29 @@ import (
 	"smithproxy_exporter/exporter/traces"
 	"smithproxy_exporter/exporter/track"
 	"smithproxy_exporter/exporter/web"
+	"smithproxy_exporter/exporter/webhook"
 )
 
 func TestLoadValid(t *testing.T) {
 	want := config.Config{
-		Webhook: config.Webhook{
-			Secrets: []config.Secret{
+		Webhook: webhook.Config{
+			Secrets: []webhook.Secret{
 				{Secret: "Aa0-._~"},
-				{SecretFile: filepath.Join("testdata", "secrets", "second")},
-				{SecretFile: "/etc/smithproxy_exporter/third"},
+				{SecretFile: filepath.Join("testdata", "secrets", "second"), Sources: []access.Glob{"edge-*", "lab"}},
+				{SecretFile: "/etc/smithproxy_exporter/third", Sources: []access.Glob{"lab"}},
 			},
-			TLS: &config.TLS{
+			Allow: []access.Network{access.Network(netip.MustParsePrefix("10.0.0.0/8")), access.Network(netip.MustParsePrefix("fd00::1/128"))},
+			TLS: &webhook.TLS{
 				CertFile: filepath.Join("testdata", "tls", "cert.pem"), KeyFile: "/etc/smithproxy_exporter/key.pem",
+				ClientCAFile: filepath.Join("testdata", "tls", "ca.pem"),
+				Clients:      []webhook.Client{{Name: "edge.example.com", Sources: []access.Glob{"edge-*"}}, {Name: "all"}},
 			},
 			MaxBodySize: 8 * units.MiB,
+			Limits: webhook.Limits{
+				Connections: 500, ConnectionsPerAddress: 100, BodyMemory: 64 * units.MiB, EventsPerSecond: 2000,
+				UnauthenticatedPerSecond: 5, HeaderTimeout: 5 * time.Second, BodyTimeout: 20 * time.Second,
+				WriteTimeout: 25 * time.Second, IdleTimeout: time.Minute, LargeBodyTimeout: 4 * time.Second,
+			},
 		},
 		Access: access.Config{Default: event.Reject},
 		OTLP: traces.Config{
@@ -65,10 +75,12 @@ func TestLoadValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(config.Config{}, "Positions")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(config.Config{}, "Positions"), cmp.Comparer(sameNetwork)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+func sameNetwork(a, b access.Network) bool { return a == b }
 
 func TestLoadDefaults(t *testing.T) {
 	contents := map[string]string{
@@ -148,6 +160,16 @@ func TestLoadInvalid(t *testing.T) {
 		{"secret-not-ascii", "webhook.secrets[0]: secret:"},
 		{"secret-dot", "webhook.secrets[0]: secret:"},
 		{"secret-dots", "webhook.secrets[0]: secret:"},
+		{"secret-sources-empty", ":4: webhook.secrets[0].sources: is empty"},
+		{"secret-sources-pattern", `:4: webhook.secrets[0].sources[1]: "edge-[" is not a pattern`},
+		{"allow-empty", ":2: webhook.allow: is empty"},
+		{"allow-network", `:2: webhook.allow[0]: "10.0.0.0/33" is neither`},
+		{"tls-clients-without-ca", ":5: webhook.tls.clients: needs client_ca_file"},
+		{"tls-client-without-name", ":7: webhook.tls.clients[0].name: is missing"},
+		{"limit-zero", ":3: webhook.limits.connections: must be more than 0"},
+		{"limit-duration-without-unit", ":3: webhook.limits.idle_timeout: not a valid duration"},
+		{"limit-body-memory", ":3: webhook.limits.body_memory: must be 8MiB at least"},
+		{"limit-write-timeout", ":3: webhook.limits.write_timeout: must be longer than body_timeout"},
 		{"tls-without-key", "webhook.tls: needs both"},
 		{"tls-without-certificate", "webhook.tls: needs both"},
 		{"tls-empty", "webhook.tls: needs both"},

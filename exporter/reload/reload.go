@@ -1,5 +1,5 @@
-// Package reload changes the access rules of a running exporter: on request, and when a list file that they
-// name changes.
+// Package reload changes the access rules, the secrets and the certificates of a running exporter: on request, and when
+// a file that they name changes.
 package reload
 
 import (
@@ -11,12 +11,13 @@ import (
 
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/webhook"
 )
 
 const (
-	// listInterval is how often list files are looked at. Polling works wherever a file is and however it is
+	// fileInterval is how often files are looked at. Polling works wherever a file is and however it is
 	// replaced: by rename, through the links of a mounted config map, on a network file system.
-	listInterval = time.Second
+	fileInterval = time.Second
 	// loadShare is which part of one processor's time loading takes at most, so that it does not delay
 	// requests: a million entries then take some five seconds.
 	loadShare = .2
@@ -39,11 +40,20 @@ type Options struct {
 	Meter  Meter
 	// InForce is called with each Set that a reload has put in force.
 	InForce func(*access.Set)
+	Door    Door
 	Logger  *slog.Logger
 }
 
-// Reloader puts access rules in force, all or nothing: if anything is wrong, the rules before stay. Only
-// the section access of a configuration is reloaded.
+// Door is who may send events.
+type Door interface {
+	// Prepare reads the files of a configuration, and returns what puts it in force.
+	Prepare(c webhook.Config) (use func(), err error)
+	// Files returns the files whose change needs another Prepare.
+	Files(c webhook.Config) []string
+}
+
+// Reloader puts the sections access and webhook of a configuration in force, all or nothing: if anything is wrong, what
+// was in force stays. Other sections need a restart.
 type Reloader struct {
 	Options
 	loader access.Loader
@@ -53,19 +63,24 @@ type Reloader struct {
 
 	// The rest belongs to Run.
 
-	// current is the configuration whose access section is in force.
+	// current is the configuration whose sections are in force.
 	current config.Config
-	// broken is set while the file is not what is in force. A list that changes does not mend that.
+	// broken is set while the file is not what is in force. A file it names that changes does not mend that.
 	broken bool
-	// seen are the list files when they were last loaded.
+	// seen are the files when they were last loaded.
 	seen signatures
 }
 
 // New returns a Reloader whose rules wait for Load.
 func New(o Options) *Reloader {
-	return &Reloader{
-		Options: o, current: o.Config, rules: access.New(), requests: make(chan chan<- error), seen: signaturesOf(o.Config.Access),
-	}
+	r := &Reloader{Options: o, current: o.Config, rules: access.New(), requests: make(chan chan<- error)}
+	r.seen = r.look(o.Config)
+	return r
+}
+
+// look returns the signatures of all files that a configuration names and that are reloaded.
+func (r *Reloader) look(c config.Config) signatures {
+	return signaturesOf(append(listFiles(c.Access), r.Door.Files(c.Webhook)...))
 }
 
 // Load compiles the rules that the exporter starts with, at full speed, and puts them in force. It is called once,
@@ -95,10 +110,10 @@ func Compile(c config.Config, loader *access.Loader) (*access.Set, error) {
 // Rules returns the rules, which change with each reload.
 func (r *Reloader) Rules() *access.Rules { return r.rules }
 
-// Run reloads when Reload is called, on a signal from hangups, and when a list has changed, until ctx is
+// Run reloads when Reload is called, on a signal from hangups, and when a file has changed, until ctx is
 // done. It may be reading a file that does not answer, so nothing should wait for its return.
 func (r *Reloader) Run(ctx context.Context, hangups <-chan os.Signal) {
-	ticker := time.NewTicker(listInterval)
+	ticker := time.NewTicker(fileInterval)
 	defer ticker.Stop()
 	changed := signatures(nil)
 	for {
@@ -111,9 +126,9 @@ func (r *Reloader) Run(ctx context.Context, hangups <-chan os.Signal) {
 			reply <- r.reload()
 		case <-ticker.C:
 			// A file that is being written is left alone until it is the same twice.
-			now := signaturesOf(r.current.Access)
+			now := r.look(r.current)
 			if !reflect.DeepEqual(now, r.seen) && reflect.DeepEqual(now, changed) {
-				r.reloadLists()
+				r.reloadFiles()
 			}
 			changed = now
 		}
@@ -140,36 +155,48 @@ func (r *Reloader) reload() error {
 	c, err := config.Load(r.Path)
 	if r.broken = err != nil; err == nil {
 		err = r.use(c)
-		r.broken = err != nil && !reflect.DeepEqual(c.Access, r.current.Access)
+		r.broken = err != nil && !r.isCurrent(c)
 	}
 	r.report(err)
 	if err == nil {
-		if sections := r.Config.ChangedSections(c, "access"); len(sections) > 0 {
-			r.Logger.Warn("Only the access rules are reloaded, other changes need a restart", "sections", sections)
+		sections := append(r.Config.ChangedSections(c, "access", "webhook"), r.Config.Webhook.NeedsRestart(c.Webhook)...)
+		if len(sections) > 0 {
+			r.Logger.Warn("Some changes of the configuration need a restart", "sections", sections)
 		}
 	}
 	return err
 }
 
-// reloadLists reads the lists of the rules in force again. It does not read the configuration file, which
+// reloadFiles reads the files of the configuration in force again. It does not read the configuration file, which
 // may be half edited.
-func (r *Reloader) reloadLists() {
-	r.Logger.Info("A list of the access rules has changed")
+func (r *Reloader) reloadFiles() {
+	r.Logger.Info("A file that the configuration names has changed")
 	r.report(r.use(r.current))
 }
 
+func (r *Reloader) isCurrent(c config.Config) bool {
+	return reflect.DeepEqual(c.Access, r.current.Access) && reflect.DeepEqual(c.Webhook, r.current.Webhook)
+}
+
 func (r *Reloader) use(c config.Config) error {
-	seen := signaturesOf(c.Access)
+	seen := r.look(c)
 	set, err := Compile(c, &r.loader)
+	var admit func()
+	if err == nil {
+		if admit, err = r.Door.Prepare(c.Webhook); err != nil {
+			err = c.Positions.Locate("webhook", err)
+		}
+	}
 	if err != nil {
 		// What failed is not tried again before it changes.
-		if reflect.DeepEqual(c.Access, r.current.Access) {
+		if r.isCurrent(c) {
 			r.seen = seen
 		}
 		return err
 	}
 	r.current, r.seen = c, seen
 	r.rules.Use(set)
+	admit()
 	r.InForce(set)
 	return nil
 }
@@ -177,11 +204,11 @@ func (r *Reloader) use(c config.Config) error {
 func (r *Reloader) report(err error) {
 	if err != nil {
 		r.Meter.LoadFailed()
-		r.Logger.Error("Failed to reload the access rules, the previous ones stay in force", "err", err)
+		r.Logger.Error("Failed to reload the configuration, the previous one stays in force", "err", err)
 		return
 	}
 	if !r.broken {
 		r.Meter.Loaded(r.Now())
 	}
-	r.Logger.Info("Reloaded the access rules", "rules", len(r.current.Access.Rules))
+	r.Logger.Info("Reloaded the configuration", "rules", len(r.current.Access.Rules), "secrets", len(r.current.Webhook.Secrets))
 }

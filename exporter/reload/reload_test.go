@@ -2,9 +2,11 @@ package reload_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +18,8 @@ import (
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/reload"
+	"smithproxy_exporter/exporter/setting"
+	"smithproxy_exporter/exporter/webhook"
 )
 
 const (
@@ -43,12 +47,54 @@ func (l *loads) note(change func()) {
 	change()
 }
 
+// door is who is let in, by the last configuration that was used. Secret files are read.
+type door struct {
+	mu    sync.Mutex
+	inUse []string
+}
+
+func (d *door) Prepare(c webhook.Config) (use func(), err error) {
+	var secrets []string
+	for i, s := range c.Secrets {
+		if s.SecretFile != "" {
+			if s.Secret, err = webhook.ReadSecret(s.SecretFile); err != nil {
+				return nil, setting.Invalid(fmt.Sprintf("secrets[%d].secret_file", i), err)
+			}
+		}
+		secrets = append(secrets, s.Secret)
+	}
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.inUse = secrets
+	}, nil
+}
+
+func (d *door) Files(c webhook.Config) (files []string) {
+	for _, s := range c.Secrets {
+		if s.SecretFile != "" {
+			files = append(files, s.SecretFile)
+		}
+	}
+	return files
+}
+
+func (d *door) want(t *testing.T, secrets ...string) {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !slices.Equal(d.inUse, secrets) {
+		t.Errorf("in use are the secrets %v, want %v", d.inUse, secrets)
+	}
+}
+
 // fixture is a Reloader that runs, on files that a test changes.
 type fixture struct {
 	*reload.Reloader
 	t       *testing.T
 	dir     string
 	loads   loads
+	door    door
 	hangups chan os.Signal
 }
 
@@ -65,7 +111,7 @@ func run(t *testing.T, text string, test func(t *testing.T, f *fixture)) {
 		}
 		f.Reloader = reload.New(reload.Options{
 			Path: path, Config: c, Now: time.Now, Meter: &f.loads, Logger: slog.New(slog.DiscardHandler),
-			InForce: f.loads.becameInForce,
+			InForce: f.loads.becameInForce, Door: &f.door,
 		})
 		if err := f.Load(); err != nil {
 			t.Fatal(err)
@@ -185,7 +231,7 @@ func TestLoadFails(t *testing.T) {
 	c := config.Default()
 	c.Positions.Path = "config.yml"
 	c.Access.Rules = []access.Rule{{Name: "feed", ServerFile: []string{filepath.Join(t.TempDir(), "none")}, Verdict: event.Reject}}
-	err := reload.New(reload.Options{Config: c}).Load()
+	err := reload.New(reload.Options{Config: c, Door: new(door)}).Load()
 	if err == nil || !strings.Contains(err.Error(), "config.yml: access.rules[0].server_file[0]: ") {
 		t.Errorf("error %v", err)
 	}
@@ -193,7 +239,7 @@ func TestLoadFails(t *testing.T) {
 
 func TestReloadEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := reload.New(reload.Options{Config: config.Default()})
+		r := reload.New(reload.Options{Config: config.Default(), Door: new(door)})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := r.Reload(ctx); err != context.DeadlineExceeded {
@@ -207,7 +253,7 @@ func TestRequestsWaitForTheRules(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := config.Default()
 		c.Access.Default = event.Reject
-		r := reload.New(reload.Options{Config: c, Now: time.Now, Meter: &loads{}, InForce: func(*access.Set) {}})
+		r := reload.New(reload.Options{Config: c, Now: time.Now, Meter: &loads{}, InForce: func(*access.Set) {}, Door: new(door)})
 		answered := make(chan access.Decision, 1)
 		go func() { answered <- r.Rules().Decide(access.Request{Source: "edge-1", Policy: -1}) }()
 		synctest.Wait()
@@ -344,5 +390,39 @@ func TestReloadIsWhole(t *testing.T) {
 		}
 		close(stop)
 		asking.Wait()
+	})
+}
+
+// A secret file that changes is read again; with one that is wrong, what was in force stays, the access rules included.
+func TestSecretFilesAreFollowed(t *testing.T) {
+	text := "webhook: {secrets: [{secret: first}, {secret_file: second}]}\n"
+	run(t, "{}\n", func(t *testing.T, f *fixture) {
+		f.write("second", "a\n")
+		f.write("config.yml", text)
+		if err := f.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.door.want(t, "first", "a")
+		f.write("second", "b\n")
+		f.wait()
+		f.door.want(t, "first", "b")
+		f.wantLoads(2, 0, 2)
+		f.write("second", "\n")
+		f.wait()
+		f.door.want(t, "first", "b")
+		f.wantLoads(2, 1, 2)
+
+		f.write("config.yml", text+rejectMail)
+		err := f.Reload(t.Context())
+		if want := filepath.Join(f.dir, "config.yml") + ":1: webhook.secrets[1].secret_file: "; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
+		f.want(mailLabel, event.Accept, access.RuleDefault)
+		f.write("second", "c\n")
+		if err := f.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.door.want(t, "first", "c")
+		f.want(mailLabel, event.Reject, "mail")
 	})
 }

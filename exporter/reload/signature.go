@@ -20,19 +20,23 @@ type signature struct {
 	missing  bool
 }
 
-// signaturesOf returns those of all list files that the rules name.
-func signaturesOf(c access.Config) signatures {
+func signaturesOf(paths []string) signatures {
 	all := signatures{}
-	for _, rule := range c.Rules {
-		for _, paths := range [][]string{rule.ClientFile, rule.ServerFile} {
-			for _, path := range paths {
-				if _, ok := all[path]; !ok {
-					all[path] = signatureOf(path)
-				}
-			}
+	for _, path := range paths {
+		if _, ok := all[path]; !ok {
+			all[path] = signatureOf(path)
 		}
 	}
 	return all
+}
+
+// listFiles returns the list files that the rules name.
+func listFiles(c access.Config) []string {
+	var paths []string
+	for _, rule := range c.Rules {
+		paths = append(append(paths, rule.ClientFile...), rule.ServerFile...)
+	}
+	return paths
 }
 
 func signatureOf(path string) signature {

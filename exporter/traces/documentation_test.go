@@ -119,10 +119,10 @@ func compare(t *testing.T, what string, documented, made table) {
 // everySpan returns spans of all kinds, which together have every attribute and span event.
 func everySpan(t *testing.T) (spans []*tracepb.Span) {
 	const label = "ssli_10.20.0.1:40000+ssli_192.0.2.1:443"
-	options := track.DefaultConfig()
-	options.Connections.MaxRequests = 1
+	cfg := track.DefaultConfig()
+	cfg.Connections.MaxRequests = 1
 	sink := newSink(t)
-	tracker := track.New(options, sink.Take)
+	tracker := track.New(cfg, sink.Take)
 	decision := func(id, label string) track.Decision {
 		return track.Decision{
 			Source: "a", ID: id, Label: label, Policy: 3, Verdict: event.Accept, Rule: "web", DryRunRule: "trial",
@@ -159,10 +159,10 @@ func everySpan(t *testing.T) (spans []*tracepb.Span) {
 	tracker.Decide(decision("4", "tcp_10.20.0.4:40000+tcp_192.0.2.1:80"), nil)
 	apply("Proxy-A-OID-5", event.ActionStart, event.Start{Session: "tcp_10.20.0.5:40000+tcp_192.0.2.1:80"}, time.Second)
 	apply("Proxy-A-OID-6", event.ActionStop, event.Stop{Session: "tcp_10.20.0.6:40000+tcp_192.0.2.1:80"}, time.Second)
-	for passed := 10 * time.Second; passed <= options.Connections.OpenSpanAge+time.Minute; passed += 10 * time.Second {
+	for passed := 10 * time.Second; passed <= cfg.Connections.OpenSpanAge+time.Minute; passed += 10 * time.Second {
 		tracker.Advance(at(passed))
 	}
-	apply("Proxy-A-OID-6", event.ActionStart, event.Start{Session: "tcp_10.20.0.6:40000+tcp_192.0.2.1:80"}, options.Connections.OpenSpanAge+2*time.Minute)
+	apply("Proxy-A-OID-6", event.ActionStart, event.Start{Session: "tcp_10.20.0.6:40000+tcp_192.0.2.1:80"}, cfg.Connections.OpenSpanAge+2*time.Minute)
 
 	sink.Encoded(func(encoded []byte, _ int) {
 		var message tracepb.ResourceSpans

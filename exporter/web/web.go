@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/pprof"
 
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/klauspost/compress/gzip"
@@ -24,6 +25,8 @@ type Options struct {
 	Ready func() bool
 	// Reload reloads the configuration; nil if that is not enabled over HTTP.
 	Reload func(context.Context) error
+	// Profiling serves /debug/pprof/.
+	Profiling bool
 }
 
 // NewHandler returns the handler of the web listener.
@@ -51,7 +54,15 @@ func NewHandler(o Options) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+o.MetricsPath, promhttp.InstrumentMetricHandler(o.Registerer, compressed(
-		promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true, DisableCompression: true, Registry: o.Registerer}))))
+		promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true, DisableCompression: true, Registry: o.Registerer,
+			MaxRequestsInFlight: maxScrapes}))))
+	if o.Profiling {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "smithproxy_exporter is healthy.")
 	})
@@ -82,5 +93,5 @@ func (o Options) reload(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "failed to reload the configuration: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
-	fmt.Fprintln(w, "The access rules are in force.")
+	fmt.Fprintln(w, "The configuration is in force.")
 }

@@ -21,12 +21,17 @@ func (x *exchange) access(ev event.Event, a event.Access) {
 	if answered.Before(x.at) {
 		answered = x.at // the clock was set back
 	}
+	// Every access-request is answered. Beyond the rate nothing else comes of it.
+	if !x.decisions.allow(ev.Source, answered) {
+		x.Metrics.Refused(refusedRate)
+		return
+	}
 	err := x.Intake.Decision(track.Decision{
 		Source: ev.Source, ID: d.ID, ConnectionID: ev.ID, Label: a.Session, Policy: a.Policy,
 		Verdict: d.Verdict, Rule: d.Rule, DryRunRule: d.DryRunRule, Received: x.at, Answered: answered,
 	})
 	if err != nil {
-		x.Refused(refusedStopping)
+		x.Metrics.Refused(refusedStopping)
 	}
 }
 
@@ -55,7 +60,7 @@ func (x *exchange) verdict(d access.Decision, failed string) {
 	// The decision counts even if the answer cannot be sent.
 	_ = http.NewResponseController(x.w).Flush()
 	if failed != "" {
-		x.Fallback(failed)
+		x.Metrics.AccessFallback(failed)
 	}
 }
 

@@ -118,10 +118,11 @@ func TestAccessRequestDuringShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	reading := make(chan struct{}, 1)
-	server := webhook.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := webhook.NewServer(h).HTTP
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		reading <- struct{}{}
 		h.ServeHTTP(w, r)
-	}), h.Logger)
+	})
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	conn, err := net.Dial("tcp", l.Addr().String())

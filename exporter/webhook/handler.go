@@ -14,15 +14,14 @@
 package webhook
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"smithproxy_exporter/exporter/access"
@@ -46,22 +45,58 @@ type Decider interface {
 	Default(source string) access.Decision
 }
 
-// Handler serves POST /webhook/<secret> and refuses everything else.
-type Handler struct {
-	Secrets Secrets
+// Metrics counts. Its methods are called from many goroutines.
+type Metrics interface {
+	// Refused is called with one of Refusals for each request that was not accepted.
+	Refused(reason string)
+	// AccessFallback is called with one of Fallbacks for each access-request that was answered with the default
+	// verdict because the rules could not be asked.
+	AccessFallback(reason string)
+	// ConnectionRefused is called with one of ConnectionRefusals for each connection that was refused, or closed for
+	// another one.
+	ConnectionRefused(reason string)
+	// HandshakeFailed is called with one of HandshakeReasons for each failed TLS handshake.
+	HandshakeFailed(reason string)
+}
+
+// Options are what a Handler works with.
+type Options struct {
+	Door    *Door
 	Decider Decider
 	Intake  Intake
-	// Refused is called with one of Refusals for each request that was not accepted.
-	Refused func(reason string)
-	// Fallback is called with one of Fallbacks for each access-request that was answered with the default
-	// verdict because the rules could not be asked.
-	Fallback func(reason string)
+	Metrics Metrics
 	// Now is the clock. Events carry no time, so the time of receipt is all there is.
 	Now func() time.Time
 	// MaxBody is the largest body that is read, in bytes.
 	MaxBody int64
+	Limits  Limits
 	Logger  *slog.Logger
 }
+
+// Handler serves POST /webhook/<secret> and refuses everything else.
+type Handler struct {
+	Options
+	memory *memory
+	// events and decisions are limited for each source, apart from each other; unauthenticated for each client.
+	events, decisions *rate[string]
+	unauthenticated   *rate[netip.Addr]
+	warnings          *warnings
+}
+
+// NewHandler returns a Handler.
+func NewHandler(o Options) *Handler {
+	now := o.Now()
+	return &Handler{
+		Options: o,
+		memory:  newMemory(int64(o.Limits.BodyMemory), o.MaxBody),
+		events:  newRate[string](o.Limits.EventsPerSecond, now), decisions: newRate[string](o.Limits.EventsPerSecond, now),
+		unauthenticated: newRate[netip.Addr](o.Limits.UnauthenticatedPerSecond, now),
+		warnings:        newWarnings(o.Logger),
+	}
+}
+
+// BodyBytes returns the memory that large bodies take, in bytes.
+func (h *Handler) BodyBytes() int64 { return h.memory.taken() }
 
 var (
 	answerDone    = []byte("{}\n")
@@ -73,38 +108,114 @@ const prefix = "/webhook/"
 
 // ServeHTTP receives one event.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	secret, ok := strings.CutPrefix(r.URL.Path, prefix)
-	if !ok || !h.Secrets.Match(secret) {
-		h.refuse(w, http.StatusNotFound, refusedSecret, "no such webhook")
+	c, _ := r.Context().Value(connKey{}).(*conn)
+	x := exchange{Handler: h, w: w, r: r, conn: c, at: h.Now()}
+	a := h.Door.admission.Load()
+	if c != nil && !c.allowed(a) {
+		x.closeAfter()
+		x.refuse(http.StatusForbidden, refusedAddress, "this address is not allowed")
 		return
+	}
+	if secret, ok := strings.CutPrefix(r.URL.Path, prefix); ok {
+		x.secret = a.secret(secret)
+	}
+	if x.secret == nil {
+		x.noSecret()
+		return
+	}
+	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		var ok bool
+		if x.certificates, ok = a.certificate(r.TLS.PeerCertificates[0]); !ok {
+			x.refuse(http.StatusForbidden, refusedCertificate, "this client certificate is not allowed")
+			return
+		}
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		h.refuse(w, http.StatusMethodNotAllowed, refusedMethod, "only POST is served here")
+		x.refuse(http.StatusMethodNotAllowed, refusedMethod, "only POST is served here")
 		return
 	}
-	x := exchange{Handler: h, w: w, at: h.Now(), body: bodies.Get().(*bytes.Buffer)}
-	defer putBody(x.body)
+	x.body = bodies.Get().(*body)
+	defer x.end()
 	defer func() { x.recovered(recover()) }()
-	x.serve(r)
+	x.serve()
 }
 
-// exchange is one request with the right secret, and its answer.
+// noSecret refuses a request without a valid secret.
+func (x *exchange) noSecret() {
+	addr := addressOfText(x.r.RemoteAddr)
+	if !x.unauthenticated.allow(network(addr), x.at) {
+		x.closeAfter()
+		x.refuse(http.StatusTooManyRequests, refusedSecretRate, "too many requests without a valid secret")
+		return
+	}
+	x.refuse(http.StatusNotFound, refusedSecret, "no such webhook")
+}
+
+// addressOfText returns the address of host:port, invalid if it has none.
+func addressOfText(hostPort string) netip.Addr {
+	parsed, err := netip.ParseAddrPort(hostPort)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return parsed.Addr().Unmap().WithZone("")
+}
+
+// exchange is one request, and its answer.
 type exchange struct {
 	*Handler
-	w        http.ResponseWriter
-	at       time.Time
-	body     *bytes.Buffer
+	w    http.ResponseWriter
+	r    *http.Request
+	conn *conn // nil if the listener has no limits
+	at   time.Time
+	// secret is what the secret speaks for, and certificates what the client certificate does; nil without one.
+	secret       *grant
+	certificates []*grant
+	body         *body
+	// source is the proxy, once it is known.
+	source   string
 	answered bool
+	busy     bool
 }
 
-func (x *exchange) serve(r *http.Request) {
-	if !x.read(r) {
+// end lets the connection and the memory be used by others.
+func (x *exchange) end() {
+	x.body.release(x.memory)
+	if x.conn == nil {
 		return
 	}
-	ev, err := event.Decode(x.body.Bytes())
+	x.conn.answered.Add(1)
+	if x.busy {
+		x.conn.busy.Add(-1)
+	}
+}
+
+// speaksFor reports whether the client may send what comes from a source. An access-request that was cut off before
+// its source says nothing of any proxy, and leads to nothing but its answer.
+func (x *exchange) speaksFor(source string) bool {
+	if !x.secret.speaksFor(source) {
+		return false
+	}
+	return x.certificates == nil || slices.ContainsFunc(x.certificates, func(g *grant) bool { return g.speaksFor(source) })
+}
+
+func (x *exchange) serve() {
+	if !x.read() {
+		return
+	}
+	if x.conn != nil {
+		// Whole: the connection waits for the exporter now, not the other way round.
+		x.conn.busy.Add(1)
+		x.busy = true
+	}
+	ev, err := event.Decode(x.body.data)
 	if err != nil {
 		x.fail(http.StatusBadRequest, reason(err), err.Error())
+		return
+	}
+	x.source = ev.Source
+	if !x.speaksFor(ev.Source) {
+		x.refuseSource()
 		return
 	}
 	switch payload := ev.Payload.(type) {
@@ -114,7 +225,7 @@ func (x *exchange) serve(r *http.Request) {
 		x.take(ev, answerContent)
 	case nil:
 		// An action or a type of message that is not known. It may be an access-request still.
-		if source, ok := event.PartialAccess(x.body.Bytes()); ok {
+		if source, ok := event.PartialAccess(x.body.data); ok {
 			x.fallback(source, refusedType)
 			return
 		}
@@ -125,61 +236,26 @@ func (x *exchange) serve(r *http.Request) {
 }
 
 func (x *exchange) take(ev event.Event, done []byte) {
+	if x.conn != nil && x.conn.reserved {
+		x.closeAfter()
+		x.refuse(http.StatusServiceUnavailable, refusedConnections, "too many connections at once")
+		return
+	}
+	// A body may have taken seconds to arrive while others of its source were counted.
+	if !x.events.allow(ev.Source, x.at) && !x.events.allow(ev.Source, x.Now()) {
+		x.refuse(http.StatusTooManyRequests, refusedRate, "too many events of this source")
+		return
+	}
 	ask, err := x.Intake.Event(ev, x.at)
 	switch {
 	case err != nil:
-		x.refuse(x.w, http.StatusServiceUnavailable, refusedStopping, "the exporter is stopping")
+		x.refuse(http.StatusServiceUnavailable, refusedStopping, "the exporter is stopping")
 	case ask:
 		// The proxy answers this status with a ping that lists all that is open.
 		x.answer(http.StatusAccepted, done)
 	default:
 		x.answer(http.StatusOK, done)
 	}
-}
-
-// read reads the whole body, or answers and returns false. Of a body that is too large it reads no more
-// than is needed to recognise an access-request.
-func (x *exchange) read(r *http.Request) bool {
-	limit := x.MaxBody
-	tooLarge := r.ContentLength > limit
-	if tooLarge {
-		// With Expect: 100-continue, reading would ask the client for the body.
-		if r.Header.Get("Expect") != "" {
-			x.failSize()
-			return false
-		}
-		limit = min(limit, recognisableBytes)
-	}
-	_, err := x.body.ReadFrom(http.MaxBytesReader(x.w, r.Body, limit))
-	var overLimit *http.MaxBytesError
-	switch {
-	case err == nil:
-		return true
-	case tooLarge || errors.As(err, &overLimit):
-		x.failSize()
-	default:
-		x.fail(http.StatusBadRequest, refusedBody, "body could not be read")
-	}
-	return false
-}
-
-// recognisableBytes is how much is read of a body that is known to be too large. The action comes first in
-// what smithproxy sends.
-const recognisableBytes = 4 << 10
-
-// bodies are buffers for request bodies. Large ones are not kept: only connection-content is large,
-// and its payload shall not stay in memory.
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-const keptBodyBytes = 64 << 10
-
-func putBody(b *bytes.Buffer) {
-	if b.Cap() > keptBodyBytes {
-		return
-	}
-	clear(b.Bytes())
-	b.Reset()
-	bodies.Put(b)
 }
 
 func (x *exchange) answer(status int, body []byte) {
@@ -201,23 +277,39 @@ func (x *exchange) failSize() {
 // fail refuses the request with the given status, unless it is an access-request: that gets the default
 // verdict.
 func (x *exchange) fail(status int, reason, message string) {
-	if source, ok := event.PartialAccess(x.body.Bytes()); ok {
-		x.fallback(source, reason)
+	source, ok := event.PartialAccess(x.body.data)
+	if !ok {
+		x.refuse(status, reason, message)
 		return
 	}
-	x.refuse(x.w, status, reason, message)
+	x.source = source
+	if source != "" && !x.speaksFor(source) {
+		x.refuseSource()
+		return
+	}
+	x.fallback(source, reason)
 }
 
-func (h *Handler) refuse(w http.ResponseWriter, status int, reason, message string) {
-	h.Refused(reason)
-	w.Header()["Content-Type"] = contentJSON
-	w.WriteHeader(status)
+// refuseSource refuses what the client does not speak for, access-requests included: a verdict for a proxy is for that
+// proxy only.
+func (x *exchange) refuseSource() {
+	x.refuse(http.StatusForbidden, refusedSource, "the secret or the client certificate is not for this source")
+}
+
+func (x *exchange) refuse(status int, reason, message string) {
+	x.Metrics.Refused(reason)
+	x.warnings.warn(x.at, reason, "Refused a webhook request", "reason", reason, "client", x.r.RemoteAddr, "proxy", x.source)
+	x.w.Header()["Content-Type"] = contentJSON
+	x.w.WriteHeader(status)
 	// An answer that does not arrive changes nothing here.
-	_ = json.NewEncoder(w).Encode(struct {
+	_ = json.NewEncoder(x.w).Encode(struct {
 		Error  string `json:"error"`
 		Reason string `json:"reason"`
 	}{message, reason})
 }
+
+// closeAfter closes the connection after the answer.
+func (x *exchange) closeAfter() { x.w.Header().Set("Connection", "close") }
 
 // recovered answers a request whose handling panicked, unless it has been answered.
 func (x *exchange) recovered(cause any) {
@@ -229,7 +321,7 @@ func (x *exchange) recovered(cause any) {
 	}
 	x.Logger.Error("Webhook handler panicked", "cause", cause, "stack", string(debug.Stack()))
 	if x.answered {
-		x.Refused(refusedPanic)
+		x.Metrics.Refused(refusedPanic)
 		return
 	}
 	x.fail(http.StatusInternalServerError, refusedPanic, "internal error")

@@ -46,7 +46,7 @@ func TestBodyThatEndsEarly(t *testing.T) {
 
 func TestSeveralSecrets(t *testing.T) {
 	h, _ := newHandler(&intake{})
-	h.Secrets = webhook.NewSecrets("first", "second", "second")
+	h.Door = openDoor(webhook.Config{Secrets: []webhook.Secret{{Secret: "first"}, {Secret: "second"}, {Secret: "second"}}})
 	s := serve(t, h)
 	for _, tt := range []struct {
 		secret string
@@ -75,7 +75,7 @@ func blocked(t *testing.T) *intake {
 func serveTLS(t *testing.T, h *webhook.Handler) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(nil)
-	s.Config = webhook.NewServer(h, h.Logger)
+	s.Config = webhook.NewServer(h).HTTP
 	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)

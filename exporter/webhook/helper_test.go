@@ -86,7 +86,7 @@ func (decider) Default(source string) access.Decision {
 
 var rejects = decider{decision: access.Decision{Outcome: access.Outcome{Verdict: event.Reject, Rule: "rule 1"}, ID: "0af7"}}
 
-// refusals are the reasons that Refused was called with, in order; those of Fallback have the word
+// refusals are the reasons that were counted, in order; those that are not of Refused have a word
 // before them. A channel, because some of them come after the answer.
 type refusals chan string
 
@@ -95,10 +95,12 @@ func (r refusals) check(t *testing.T, want ...string) {
 	t.Helper()
 	for _, w := range want {
 		got := <-r
-		reason, fallback := strings.CutPrefix(got, "fallback ")
-		known := webhook.Refusals
-		if fallback {
-			known = webhook.Fallbacks
+		known, reason := webhook.Refusals, got
+		if kind, named, ok := strings.Cut(got, " "); ok {
+			known = map[string][]string{
+				"fallback": webhook.Fallbacks, "connection": webhook.ConnectionRefusals, "handshake": webhook.HandshakeReasons,
+			}[kind]
+			reason = named
 		}
 		if got != w {
 			t.Errorf("reason is %q, want %q", got, w)
@@ -111,22 +113,43 @@ func (r refusals) check(t *testing.T, want ...string) {
 	}
 }
 
+// Refused, AccessFallback, ConnectionRefused and HandshakeFailed are what a handler and a server count.
+func (r refusals) Refused(reason string)           { r <- reason }
+func (r refusals) AccessFallback(reason string)    { r <- "fallback " + reason }
+func (r refusals) ConnectionRefused(reason string) { r <- "connection " + reason }
+func (r refusals) HandshakeFailed(reason string)   { r <- "handshake " + reason }
+
 func newHandler(in webhook.Intake) (*webhook.Handler, refusals) {
+	return newHandlerOf(in, webhook.Config{Secrets: []webhook.Secret{{Secret: secret}}}, webhook.DefaultConfig().Limits)
+}
+
+// newHandlerOf returns a handler that lets in whom c says.
+func newHandlerOf(in webhook.Intake, c webhook.Config, l webhook.Limits) (*webhook.Handler, refusals) {
 	refused := make(refusals, 64)
-	return &webhook.Handler{
-		Secrets: webhook.NewSecrets(secret), Decider: rejects, Intake: in,
-		Refused:  func(reason string) { refused <- reason },
-		Fallback: func(reason string) { refused <- "fallback " + reason },
-		Now:      func() time.Time { return epoch },
-		MaxBody:  maxBody, Logger: slog.New(slog.DiscardHandler),
-	}, refused
+	logger := slog.New(slog.DiscardHandler)
+	return webhook.NewHandler(webhook.Options{
+		Door: openDoor(c), Decider: rejects, Intake: in, Metrics: refused,
+		Now:     func() time.Time { return epoch },
+		MaxBody: maxBody, Limits: l, Logger: logger,
+	}), refused
+}
+
+// openDoor returns a Door of a configuration with secrets, which must be valid.
+func openDoor(c webhook.Config) *webhook.Door {
+	d := webhook.NewDoor("", slog.New(slog.DiscardHandler))
+	use, err := d.Prepare(c)
+	if err != nil {
+		panic(err)
+	}
+	use()
+	return d
 }
 
 // serve serves h by the server that the exporter runs.
 func serve(t *testing.T, h *webhook.Handler) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(nil)
-	s.Config = webhook.NewServer(h, h.Logger)
+	s.Config = webhook.NewServer(h).HTTP
 	s.Start()
 	t.Cleanup(s.Close)
 	return s

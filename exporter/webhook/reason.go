@@ -8,27 +8,35 @@ import (
 
 // The reasons for which a request is refused, or an access-request gets the default verdict.
 const (
-	refusedSecret   = "secret"
-	refusedMethod   = "method"
-	refusedSize     = "size"
-	refusedBody     = "body" // it ended early, or took too long
-	refusedSyntax   = "syntax"
-	refusedType     = "type"
-	refusedMissing  = "missing"
-	refusedTooLong  = "too_long"
-	refusedStopping = "stopping" // the exporter is stopping
-	refusedPanic    = "panic"    // a defect of this program
+	refusedSecret      = "secret"
+	refusedSecretRate  = "secret_rate" // webhook.limits.unauthenticated_per_second
+	refusedSource      = "source"      // of which the secret or the client certificate does not speak
+	refusedCertificate = "certificate" // webhook.tls.clients
+	refusedAddress     = "address"     // webhook.allow
+	refusedRate        = "rate"        // webhook.limits.events_per_second
+	refusedMemory      = "memory"      // webhook.limits.body_memory
+	refusedConnections = "connections" // webhook.limits.connections, connections_per_address
+	refusedMethod      = "method"
+	refusedSize        = "size"
+	refusedBody        = "body" // it ended early, or took too long
+	refusedSyntax      = "syntax"
+	refusedType        = "type"
+	refusedMissing     = "missing"
+	refusedTooLong     = "too_long"
+	refusedStopping    = "stopping" // the exporter is stopping
+	refusedPanic       = "panic"    // a defect of this program
 )
 
-// Refusals are all reasons that Handler.Refused is called with.
+// Refusals are all reasons that Metrics.Refused is called with.
 var Refusals = []string{
-	refusedSecret, refusedMethod, refusedSize, refusedBody, refusedSyntax, refusedType, refusedMissing,
+	refusedSecret, refusedSecretRate, refusedSource, refusedCertificate, refusedAddress, refusedRate, refusedMemory, refusedConnections,
+	refusedMethod, refusedSize, refusedBody, refusedSyntax, refusedType, refusedMissing,
 	refusedTooLong, refusedStopping, refusedPanic,
 }
 
-// Fallbacks are all reasons that Handler.Fallback is called with.
+// Fallbacks are all reasons that Metrics.AccessFallback is called with.
 var Fallbacks = []string{
-	refusedSize, refusedBody, refusedSyntax, refusedType, refusedMissing, refusedTooLong, refusedPanic,
+	refusedMemory, refusedSize, refusedBody, refusedSyntax, refusedType, refusedMissing, refusedTooLong, refusedPanic,
 }
 
 // decodeReasons are the reasons for the errors of event.Decode.

@@ -2,8 +2,6 @@ package webhook
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -18,32 +16,11 @@ import (
 	"smithproxy_exporter/exporter/durable"
 )
 
-// Secrets are the last path segments that are let in. Only their hashes are kept, so that a
-// comparison takes equally long whatever their length.
-type Secrets [][sha256.Size]byte
-
-// NewSecrets returns the set of the given secrets.
-func NewSecrets(plain ...string) Secrets {
-	s := make(Secrets, len(plain))
-	for i, p := range plain {
-		s[i] = sha256.Sum256([]byte(p))
-	}
-	return s
-}
-
-// Match reports whether candidate is one of the secrets, in a time that does not depend on which, or
-// on how much of it is right.
-func (s Secrets) Match(candidate string) bool {
-	hash := sha256.Sum256([]byte(candidate))
-	match := 0
-	for _, known := range s {
-		match |= subtle.ConstantTimeCompare(hash[:], known[:])
-	}
-	return match == 1
-}
-
 // secretFile is the name of the file that holds a generated secret, in the storage directory.
 const secretFile = "webhook-secret"
+
+// SecretPath returns the path of the file that holds a generated secret.
+func SecretPath(storageDir string) string { return filepath.Join(storageDir, secretFile) }
 
 var (
 	// ErrNotKept is returned with a secret that could not be written: the next start will generate another.

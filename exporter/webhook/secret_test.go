@@ -215,32 +215,6 @@ func TestReadSecret(t *testing.T) {
 	}
 }
 
-func TestMatch(t *testing.T) {
-	tests := []struct {
-		name      string
-		secrets   []string
-		candidate string
-		want      bool
-	}{
-		{"only one", []string{"a"}, "a", true},
-		{"first", []string{"a", "b"}, "a", true},
-		{"last", []string{"a", "b"}, "b", true},
-		{"given twice", []string{"a", "a"}, "a", true},
-		{"other", []string{"a", "b"}, "c", false},
-		{"other case", []string{"a"}, "A", false},
-		{"empty", []string{"a"}, "", false},
-		{"of none", nil, "a", false},
-		{"empty of none", nil, "", false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := webhook.NewSecrets(tt.secrets...).Match(tt.candidate); got != tt.want {
-				t.Errorf("Match(%q) = %v, want %v", tt.candidate, got, tt.want)
-			}
-		})
-	}
-}
-
 func write(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {

@@ -2,11 +2,12 @@ package webhook
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"time"
 )
 
 // Listen opens the TCP socket of the webhook listener. Its connections do not have TCP keep-alive set:
@@ -21,27 +22,85 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 }
 
 const (
-	// readTimeout is for a whole request. smithproxy gives up after 5 s (60 s for neighbor events, which
-	// are small), so it cuts no event short.
-	readTimeout = 30 * time.Second
-	// writeTimeout begins with the request as well. It is longer, so that an access-request whose body
-	// stalls gets an answer.
-	writeTimeout = readTimeout + 5*time.Second
+	maxHeaderBytes = 16 << 10
+	// streamWindow and maxStreams bound what an HTTP/2 client can have in flight. smithproxy makes a connection
+	// for each event.
+	streamWindow, maxStreams = 256 << 10, 100
 )
 
-// NewServer returns the HTTP server of the webhook listener. Its timeouts bound what a client that
-// stalls or is gone can hold. Shutdown of the server closes the listeners and waits until all requests
-// that it had accepted are answered.
-func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		// Behind a reverse proxy connections are kept.
-		IdleTimeout:    2 * time.Minute,
-		MaxHeaderBytes: 16 << 10,
-		// Broken handshakes and the like are of the clients' making.
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+// Server is the HTTP server of the webhook listener.
+type Server struct {
+	// HTTP answers. Its Shutdown closes the listeners and waits until all requests that it had accepted are
+	// answered.
+	HTTP        *http.Server
+	Connections *Connections
+	// Handshakes are the TLS handshakes that failed.
+	Handshakes *Handshakes
+
+	tls      *tls.Config
+	metrics  Metrics
+	warnings *warnings
+}
+
+// NewServer returns a server for a handler. The Door must have been prepared: whether it has certificates decides
+// between HTTP and HTTPS.
+func NewServer(h *Handler) *Server {
+	s := &Server{
+		Connections: newConnections(h.Door, h.Limits, h.Metrics, h.warnings), Handshakes: new(Handshakes),
+		tls: h.Door.TLSConfig(), metrics: h.Metrics, warnings: h.warnings,
 	}
+	s.HTTP = &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: h.Limits.HeaderTimeout,
+		ReadTimeout:       h.Limits.BodyTimeout,
+		WriteTimeout:      h.Limits.WriteTimeout,
+		IdleTimeout:       h.Limits.IdleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReceiveBufferPerConnection: streamWindow, MaxReceiveBufferPerStream: streamWindow,
+		},
+		TLSConfig: s.tls,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, underlying(c))
+		},
+		ConnState: func(c net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				s.closed(c)
+			}
+		},
+		// What clients do wrong; failed handshakes are logged by closed.
+		ErrorLog: slog.NewLogLogger(h.Logger.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// Secure reports whether the server speaks HTTPS.
+func (s *Server) Secure() bool { return s.tls != nil }
+
+// Serve serves the connections of a listener until the server is shut down.
+func (s *Server) Serve(l net.Listener) error {
+	limited := &listener{Listener: l, connections: s.Connections}
+	var err error
+	if s.Secure() {
+		err = s.HTTP.ServeTLS(limited, "", "")
+	} else {
+		err = s.HTTP.Serve(limited)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("webhook listener: %w", err)
+}
+
+// connKey is the key of a request's connection in its context.
+type connKey struct{}
+
+// underlying returns the connection that Connections knows, nil if it is another listener's.
+func underlying(c net.Conn) *conn {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	known, _ := c.(*conn)
+	return known
 }
