@@ -218,6 +218,8 @@ func TestLabel(t *testing.T) {
 		"unicode":       {"пример-🦊", "пример-🦊"},
 		"not UTF-8":     {"a\xffb", "a\ufffdb"},
 		"control":       {"a\x00b\nc\x7f\u0085", "a\ufffdb\ufffdc\ufffd\ufffd"},
+		"bidirectional": {"a\u202eb\u2066c\u200fd", "a\ufffdb\ufffdc\ufffdd"},
+		"invisible":     {"a\u200bb\ufeffc\u2028d\u2029", "a\ufffdb\ufffdc\ufffdd\ufffd"},
 		"too long":      {long, long[:128]},
 		"long, cut mid": {"a" + long, "a" + long[:126]},
 	}

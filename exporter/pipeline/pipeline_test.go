@@ -246,6 +246,7 @@ func TestRepeatIsRecognisedBesideNewConnections(t *testing.T) {
 	})
 	s := &facts{}
 	runIn(t, path, s, func(t *testing.T, p *pipeline.Pipeline) {
+		synctest.Wait() // what was restored is published
 		s.hold = make(chan struct{})
 		for _, ev := range []event.Event{start("first"), start("new"), stop(id)} { // the first holds the pipeline
 			go take(t, p, ev)

@@ -196,3 +196,32 @@ func TestSalvageHonoursRangeDeletions(t *testing.T) {
 	s = open(t, path, Options{})
 	equal(t, "records", fmt.Sprint(load(t, s)), "map[2/a/old:a 2/b/new:b 2/c/old:c]")
 }
+
+// A payload whose entry in the index is lost is indexed again, and no other.
+func TestSalvageIndexesPayloadsAgain(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	b := s.inst.db.NewBatch()
+	defer b.Close()
+	m, indexed := &merge{}, map[uint64]struct{}{}
+	known := spanMeta{spans: 5, bytes: 3, stored: 7}
+	for _, v := range []version{
+		{key: idKey(prefixIndex, 1), value: known.append(nil)},
+		{key: idKey(prefixSpan, 1), value: []byte("one")},
+		{key: idKey(prefixSpan, 2), value: []byte("second")},
+	} {
+		m.emit(b, v, indexed)
+	}
+	check(t, s.inst.db.Apply(b, nil))
+	for id, want := range map[uint64]spanMeta{1: known, 2: {spans: 1, bytes: 6}} {
+		value, closer, err := s.inst.db.Get(idKey(prefixIndex, id))
+		check(t, err)
+		got, ok := readMeta(value)
+		check(t, closer.Close())
+		if id == 2 {
+			got.stored = 0 // now
+		}
+		if !ok || got != want {
+			t.Errorf("the index says %+v of payload %d, want %+v", got, id, want)
+		}
+	}
+}

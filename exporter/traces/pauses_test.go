@@ -315,6 +315,29 @@ func (q *watchedQueue) Spans(after uint64, visit func(uint64, int, []byte) bool)
 	return q.memoryQueue.Spans(max(after, q.hidden.Load()), visit)
 }
 
+// TestHeldMessagesHoldUpNoOthers has the backend not respond to one message: what comes while that is held is sent.
+func TestHeldMessagesHoldUpNoOthers(t *testing.T) {
+	withClock(t, func(t *testing.T, s *sendingTo, c *script) {
+		c.answer = func(names []string) error {
+			if slices.Contains(names, "stuck") {
+				return status.Error(codes.Unavailable, "down")
+			}
+			return nil
+		}
+		s.queue.add(t, "stuck")
+		s.start(t)
+		const minutes = 300
+		for range minutes {
+			s.queue.add(t, "good")
+			c.pass(time.Minute)
+		}
+		if len(c.names) < minutes*9/10 {
+			t.Errorf("%d of %d good messages are sent", len(c.names), minutes)
+		}
+		s.close(t, time.Minute)
+	})
+}
+
 // TestHeldMessagesGo has the store drop, at its bound, what the sender holds.
 func TestHeldMessagesGo(t *testing.T) {
 	withClock(t, func(t *testing.T, s *sendingTo, c *script) {

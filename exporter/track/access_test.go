@@ -291,3 +291,27 @@ func TestStreamsSwapDecisions(t *testing.T) {
 	w.want(first, "d1")
 	w.want(second, "d2")
 }
+
+// The verdict of a connection is what its proxy acted on, if the proxy said so; the rule is that of the same answer.
+func TestVerdictIsWhatTheProxyEchoes(t *testing.T) {
+	decided := &Decision{Verdict: event.Accept, Rule: "ours"}
+	for name, tt := range map[string]struct {
+		decision *Decision
+		echo     *event.Echo
+		verdict  event.Verdict
+		rule     string
+	}{
+		"neither":                 {},
+		"decision":                {decided, nil, event.Accept, "ours"},
+		"echo without a verdict":  {decided, &event.Echo{Rule: "theirs"}, event.Accept, "ours"},
+		"echo of the decision":    {decided, &event.Echo{Verdict: event.Accept, Rule: "theirs"}, event.Accept, "ours"},
+		"echo of another verdict": {decided, &event.Echo{Verdict: event.Reject, Rule: "theirs"}, event.Reject, "theirs"},
+		"echo":                    {nil, &event.Echo{Verdict: event.Reject, Rule: "theirs"}, event.Reject, "theirs"},
+		"empty echo":              {nil, &event.Echo{}, "", ""},
+	} {
+		verdict, rule, ok := (&Connection{Decision: tt.decision, Echo: tt.echo}).Verdict()
+		if verdict != tt.verdict || rule != tt.rule || ok != (tt.verdict != "") {
+			t.Errorf("%s: %q by %q, %v", name, verdict, rule, ok)
+		}
+	}
+}

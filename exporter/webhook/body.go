@@ -14,6 +14,8 @@ const (
 	// firstBody is what most bodies fit into, and smallBody what a body may have without memory being asked for.
 	// Access-requests are smaller.
 	firstBody, smallBody = 2 << 10, 16 << 10
+	// largeGrowth is by how much a large body grows at a time.
+	largeGrowth = 4
 	// recognisableBytes is how much is read of a body that is known to be too large. The action comes first in
 	// what smithproxy sends.
 	recognisableBytes = 4 << 10
@@ -105,7 +107,7 @@ func (x *exchange) grow(size int64) error {
 	b := x.body
 	next := int64(smallBody)
 	if now := int64(cap(b.data)); now >= smallBody {
-		next = max(min(2*now, size), now+1)
+		next = max(min(largeGrowth*now, size), now+1)
 		if err := x.claim(next); err != nil {
 			return err
 		}

@@ -81,7 +81,7 @@ func DefaultConfig() Config {
 	return Config{
 		MaxBodySize: 4 * units.MiB,
 		Limits: Limits{
-			Connections: 16384, ConnectionsPerAddress: 12288, BodyMemory: 32 * units.MiB,
+			Connections: 16384, ConnectionsPerAddress: 12288, BodyMemory: 40 * units.MiB,
 			EventsPerSecond: 10_000, UnauthenticatedPerSecond: 100,
 			// smithproxy gives up after 5 s (60 s for neighbor events, which are small), so these cut no event short.
 			HeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, WriteTimeout: 35 * time.Second,

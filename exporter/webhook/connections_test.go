@@ -211,12 +211,18 @@ func TestReserveOfConnections(t *testing.T) {
 func TestUsedConnectionsOutliveSilentOnes(t *testing.T) {
 	s := listen(t, webhook.Config{}, func(l *webhook.Limits) { l.Connections, l.ConnectionsPerAddress = 3, 3 })
 	kept := s.dial("127.0.0.1")
-	for range 20 {
+	for i := range 20 {
 		if got := s.exchange(kept, ping); got != ok {
 			t.Fatalf("answered %s", got)
 		}
 		s.dial("127.0.0.1")
 		s.dial("127.0.0.1")
+		// They are accepted a moment later.
+		if i == 0 {
+			s.waitOpen(3)
+		} else {
+			s.refused.check(t, "connection evicted", "connection evicted")
+		}
 	}
 }
 

@@ -6,7 +6,12 @@
 // explicit accept or reject. The verdict is computed and sent before anything else sees the request.
 // Where the rules cannot be asked (the body cannot be decoded, was cut off or is too large, or the
 // exporter has a defect), the answer is the default verdict of the rules in force, and says so with the
-// key "error".
+// key "error". Only clients that do not speak for the proxy that asks get no verdict: 404 for a wrong
+// secret, 403 for a secret, a client certificate or an address of others.
+//
+// Access-requests have a share of every limit for themselves: some connections over the bound are for
+// them only; their bodies need none of the memory that large bodies wait for; and the rate of a source
+// limits only what comes of them, not their answers.
 //
 // Every other event is answered once it has been taken, with status 202 where the proxy shall list its
 // open connections. A newer proxy tries a second time only if it could not connect, and drops events

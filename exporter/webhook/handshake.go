@@ -112,8 +112,8 @@ func (s *Server) closed(c net.Conn) {
 		return // a port scan or a health check that only connects
 	}
 	now := time.Now()
-	s.metrics.HandshakeFailed(reason)
 	s.Handshakes.add(peer.addr, reason, now)
+	s.metrics.HandshakeFailed(reason)
 	s.warnings.warn(now, "handshake_"+reason, "TLS handshake failed",
 		"client", peer.RemoteAddr(), "reason", reason, "err", err, "check", hints[reason])
 }

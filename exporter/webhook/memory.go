@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -13,16 +14,17 @@ var errBusy = errors.New("no memory for the body")
 // access-requests, never ask for it. It is taken as bytes arrive, so that a client that announces much and sends little
 // holds little.
 //
-// One body at a time may finish from a reserve that is as large as the largest body. So bodies that each hold a part
-// and wait for more do not wait for each other. Those that came last are served first: when there are more than can be
-// served, the others have been given up by their clients.
+// Bodies that each hold a part and wait for more do not wait for each other: one at a time may finish from a reserve that
+// is as large as the largest body, and those that begin leave half of the rest to those that have begun. Those that came
+// last are served first: when there are more than can be served, the others have been given up by their clients.
 type memory struct {
 	total, largest int64
 
 	mu      sync.Mutex
 	free    int64 // without the reserve
 	reserve bool  // whether the reserve is in use
-	waiting []*claim
+	// begun and begin are those that wait, with and without a part.
+	begun, begin []*claim
 }
 
 // claim is what one body holds. Its fields belong to the memory's lock.
@@ -50,7 +52,11 @@ func (m *memory) take(c *claim, n int64, timeout time.Duration) error {
 		return errBusy
 	}
 	c.wants, c.granted = n, make(chan struct{})
-	m.waiting = append(m.waiting, c)
+	queue := &m.begin
+	if c.held > 0 {
+		queue = &m.begun
+	}
+	*queue = append(*queue, c)
 	m.mu.Unlock()
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
@@ -61,24 +67,27 @@ func (m *memory) take(c *claim, n int64, timeout time.Duration) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i, other := range m.waiting {
-		if other == c {
-			m.waiting = append(m.waiting[:i], m.waiting[i+1:]...)
-			return errBusy
-		}
+	if i := slices.Index(*queue, c); i >= 0 {
+		*queue = slices.Delete(*queue, i, i+1)
+		return errBusy
 	}
 	return nil // granted meanwhile
 }
 
+// grant adds n bytes to a claim if there are any for it. The lock is held.
 func (m *memory) grant(c *claim, n int64) bool {
+	leave := int64(0)
+	if c.held == 0 {
+		leave = (m.total - m.largest) / 2
+	}
 	switch {
 	case c.finishes:
 		return true
-	case m.free >= n:
+	case m.free-n >= leave:
 		m.free -= n
 		c.held += n
 		return true
-	case !m.reserve:
+	case !m.reserve && (c.held > 0 || len(m.begun) == 0):
 		m.reserve, c.finishes = true, true
 		return true
 	}
@@ -94,14 +103,19 @@ func (m *memory) give(c *claim) {
 		m.reserve = false
 	}
 	*c = claim{}
-	for len(m.waiting) > 0 {
-		last := len(m.waiting) - 1
-		next := m.waiting[last]
+	m.serve(&m.begun)
+	m.serve(&m.begin)
+}
+
+// serve grants what those in a queue want, the last ones first. The lock is held.
+func (m *memory) serve(queue *[]*claim) {
+	for len(*queue) > 0 {
+		last := len(*queue) - 1
+		next := (*queue)[last]
 		if !m.grant(next, next.wants) {
 			return
 		}
-		m.waiting[last] = nil
-		m.waiting = m.waiting[:last]
+		*queue = slices.Delete(*queue, last, last+1)
 		close(next.granted)
 	}
 }

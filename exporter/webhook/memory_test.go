@@ -24,7 +24,7 @@ func wantTaken(t *testing.T, m *memory, want int64) {
 // Bodies that each hold a part and want more do not wait for each other: one may finish from the reserve.
 func TestMemoryOfPartsFinishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemory(30, 10)
+		m := newMemory(50, 10)
 		var claims [4]claim
 		for i := range claims {
 			if err := m.take(&claims[i], 5, 0); err != nil {
@@ -32,26 +32,37 @@ func TestMemoryOfPartsFinishes(t *testing.T) {
 			}
 		}
 		wantTaken(t, m, 20)
+		for i := range claims {
+			if err := m.take(&claims[i], 5, 0); err != nil {
+				t.Fatalf("half of it is for those that have begun: %v", err)
+			}
+		}
+		wantTaken(t, m, 40)
 		if err := m.take(&claims[0], 5, 0); err != nil {
 			t.Fatalf("the reserve is not used: %v", err)
 		}
-		wantTaken(t, m, 30)
+		wantTaken(t, m, 50)
+		var begins claim
+		beginning := take(m, &begins, 5, time.Second)
 		var waiting []<-chan error
 		for i := range claims[1:] {
-			waiting = append(waiting, take(m, &claims[i+1], 5, time.Second))
+			waiting = append(waiting, take(m, &claims[i+1], 6, time.Second))
 		}
 		m.give(&claims[0])
 		synctest.Wait()
-		// The last one gets what was held, and the next the reserve.
-		if len(waiting[2]) != 1 || len(waiting[1]) != 1 || len(waiting[0]) != 0 {
-			t.Errorf("served are %d, %d, %d, want the last two", len(waiting[0]), len(waiting[1]), len(waiting[2]))
+		// The last one gets what was held, and the next the reserve; one that begins comes after them.
+		if len(waiting[2]) != 1 || len(waiting[1]) != 1 || len(waiting[0])+len(beginning) != 0 {
+			t.Errorf("served are %d, %d, %d and %d, want the last two", len(waiting[0]), len(waiting[1]), len(waiting[2]), len(beginning))
 		}
-		m.give(&claims[2])
 		m.give(&claims[3])
-		if err := <-waiting[0]; err != nil {
-			t.Error(err)
-		}
+		m.give(&claims[2])
 		m.give(&claims[1])
+		for _, done := range []<-chan error{waiting[0], beginning} {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		m.give(&begins)
 		wantTaken(t, m, 0)
 	})
 }
@@ -60,7 +71,7 @@ func TestMemoryWaitEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(20, 10)
 		var holds, finishes, waits claim
-		if m.take(&holds, 10, 0) != nil || m.take(&finishes, 5, 0) != nil {
+		if m.take(&holds, 5, 0) != nil || m.take(&finishes, 5, 0) != nil {
 			t.Fatal("there is memory, and none was given")
 		}
 		if err := m.take(&waits, 1, 0); err != errBusy {
