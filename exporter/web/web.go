@@ -53,9 +53,9 @@ func NewHandler(o Options) (http.Handler, error) {
 		return nil, fmt.Errorf("compression: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET "+o.MetricsPath, promhttp.InstrumentMetricHandler(o.Registerer, compressed(
-		promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true, DisableCompression: true, Registry: o.Registerer,
-			MaxRequestsInFlight: maxScrapes}))))
+	metrics := promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true, DisableCompression: true, Registry: o.Registerer})
+	bound := &scrapes{open: map[*scrape]struct{}{}}
+	mux.Handle("GET "+o.MetricsPath, promhttp.InstrumentMetricHandler(o.Registerer, bound.bounded(compressed(metrics))))
 	if o.Profiling {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)

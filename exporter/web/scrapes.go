@@ -1,0 +1,91 @@
+package web
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// maxScrapes bounds the scrapes at a time.
+	maxScrapes = 8
+	// patience is for how long a client may not read, at the bound, before another scrape takes its place.
+	patience = 200 * time.Millisecond
+)
+
+// scrapes bounds how many scrapes are being answered. At the bound, a new scrape takes the place of one whose client does
+// not read; without one it gets status 503. It is safe for concurrent use.
+type scrapes struct {
+	mu   sync.Mutex
+	open map[*scrape]struct{}
+}
+
+// scrape is the answer to one request.
+type scrape struct {
+	http.ResponseWriter
+	of *scrapes
+	// blocked is when the write that is under way began; zero without one. It belongs to the lock of scrapes.
+	blocked time.Time
+}
+
+// bounded returns a handler that serves at most maxScrapes requests at a time.
+func (s *scrapes) bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := &scrape{ResponseWriter: w, of: s}
+		if !s.begin(answer) {
+			http.Error(w, "Too many scrapes at a time.", http.StatusServiceUnavailable)
+			return
+		}
+		defer s.end(answer)
+		next.ServeHTTP(answer, r)
+	})
+}
+
+func (s *scrapes) begin(answer *scrape) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.open) >= maxScrapes && !s.evict() {
+		return false
+	}
+	s.open[answer] = struct{}{}
+	return true
+}
+
+// evict ends the scrape whose client has not read for longest. The lock is held.
+func (s *scrapes) evict() bool {
+	var stalled *scrape
+	for other := range s.open {
+		if !other.blocked.IsZero() && (stalled == nil || other.blocked.Before(stalled.blocked)) {
+			stalled = other
+		}
+	}
+	if stalled == nil || time.Since(stalled.blocked) < patience {
+		return false
+	}
+	delete(s.open, stalled)
+	// Its write fails. An error says that it cannot be ended like this, and then it lasts until its time-out.
+	_ = http.NewResponseController(stalled.ResponseWriter).SetWriteDeadline(time.Now())
+	return true
+}
+
+func (s *scrapes) end(answer *scrape) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, answer)
+}
+
+// Unwrap is for http.ResponseController.
+func (a *scrape) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// Write notes since when the client does not read.
+func (a *scrape) Write(p []byte) (int, error) {
+	a.note(time.Now())
+	defer a.note(time.Time{})
+	return a.ResponseWriter.Write(p)
+}
+
+func (a *scrape) note(at time.Time) {
+	a.of.mu.Lock()
+	defer a.of.mu.Unlock()
+	a.blocked = at
+}
