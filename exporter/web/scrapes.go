@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"time"
@@ -11,13 +12,21 @@ const (
 	maxScrapes = 8
 	// patience is for how long a client may not read, at the bound, before another scrape takes its place.
 	patience = 200 * time.Millisecond
+	// maxScrapeWait is how long a scrape waits for its turn: half of Prometheus' default scrape_timeout.
+	maxScrapeWait = 5 * time.Second
 )
 
-// scrapes bounds how many scrapes are being answered. At the bound, a new scrape takes the place of one whose client does
-// not read; without one it gets status 503. It is safe for concurrent use.
+// scrapes bounds how many scrapes are being answered. At the bound, a new scrape waits for its turn, and takes the place of
+// one whose client does not read. It is safe for concurrent use.
 type scrapes struct {
 	mu   sync.Mutex
 	open map[*scrape]struct{}
+	// ended has a value after a scrape has ended, for one that waits.
+	ended chan struct{}
+}
+
+func newScrapes() *scrapes {
+	return &scrapes{open: map[*scrape]struct{}{}, ended: make(chan struct{}, 1)}
 }
 
 // scrape is the answer to one request.
@@ -32,13 +41,35 @@ type scrape struct {
 func (s *scrapes) bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := &scrape{ResponseWriter: w, of: s}
-		if !s.begin(answer) {
+		ctx, cancel := context.WithTimeout(r.Context(), maxScrapeWait)
+		defer cancel()
+		if !s.wait(ctx, answer) {
 			http.Error(w, "Too many scrapes at a time.", http.StatusServiceUnavailable)
 			return
 		}
 		defer s.end(answer)
 		next.ServeHTTP(answer, r)
 	})
+}
+
+// wait begins a scrape when it has its turn. It reports false if ctx is done before.
+func (s *scrapes) wait(ctx context.Context, answer *scrape) bool {
+	if s.begin(answer) {
+		return true
+	}
+	stalled := time.NewTicker(patience)
+	defer stalled.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-s.ended:
+		case <-stalled.C:
+		}
+		if s.begin(answer) {
+			return true
+		}
+	}
 }
 
 func (s *scrapes) begin(answer *scrape) bool {
@@ -70,8 +101,12 @@ func (s *scrapes) evict() bool {
 
 func (s *scrapes) end(answer *scrape) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	delete(s.open, answer)
+	s.mu.Unlock()
+	select {
+	case s.ended <- struct{}{}:
+	default:
+	}
 }
 
 // Unwrap is for http.ResponseController.

@@ -54,8 +54,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	metrics := promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true, DisableCompression: true, Registry: o.Registerer})
-	bound := &scrapes{open: map[*scrape]struct{}{}}
-	mux.Handle("GET "+o.MetricsPath, promhttp.InstrumentMetricHandler(o.Registerer, bound.bounded(compressed(metrics))))
+	mux.Handle("GET "+o.MetricsPath, promhttp.InstrumentMetricHandler(o.Registerer, newScrapes().bounded(compressed(metrics))))
 	if o.Profiling {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
