@@ -97,7 +97,7 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	}
 	letIn()
 	a.reloader = reload.New(reload.Options{
-		Path: f.configFile, Config: cfg, Now: c.now, Meter: a.own, Door: door, Logger: logger,
+		Path: f.configFile, Config: cfg, Now: c.now, Metrics: a.own, Door: door, Logger: logger,
 		InForce: func(set *access.Set) {
 			families.UseAccessRules(set)
 			a.own.UseAccessLists(set)

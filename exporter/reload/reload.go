@@ -23,8 +23,8 @@ const (
 	loadShare = .2
 )
 
-// Meter is told of loads.
-type Meter interface {
+// Metrics records loads.
+type Metrics interface {
 	// Loaded is called when the configuration in the file is in force since the given time.
 	Loaded(at time.Time)
 	// LoadFailed is called when a configuration could not be loaded, and the one before stays in force.
@@ -34,10 +34,10 @@ type Meter interface {
 // Options are what a Reloader works with.
 type Options struct {
 	// Path is the configuration file, "" for none, and Config what was read from it at the start.
-	Path   string
-	Config config.Config
-	Now    func() time.Time
-	Meter  Meter
+	Path    string
+	Config  config.Config
+	Now     func() time.Time
+	Metrics Metrics
 	// InForce is called with each Set that a reload has put in force.
 	InForce func(*access.Set)
 	Door    Door
@@ -93,7 +93,7 @@ func (r *Reloader) Load() error {
 	r.loader.Share = loadShare
 	r.rules.Use(set)
 	r.InForce(set)
-	r.Meter.Loaded(r.Now())
+	r.Metrics.Loaded(r.Now())
 	return nil
 }
 
@@ -203,12 +203,12 @@ func (r *Reloader) use(c config.Config) error {
 
 func (r *Reloader) report(err error) {
 	if err != nil {
-		r.Meter.LoadFailed()
+		r.Metrics.LoadFailed()
 		r.Logger.Error("Failed to reload the configuration, the previous one stays in force", "err", err)
 		return
 	}
 	if !r.broken {
-		r.Meter.Loaded(r.Now())
+		r.Metrics.Loaded(r.Now())
 	}
 	r.Logger.Info("Reloaded the configuration", "rules", len(r.current.Access.Rules), "secrets", len(r.current.Webhook.Secrets))
 }

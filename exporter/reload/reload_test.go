@@ -110,7 +110,7 @@ func run(t *testing.T, text string, test func(t *testing.T, f *fixture)) {
 			t.Fatal(err)
 		}
 		f.Reloader = reload.New(reload.Options{
-			Path: path, Config: c, Now: time.Now, Meter: &f.loads, Logger: slog.New(slog.DiscardHandler),
+			Path: path, Config: c, Now: time.Now, Metrics: &f.loads, Logger: slog.New(slog.DiscardHandler),
 			InForce: f.loads.becameInForce, Door: &f.door,
 		})
 		if err := f.Load(); err != nil {
@@ -253,7 +253,7 @@ func TestRequestsWaitForTheRules(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := config.Default()
 		c.Access.Default = event.Reject
-		r := reload.New(reload.Options{Config: c, Now: time.Now, Meter: &loads{}, InForce: func(*access.Set) {}, Door: new(door)})
+		r := reload.New(reload.Options{Config: c, Now: time.Now, Metrics: &loads{}, InForce: func(*access.Set) {}, Door: new(door)})
 		answered := make(chan access.Decision, 1)
 		go func() { answered <- r.Rules().Decide(access.Request{Source: "edge-1", Policy: -1}) }()
 		synctest.Wait()

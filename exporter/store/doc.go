@@ -10,7 +10,7 @@
 //	<path>/store.damaged/        what Open set aside when it repaired a damaged store; may be deleted
 //
 // Directories have mode 0700 and files 0600, whatever the umask. Directories that older versions kept
-// beside the store ("lock", "state", "spans") are ignored and may be deleted.
+// beside the store ("lock", "events", "spans") are ignored and may be deleted.
 //
 // # Durability
 //
