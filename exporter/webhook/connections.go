@@ -28,6 +28,8 @@ type Connections struct {
 	metrics    Metrics
 	warnings   *warnings
 	most, each int
+	// answered has a value after a connection was closed or became idle, for drain.
+	answered chan struct{}
 
 	mu      sync.Mutex
 	open    list.List // of *conn
@@ -41,7 +43,7 @@ type client struct{ open list.List } // of *conn
 func newConnections(door *Door, l Limits, m Metrics, w *warnings) *Connections {
 	return &Connections{
 		door: door, metrics: m, warnings: w, most: l.Connections, each: l.ConnectionsPerAddress,
-		clients: map[netip.Addr]*client{},
+		clients: map[netip.Addr]*client{}, answered: make(chan struct{}, 1),
 	}
 }
 
@@ -92,6 +94,8 @@ type conn struct {
 	admitted atomic.Pointer[admission]
 	// heard is set once the client has sent a byte.
 	heard atomic.Bool
+	// idle is set while it is kept for a further request.
+	idle atomic.Bool
 	// busy is how many whole requests are being answered, and answered how many were.
 	busy     atomic.Int32
 	answered atomic.Uint32
@@ -183,6 +187,7 @@ func (c *Connections) remove(closed *conn) {
 	c.open.Remove(closed.all)
 	closed.client.open.Remove(closed.own)
 	closed.all, closed.own = nil, nil
+	c.signal()
 }
 
 // maxPassed bounds how many connections are passed over at once for one that can be closed.

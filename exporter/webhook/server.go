@@ -36,8 +36,6 @@ type Server struct {
 	// Handshakes are the TLS handshakes that failed.
 	Handshakes *Handshakes
 
-	unanswered unanswered
-
 	tls      *tls.Config
 	metrics  Metrics
 	warnings *warnings
@@ -66,9 +64,10 @@ func NewServer(h *Handler) *Server {
 			return context.WithValue(ctx, connKey{}, underlying(c))
 		},
 		ConnState: func(c net.Conn, state http.ConnState) {
-			s.unanswered.note(c, state)
 			if state == http.StateClosed {
 				s.closed(c)
+			} else if known := underlying(c); known != nil {
+				known.setIdle(state == http.StateIdle)
 			}
 		},
 		// What clients do wrong; failed handshakes are logged by closed.
@@ -100,7 +99,7 @@ func (s *Server) Serve(l net.Listener) error {
 // that are left stay open then.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.HTTP.SetKeepAlivesEnabled(false)
-	if err := s.unanswered.wait(ctx); err != nil {
+	if err := s.Connections.drain(ctx); err != nil {
 		return err
 	}
 	return s.HTTP.Shutdown(ctx)
