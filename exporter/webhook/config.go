@@ -113,7 +113,7 @@ func (c *Config) SetDirectory(dir string) {
 func (c Config) Validate() error {
 	for i, s := range c.Secrets {
 		if err := s.validate(); err != nil {
-			return within("secrets", i, err)
+			return within(fmt.Sprintf("secrets[%d]", i), err)
 		}
 	}
 	if c.Allow != nil && len(c.Allow) == 0 {
@@ -121,10 +121,7 @@ func (c Config) Validate() error {
 	}
 	if c.TLS != nil {
 		if err := c.TLS.validate(); err != nil {
-			if _, ok := errors.AsType[*setting.Error](err); ok {
-				return setting.Within("tls", err)
-			}
-			return setting.Invalid("tls", err)
+			return within("tls", err)
 		}
 	}
 	if err := setting.Positive("max_body_size", c.MaxBodySize); err != nil {
@@ -133,13 +130,12 @@ func (c Config) Validate() error {
 	return setting.Within("limits", c.Limits.validate(c.MaxBodySize))
 }
 
-// within moves an error into an element of a list. An error without a field is one of the whole element.
-func within(list string, i int, err error) error {
-	element := fmt.Sprintf("%s[%d]", list, i)
+// within moves an error into a mapping. An error without a field is one of the whole mapping.
+func within(mapping string, err error) error {
 	if _, ok := errors.AsType[*setting.Error](err); ok {
-		return setting.Within(element, err)
+		return setting.Within(mapping, err)
 	}
-	return setting.Invalid(element, err)
+	return setting.Invalid(mapping, err)
 }
 
 func (s Secret) validate() error {
@@ -169,11 +165,12 @@ func (t TLS) validate() error {
 		return setting.Invalid("clients", errors.New("needs client_ca_file"))
 	}
 	for i, c := range t.Clients {
+		element := fmt.Sprintf("clients[%d]", i)
 		if c.Name == "" {
-			return within("clients", i, setting.Invalid("name", errors.New("is missing")))
+			return within(element, setting.Invalid("name", errors.New("is missing")))
 		}
 		if err := validSources(c.Sources); err != nil {
-			return within("clients", i, err)
+			return within(element, err)
 		}
 	}
 	return nil
