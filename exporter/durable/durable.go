@@ -36,6 +36,12 @@ func WriteFile(path, content string) error {
 	return syncDir(dir)
 }
 
+// IsMissing reports whether reading a file failed because there is none yet.
+func IsMissing(err error) bool {
+	// ENOTDIR: what should be a directory is a file, and can hold no other.
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
 // writeSynced replaces the content of a file, and returns once it is on the disk.
 func writeSynced(path, content string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -5,11 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -39,8 +37,7 @@ func KeptSecret(dir string) (secret string, created bool, err error) {
 	case errors.Is(err, ErrBadSecretFile):
 		return "", false, fmt.Errorf("%w. Write the last path segment of the proxies' webhook URL into it, "+
 			"or delete it to have a new secret generated and give the new URL to all proxies", err)
-	// ENOTDIR: what should be a directory is a file, and can hold no secret.
-	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
+	case !durable.IsMissing(err):
 		return kept, false, err
 	}
 	raw := make([]byte, 24)

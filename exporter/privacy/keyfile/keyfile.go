@@ -7,11 +7,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"smithproxy_exporter/exporter/durable"
 	"smithproxy_exporter/exporter/privacy"
@@ -53,8 +51,7 @@ func Load(dir string) (key []byte, err error) {
 				"all clients get new hashes then", path, ErrDamaged)
 		}
 		return key, nil
-	// ENOTDIR: what should be a directory is a file, and can hold no key.
-	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
+	case !durable.IsMissing(err):
 		return nil, fmt.Errorf("key for client addresses: %w", err)
 	}
 	key = make([]byte, privacy.KeyBytes)
