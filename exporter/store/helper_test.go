@@ -83,13 +83,19 @@ func load(t testing.TB, s *Store) map[string]string {
 
 func spans(t testing.TB, s *Store) (ids []uint64, text string) {
 	t.Helper()
+	ids, text, err := visited(s)
+	check(t, err)
+	return ids, text
+}
+
+func visited(s *Store) (ids []uint64, text string, err error) {
 	var out []string
-	check(t, s.Spans(0, func(id uint64, n int, encoded []byte) bool {
+	err = s.Spans(0, func(id uint64, n int, encoded []byte) bool {
 		ids = append(ids, id)
 		out = append(out, fmt.Sprintf("%d:%.20s", n, encoded))
 		return true
-	}))
-	return ids, strings.Join(out, " ")
+	})
+	return ids, strings.Join(out, " "), err
 }
 
 // allSpans visits the spans on disk, too: during an outage Spans visits only those in memory. A fault of the background
@@ -101,11 +107,7 @@ func allSpans(t testing.TB, s *Store) string {
 		s.mu.Lock()
 		in := s.inst
 		s.mu.Unlock()
-		var out []string
-		err := s.Spans(0, func(id uint64, n int, encoded []byte) bool {
-			out = append(out, fmt.Sprintf("%d:%.20s", n, encoded))
-			return true
-		})
+		_, text, err := visited(s)
 		s.mu.Lock()
 		again := s.inst != in
 		s.mu.Unlock()
@@ -113,7 +115,7 @@ func allSpans(t testing.TB, s *Store) string {
 			continue
 		}
 		check(t, err)
-		return strings.Join(out, " ")
+		return text
 	}
 }
 
@@ -155,7 +157,7 @@ func waitFor(t testing.TB, s *Store, what string, so func() bool) {
 	defer timeout.Stop()
 	for !so() {
 		if late {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("no sign of %s within 20 s", what)
 		}
 		s.stepped.Wait()
 	}

@@ -2,7 +2,6 @@ package track
 
 import (
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,32 +23,24 @@ var addressModes = []privacy.Addresses{privacy.AddressesFull, privacy.AddressesT
 // TestPrivacyKeepsCorrelation plays each capture with client addresses as they are and as a policy leaves them, and
 // expects the same facts, but for the addresses.
 func TestPrivacyKeepsCorrelation(t *testing.T) {
-	paths, err := filepath.Glob("../testdata/captures/*.jsonl")
-	if err != nil || len(paths) == 0 {
-		t.Fatal(paths, err)
-	}
-	for _, path := range paths {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			t.Parallel()
-			steps := stepsOf(t, path)
-			full := factsOf(t, steps, nil)
-			for _, mode := range addressModes[1:] {
-				policy := addresses(mode)
-				var want []string
-				for _, fact := range full {
-					want = append(want, clients.ReplaceAllStringFunc(fact, policy.Address))
-				}
-				got := factsOf(t, steps, policy)
-				if mode == privacy.AddressesTruncated {
-					// The neighbors are networks then, and fewer.
-					want, got = slices.DeleteFunc(want, ofNeighbors), slices.DeleteFunc(got, ofNeighbors)
-				}
-				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("%s (-full +%s):\n%s", mode, mode, diff)
-				}
+	eachCapture(t, func(t *testing.T, steps []step) {
+		full := factsOf(t, steps, nil)
+		for _, mode := range addressModes[1:] {
+			policy := addresses(mode)
+			var want []string
+			for _, fact := range full {
+				want = append(want, clients.ReplaceAllStringFunc(fact, policy.Address))
 			}
-		})
-	}
+			got := factsOf(t, steps, policy)
+			if mode == privacy.AddressesTruncated {
+				// The neighbors are networks then, and fewer.
+				want, got = slices.DeleteFunc(want, ofNeighbors), slices.DeleteFunc(got, ofNeighbors)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s (-full +%s):\n%s", mode, mode, diff)
+			}
+		}
+	})
 }
 
 // clients are the clients of the captures.

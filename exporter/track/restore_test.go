@@ -50,9 +50,8 @@ func stepsOf(t *testing.T, path string) []step {
 	return steps
 }
 
-// TestRestartAnywhere restores the state at many moments of every capture, and expects the tracker that is
-// restored to go on just as the one that wrote the records.
-func TestRestartAnywhere(t *testing.T) {
+// eachCapture runs a test on the events of each capture.
+func eachCapture(t *testing.T, test func(t *testing.T, steps []step)) {
 	paths, err := filepath.Glob("../testdata/captures/*.jsonl")
 	if err != nil || len(paths) == 0 {
 		t.Fatal(paths, err)
@@ -60,17 +59,24 @@ func TestRestartAnywhere(t *testing.T) {
 	for _, path := range paths {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
-			steps := stepsOf(t, path)
-			random := rand.New(rand.NewPCG(1, uint64(len(steps))))
-			moments := map[int]bool{0: true, len(steps) - 1: true}
-			for range 3 {
-				moments[random.IntN(len(steps))] = true
-			}
-			for at := range moments {
-				checkRestart(t, steps, at)
-			}
+			test(t, stepsOf(t, path))
 		})
 	}
+}
+
+// TestRestartAnywhere restores the state at many moments of every capture, and expects the tracker that is
+// restored to go on just as the one that wrote the records.
+func TestRestartAnywhere(t *testing.T) {
+	eachCapture(t, func(t *testing.T, steps []step) {
+		random := rand.New(rand.NewPCG(1, uint64(len(steps))))
+		moments := map[int]bool{0: true, len(steps) - 1: true}
+		for range 3 {
+			moments[random.IntN(len(steps))] = true
+		}
+		for at := range moments {
+			checkRestart(t, steps, at)
+		}
+	})
 }
 
 func checkRestart(t *testing.T, steps []step, moment int) {
