@@ -54,7 +54,7 @@ func TestEviction(t *testing.T) {
 	w.shows("smithproxy_connections_active", `{source="edge-1"} 1`)
 }
 
-// TestTransports has more transports than there is room for: whoever knows the secret can make them up.
+// TestTransports has more transports than there is room for: any client with the secret can invent them.
 func TestTransports(t *testing.T) {
 	w := newWorld(t, 2)
 	for i, name := range []string{"mf", "ssh", "ssli", "new1", "new2", "new3", "new4", "new1", "NO"} {

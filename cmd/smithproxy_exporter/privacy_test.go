@@ -161,7 +161,7 @@ func (s *seeds) events() [][]byte {
 		access(unclaimed, unclaimed),
 		access("Proxy-A1-SID-11", howto),
 		body(event.ActionContent, "Proxy-A1-SID-3", infoBody(s.label("content"), map[string]any{"side": "L", "content": "R0VUIC8="}), nil),
-		// What is refused or not understood.
+		// Rejected and unknown messages.
 		body(event.ActionStop, "Proxy-A1-SID-12", infoBody(s.label("stop without bytes"), nil), nil),
 		body("connection-something", "Proxy-A1-SID-13", infoBody(s.label("unknown action"), nil), nil),
 		[]byte(`{"action":"connection-start","details":{"info":{"session":"` + s.label("broken JSON")),
@@ -233,7 +233,7 @@ func TestPrivacy(t *testing.T) {
 	}
 }
 
-// neverSeen are the events of which nothing is kept with any setting.
+// neverSeen are the events that leave no data, whatever the setting.
 var neverSeen = []string{
 	"client of: id in a list", "client of: id in a full list", "client of: content", "client of: stop without bytes",
 	"client of: unknown action", "client of: broken JSON", "client of: wrong type",

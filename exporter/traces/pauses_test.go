@@ -254,8 +254,8 @@ func TestMostOfAMessageIsBad(t *testing.T) {
 	})
 }
 
-// TestTooLargeAndRejected has a backend reject everything that is not too large for it: nothing says that the spans are
-// to blame.
+// TestTooLargeAndRejected has a backend reject everything that is not too large for it: nothing shows that
+// the spans are bad.
 func TestTooLargeAndRejected(t *testing.T) {
 	withClock(t, func(t *testing.T, s *sendingTo, c *script) {
 		c.answer = func(names []string) error {

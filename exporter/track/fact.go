@@ -70,7 +70,7 @@ type ContentSeen struct {
 // Started is a connection whose start was received, possibly after its stop.
 type Started struct{ C *Connection }
 
-// Adopted is a connection that a ping lists as open, and of which no event was received.
+// Adopted is a connection that a ping lists as open before any event about it was received.
 type Adopted struct{ C *Connection }
 
 // StillOpen is a connection that has been open for ConnectionConfig.OpenSpanAge, or for 2, 4, 8 … times as long. At is
