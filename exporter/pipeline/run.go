@@ -28,6 +28,8 @@ func (p *Pipeline) Run(s *store.Store, ready func()) {
 			default:
 			}
 			p.advance()
+			// A step is short, but a long list has hundreds. Receivers of events must run between them.
+			runtime.Gosched()
 			continue
 		}
 		select {
