@@ -143,9 +143,9 @@ func (p *Pipeline) advance() {
 	p.more = p.tracker.Advance(at)
 	p.adopt()
 	p.commit(0)
-	p.expire(at)
+	more := p.expire(at)
 	p.rewrite()
-	p.more = p.more || p.tracker.Busy()
+	p.more = p.more || more || p.tracker.Busy()
 }
 
 // adopt adds listed connections that have no tombstone.
