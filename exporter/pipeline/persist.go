@@ -113,7 +113,7 @@ func (p *Pipeline) load() {
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && err != store.ErrBehind {
 		p.Logger.Error("Failed to restore some of the state", "err", err)
 	}
 	if damaged > 0 {
