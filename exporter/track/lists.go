@@ -13,6 +13,7 @@ type lists struct {
 	number  uint32 // of the latest list that was started
 	running bool
 	next    *listTask // the latest list, while another one is compared
+	early   early
 }
 
 // listPause is the least time between two lists that count as two. A proxy that got no answer repeats a ping at once.
@@ -85,6 +86,9 @@ func (l *listTask) step(t *Tracker, at Instant) (more bool) {
 func (l *listTask) present(t *Tracker, id string) {
 	c, ok := l.p.conns.latest[id]
 	if !ok {
+		if _, over := t.pasts.get(l.p.source, id); !over {
+			l.p.lists.early.add(id, earlyID{l.at, l.number}, t.config.Connections.GracePeriod)
+		}
 		return
 	}
 	c.list, c.missed = l.number, 0
