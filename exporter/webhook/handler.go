@@ -36,10 +36,10 @@ import (
 
 // Intake takes what was received. Its methods are called from many goroutines, and fail only once the
 // exporter is stopping. Event may wait, and reports whether the answer shall ask the proxy for a list of
-// all that is open. Decision must not wait.
+// all that is open. Decision must not wait, and reports false if it has no room for the decision.
 type Intake interface {
 	Event(ev event.Event, at time.Time) (ask bool, err error)
-	Decision(d track.Decision) error
+	Decision(d track.Decision) (queued bool, err error)
 }
 
 // Decider answers access-requests. It must not wait for anything.
