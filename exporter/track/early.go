@@ -17,22 +17,24 @@ type earlyID struct {
 // maxEarly bounds the ids of one proxy. A current proxy has at most as many events that are not sent.
 const maxEarly = 256
 
-// add remembers an id until it is claimed, for the given time.
-func (e *early) add(id string, list earlyID, keep time.Duration) {
+// add remembers an id until it is claimed or expires.
+func (e *early) add(id string, list earlyID) {
 	if len(*e) >= maxEarly {
-		for known, seen := range *e {
-			if list.at.Mono-seen.at.Mono > keep {
-				delete(*e, known)
-			}
-		}
-		if len(*e) >= maxEarly {
-			return
-		}
+		return
 	}
 	if *e == nil {
 		*e = early{}
 	}
 	(*e)[strings.Clone(id)] = list // the list is not kept for it
+}
+
+// expire forgets the ids of lists that were received before the given time.
+func (e early) expire(before time.Duration) {
+	for id, list := range e {
+		if list.at.Mono < before {
+			delete(e, id)
+		}
+	}
 }
 
 // claim makes a new connection listed if a list had it in the given time before.

@@ -61,16 +61,19 @@ func TestListOfAFinishedConnection(t *testing.T) {
 }
 
 func TestEarlyIDsAreBounded(t *testing.T) {
-	var e early
-	keep := time.Minute
+	w := newWorld(t)
+	var ids []string
 	for i := range 2 * maxEarly {
-		e.add(fmt.Sprint(i), earlyID{at: at(0)}, keep)
+		ids = append(ids, fmt.Sprintf("Proxy-A1-SID-%X", i))
 	}
-	if len(e) != maxEarly {
-		t.Errorf("%d ids are kept, want %d", len(e), maxEarly)
+	w.ping("Proxy-A1", ids...)
+	p := w.tracker.proxies[source]
+	if n := len(p.lists.early); n != maxEarly {
+		t.Errorf("%d ids are kept, want %d", n, maxEarly)
 	}
-	e.add("later", earlyID{at: at(keep + 1)}, keep)
-	if len(e) != 1 {
-		t.Errorf("%d ids are kept after their time, want 1", len(e))
+	w.pass(w.config.Connections.GracePeriod + time.Second)
+	w.ping("Proxy-A1", "Proxy-A1-SID-FFFF")
+	if n := len(p.lists.early); n != 1 {
+		t.Errorf("%d ids are kept after their time, want 1", n)
 	}
 }

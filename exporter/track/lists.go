@@ -45,6 +45,7 @@ func (t *Tracker) beginList(task *listTask) {
 	lists.running = true
 	lists.number++
 	task.number = lists.number
+	lists.early.expire(task.at.Mono - t.config.Connections.GracePeriod)
 	t.schedule(task)
 }
 
@@ -87,7 +88,7 @@ func (l *listTask) present(t *Tracker, id string) {
 	c, ok := l.p.conns.latest[id]
 	if !ok {
 		if _, over := t.pasts.get(l.p.source, id); !over {
-			l.p.lists.early.add(id, earlyID{l.at, l.number}, t.config.Connections.GracePeriod)
+			l.p.lists.early.add(id, earlyID{l.at, l.number})
 		}
 		return
 	}
