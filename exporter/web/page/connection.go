@@ -117,7 +117,10 @@ func peer(host string, port uint16) string {
 }
 
 func offset(seconds float64) string {
-	if seconds < 0 {
+	switch {
+	case seconds == 0:
+		return "0s"
+	case seconds < 0:
 		return "−" + lasting(-seconds)
 	}
 	return "+" + lasting(seconds)
@@ -156,7 +159,7 @@ func facts(now time.Time, c *api.Connection) []fact {
 	l.add("Client", joinPort(c.Client, c.ClientPort), "")
 	l.add("Server", joinPort(c.Server, c.Port), "")
 	l.add("Transport", c.Transport, "")
-	l.add("SNI", c.SNI, "server name in the TLS hello")
+	l.add("SNI", c.SNI, "")
 	l.add("Application", c.App, "")
 	l.add("Policy", c.Policy, "")
 	l.at("Start", c.Start, c.StartEstimated)

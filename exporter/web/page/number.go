@@ -81,12 +81,19 @@ func lasting(seconds float64) string {
 	case s < 60:
 		return fmt.Sprintf("%ds", s)
 	case s < 3600:
-		return fmt.Sprintf("%dm %ds", s/60, s%60)
+		return twoUnits(s/60, "m", s%60, "s")
 	case s < 86400:
-		return fmt.Sprintf("%dh %dm", s/3600, s%3600/60)
+		return twoUnits(s/3600, "h", s%3600/60, "m")
 	default:
-		return fmt.Sprintf("%dd %dh", s/86400, s%86400/3600)
+		return twoUnits(s/86400, "d", s%86400/3600, "h")
 	}
+}
+
+func twoUnits(n int64, unit string, rest int64, restUnit string) string {
+	if rest == 0 {
+		return fmt.Sprintf("%d%s", n, unit)
+	}
+	return fmt.Sprintf("%d%s %d%s", n, unit, rest, restUnit)
 }
 
 // ago returns how long before now a time was, as in 12s ago.
@@ -94,11 +101,14 @@ func ago(now, t time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
-	d := now.Sub(t).Seconds()
-	if d < 1 {
+	switch d := now.Sub(t); {
+	case d < time.Second:
 		return "just now"
+	case d < 10*time.Second:
+		return fmt.Sprintf("%ds ago", d/time.Second)
+	default:
+		return lasting(math.Floor(d.Seconds())) + " ago"
 	}
-	return lasting(math.Floor(d)) + " ago"
 }
 
 // percent returns a share, as in 12 %.

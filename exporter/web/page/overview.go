@@ -3,7 +3,7 @@ package page
 import (
 	"context"
 	"net/http"
-	"net/url"
+	"time"
 
 	"smithproxy_exporter/exporter/web/api"
 )
@@ -11,7 +11,6 @@ import (
 // overviewView is the state of all proxies.
 type overviewView struct {
 	Attention []attention
-	Ready     bool
 	Tiles     []tile
 	Proxies   []proxyRow
 	// Forget tells that proxies can be removed.
@@ -36,13 +35,15 @@ type proxyRow struct {
 	State, Kind string
 	// Measures are the open connections and the rates, in the order of the tiles.
 	Measures []tile
-	// Path is a search for its connections, ForgetPath where it is removed.
-	Path, ForgetPath string
+	// Path is a search for its connections.
+	Path string
+	// ForgetPath is where it is removed, "" if it cannot be, or would come back at once.
+	ForgetPath string
 }
 
 // The sizes of sparklines in pixels.
 const (
-	sparkWidth, sparkHeight = 90, 22
+	sparkWidth, sparkHeight = 72, 20
 	tileWidth, tileHeight   = 260, 44
 )
 
@@ -60,15 +61,17 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	now := p.Now()
-	v := overviewView{Ready: o.Ready, Forget: p.Forget != nil, Tiles: measures(o.Total, tileWidth, tileHeight)}
+	v := overviewView{Forget: p.Forget != nil, Tiles: measures(o.Total, tileWidth, tileHeight)}
 	for _, a := range o.Attention {
-		v.Attention = append(v.Attention, newAttention(a))
+		v.Attention = append(v.Attention, newAttention(now, a))
 	}
 	for _, proxy := range o.Proxies {
 		row := proxyRow{
 			Proxy: proxy, LastEvent: ago(now, proxy.LastEvent), LastPing: ago(now, proxy.LastPing),
 			Measures: measures(proxy.Activity, sparkWidth, sparkHeight), Path: searchPath("source", proxy.Source),
-			ForgetPath: "/proxies/" + url.PathEscape(proxy.Source) + "/forget",
+		}
+		if p.Forget != nil && proxy.State != api.ProxyUp {
+			row.ForgetPath = forgetPath(proxy.Source)
 		}
 		row.State, row.Kind = stateWords(proxy.State)
 		v.Proxies = append(v.Proxies, row)
@@ -82,10 +85,10 @@ func (p *pages) firstRun(ctx context.Context) (bool, error) {
 	return err == nil && s.Proxies == 0 && !s.Pinged, err
 }
 
-func newAttention(a api.Attention) attention {
+func newAttention(now time.Time, a api.Attention) attention {
 	shown := attention{Attention: a}
 	if !a.Since.IsZero() {
-		since := full(a.Since)
+		since := clock(now, a.Since)
 		shown.Since = &since
 	}
 	return shown
@@ -111,13 +114,4 @@ func measures(a api.Activity, width, height int) []tile {
 		{"Traffic", rate(a.Bytes), newSparkline(a.Series.Bytes, width, height, rate)},
 		{"Rejects", perSecond(a.Rejects), newSparkline(a.Series.Rejects, width, height, perSecond)},
 	}
-}
-
-// forget removes a proxy and returns to the overview.
-func (p *pages) forget(w http.ResponseWriter, r *http.Request) {
-	if err := p.Forget(r.Context(), r.PathValue("source")); err != nil {
-		p.fail(w, "overview", err)
-		return
-	}
-	http.Redirect(w, r, "/overview", http.StatusSeeOther)
 }

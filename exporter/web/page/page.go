@@ -76,6 +76,7 @@ func Register(mux *http.ServeMux, o Options) {
 		post("/status/reload", p.reload)
 	}
 	if o.Forget != nil {
+		get("/proxies/{source}/forget", p.askForget)
 		post("/proxies/{source}/forget", p.forget)
 	}
 	mux.Handle("GET "+assetsPath, http.HandlerFunc(serveAsset))

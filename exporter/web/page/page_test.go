@@ -51,7 +51,7 @@ func post(h http.Handler, path string, header ...string) *httptest.ResponseRecor
 // paths are addresses of all pages.
 func paths(d *data) []string {
 	all := []string{
-		"/overview", "/connections", "/connections?q=lost&col=id&col=entropy&col=ja4&col=rule&col=address&col=port",
+		"/overview", "/connections", "/proxies/lab/forget", "/connections?q=lost&col=id&col=entropy&col=ja4&col=rule&col=address&col=port",
 		"/access", "/access?source=edge-1&session=x&policy=3", "/top", "/top?dimension=sni&window=24h&order=connections", "/status", "/setup",
 	}
 	if d.connection.Source != "" {
@@ -270,7 +270,7 @@ func TestButtons(t *testing.T) {
 		o.Reload = func(context.Context) error { done = append(done, "reload"); return errors.New("the file is gone") }
 		o.Forget = func(_ context.Context, source string) error { done = append(done, "forget "+source); return nil }
 	}
-	buttons := map[string]string{"/status": "/status/reload", "/overview": "/proxies/lab/forget"}
+	buttons := map[string]string{"/status": "/status/reload", "/proxies/lab/forget": "/proxies/lab/forget"}
 	for path, action := range buttons {
 		if strings.Contains(get(handler(busy()), path).Body.String(), action) {
 			t.Errorf("%s: the button is there", path)
@@ -288,6 +288,11 @@ func TestButtons(t *testing.T) {
 		if w := post(h, action); w.Code != http.StatusSeeOther {
 			t.Errorf("%s: answered %d", action, w.Code)
 		}
+	}
+	// A proxy that pings would come back at once.
+	body := get(handler(busy(), options), "/overview").Body.String()
+	if !strings.Contains(body, `href="/proxies/lab/forget"`) || strings.Contains(body, "/proxies/edge-1/forget") {
+		t.Error("the overview has not just the link to forget lab")
 	}
 	slices.Sort(done)
 	if !slices.Equal(done, []string{"forget lab", "reload"}) {

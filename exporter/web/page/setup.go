@@ -53,7 +53,7 @@ func (p *pages) showSetup(w http.ResponseWriter, r *http.Request, secret string)
 		}
 		for _, a := range o.Attention {
 			if a.Source == "" {
-				v.Attention = append(v.Attention, newAttention(a))
+				v.Attention = append(v.Attention, newAttention(p.Now(), a))
 			}
 		}
 	}

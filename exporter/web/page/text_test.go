@@ -45,10 +45,10 @@ func TestNumbers(t *testing.T) {
 		{iec(1_048_570), "1.00 MiB"}, {iec(1 << 40), "1.00 TiB"}, {iec(0.4), "0 B"},
 		{perSecond(0), "0/s"}, {perSecond(0.001), "<0.01/s"}, {perSecond(0.25), "0.25/s"}, {perSecond(12.34), "12.3/s"}, {perSecond(12345.6), "12,346/s"},
 		{count(0), "0"}, {count(999), "999"}, {count(1000), "1,000"}, {count(-1234567), "-1,234,567"},
-		{lasting(0), "0ms"}, {lasting(0.0853), "85ms"}, {lasting(0.9999), "1.0s"}, {lasting(9.96), "10s"}, {lasting(59.7), "1m 0s"}, {lasting(200), "3m 20s"},
-		{lasting(7500), "2h 5m"}, {lasting(86400 * 3), "3d 0h"}, {lasting(-5), "0ms"},
+		{lasting(0), "0ms"}, {lasting(0.0853), "85ms"}, {lasting(0.9999), "1.0s"}, {lasting(9.96), "10s"}, {lasting(59.7), "1m"}, {lasting(200), "3m 20s"},
+		{lasting(7500), "2h 5m"}, {lasting(86400 * 3), "3d"}, {lasting(-5), "0ms"},
 		{percent(0, 10), "0 %"}, {percent(1, 1000), "<1 %"}, {percent(1, 3), "33 %"}, {percent(1, 0), unknown},
-		{ago(time.Unix(100, 0), time.Time{}), "never"}, {ago(time.Unix(100, 0), time.Unix(100, 0)), "just now"}, {ago(time.Unix(100, 0), time.Unix(58, 0)), "42s ago"},
+		{ago(time.Unix(100, 0), time.Time{}), "never"}, {ago(time.Unix(100, 0), time.Unix(100, 0)), "just now"}, {ago(time.Unix(100, 0), time.Unix(98, 0)), "2s ago"}, {ago(time.Unix(100, 0), time.Unix(40, 0)), "1m ago"},
 	}
 	for _, tt := range tests {
 		if tt.got != tt.want {

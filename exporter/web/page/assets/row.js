@@ -40,14 +40,16 @@ export function iec(n) {
   return `${n.toFixed(decimals)} ${units[unit]}`;
 }
 
+const twoUnits = (n, unit, rest, restUnit) => Math.floor(n) + unit + (Math.floor(rest) ? ` ${Math.floor(rest)}${restUnit}` : "");
+
 export function lasting(seconds) {
   if (seconds < 0.9995) return `${Math.round(Math.max(0, seconds) * 1000)}ms`;
   if (seconds < 9.95) return `${seconds.toFixed(1)}s`;
   const s = Math.round(seconds);
   if (s < 60) return `${s}s`;
-  if (s < 3600) return `${Math.floor(s / 60)}m ${s % 60}s`;
-  if (s < 86400) return `${Math.floor(s / 3600)}h ${Math.floor((s % 3600) / 60)}m`;
-  return `${Math.floor(s / 86400)}d ${Math.floor((s % 86400) / 3600)}h`;
+  if (s < 3600) return twoUnits(s / 60, "m", s % 60, "s");
+  if (s < 86400) return twoUnits(s / 3600, "h", (s % 3600) / 60, "m");
+  return twoUnits(s / 86400, "d", (s % 86400) / 3600, "h");
 }
 
 const bytes = (n) => (n === undefined ? unknown : { text: iec(n) });

@@ -15,5 +15,6 @@ export function localise(root) {
     element.textContent = element.dataset.form === "clock" ? clock(date) : full.format(date);
   }
   const note = root.querySelector(".zone-note");
-  if (note) note.textContent = `Times are in ${Intl.DateTimeFormat().resolvedOptions().timeZone}, UTC on hover.`;
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  if (note && timeZone !== "UTC") note.textContent = `Times are in ${timeZone}, UTC on hover.`;
 }
