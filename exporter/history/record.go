@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/search"
 	"smithproxy_exporter/exporter/track"
 )
 
@@ -103,5 +104,23 @@ func (r *Record) Merge(late *Record) {
 	}
 	if r.Label == "" {
 		r.Label = late.Label
+	}
+}
+
+// SetSubject fills in what a query needs of a record.
+func (r *Record) SetSubject(s *search.Subject, needs search.Fields) {
+	*s = search.Subject{
+		Source: r.Source, ID: r.ID, N: r.N, State: search.StateOf(r.State), Reason: r.Reason, Transport: r.Transport, SNI: r.SNI, App: r.App,
+		JA4: r.JA4, Policy: r.Policy, Verdict: r.Verdict, Rule: r.Rule, DryRunRule: r.DryRunRule, Stopped: r.Stopped, Up: r.Up, Down: r.Down,
+		Start: r.Start.UnixNano(), End: r.End.UnixNano(), Requests: r.Requests,
+	}
+	if needs&search.NeedSession != 0 {
+		session := event.ParseSession(r.Label)
+		s.Client, s.Server = session.Client, session.Server
+	}
+	for _, e := range []*event.Entropy{r.EntropyUp, r.EntropyDown} {
+		if e != nil {
+			s.Measured, s.Entropy = true, max(s.Entropy, e.Bits)
+		}
 	}
 }

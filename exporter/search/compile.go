@@ -192,7 +192,7 @@ func compileRule(w *word, t *term) error {
 
 func compileState(w *word, t *term) error {
 	for _, v := range w.values {
-		state, ok := stateOf(v)
+		state, ok := parseState(v)
 		if !ok {
 			return errors.New("must be open, closing or finished")
 		}

@@ -19,7 +19,7 @@ var stateNames = [...]string{"open", "closing", "finished"}
 
 func (s State) String() string { return stateNames[s] }
 
-func stateOf(name string) (State, bool) {
+func parseState(name string) (State, bool) {
 	for s, n := range stateNames {
 		if n == name {
 			return State(s), true
@@ -80,7 +80,7 @@ func (s *Subject) transport() event.Transport {
 // SetConnection fills in the fields of a connection.
 func (s *Subject) SetConnection(c *track.Connection, needs Fields) {
 	*s = Subject{
-		Source: c.Source, ID: c.ID, N: c.N, State: stateFor(c.State), Reason: c.Reason(), Transport: c.Transport, Policy: c.Policy(),
+		Source: c.Source, ID: c.ID, N: c.N, State: StateOf(c.State), Reason: c.Reason(), Transport: c.Transport, Policy: c.Policy(),
 	}
 	if needs&NeedSession != 0 {
 		session := c.Session()
@@ -109,7 +109,8 @@ func (s *Subject) SetConnection(c *track.Connection, needs Fields) {
 	}
 }
 
-func stateFor(s track.State) State {
+// StateOf returns the state in searches.
+func StateOf(s track.State) State {
 	switch s {
 	case track.StateClosing:
 		return Closing

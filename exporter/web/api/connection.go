@@ -83,6 +83,8 @@ type ConnectionPage struct {
 	// SearchedTo is how far a search has come that has more to look at: finished connections that ended before it are not
 	// searched yet. Absent while open ones are searched.
 	SearchedTo time.Time `json:"searched_to,omitzero"`
+	// Incomplete says why finished connections are missing; absent if they are not.
+	Incomplete string `json:"incomplete,omitempty"`
 }
 
 // ConnectionDetail is everything that is known about one connection.

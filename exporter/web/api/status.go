@@ -10,14 +10,14 @@ type Status struct {
 	Started   time.Time `json:"started"`
 	Ready     bool      `json:"ready"`
 	// Config is the configuration in force as YAML, with secrets masked.
-	Config     string       `json:"config"`
-	ConfigFile string       `json:"config_file,omitempty"`
-	Reload     Reload       `json:"reload"`
-	Storage    Storage      `json:"storage"`
-	History    History      `json:"history"`
-	Queue      Queue        `json:"queue"`
-	Listeners  []Listener   `json:"listeners"`
-	Lists      []AccessList `json:"lists"`
+	Config     string        `json:"config"`
+	ConfigFile string        `json:"config_file,omitempty"`
+	Reload     Reload        `json:"reload"`
+	Storage    Storage       `json:"storage"`
+	History    HistoryStatus `json:"history"`
+	Queue      Queue         `json:"queue"`
+	Listeners  []Listener    `json:"listeners"`
+	Lists      []AccessList  `json:"lists"`
 	// Proxies and Connections are how many are tracked.
 	Proxies     int `json:"proxies"`
 	Connections int `json:"connections"`
@@ -44,8 +44,8 @@ type Storage struct {
 	Behind bool `json:"behind"`
 }
 
-// History is the state of the finished connections in the store.
-type History struct {
+// HistoryStatus is the state of the finished connections in the store.
+type HistoryStatus struct {
 	Enabled bool `json:"enabled"`
 	// Connections is how many there are; about Bytes bytes.
 	Connections int64     `json:"connections"`

@@ -13,8 +13,6 @@ var (
 // TopQuery selects a table. Zero fields are the defaults.
 type TopQuery struct {
 	Dimension, Window, Order string
-	// Source is a proxy, "" for all.
-	Source string
 	// Limit is the greatest number of rows without the overflow; 0 is 20.
 	Limit int
 }
@@ -24,7 +22,6 @@ type Top struct {
 	Dimension string `json:"dimension"`
 	Window    string `json:"window"`
 	Order     string `json:"order"`
-	Source    string `json:"source,omitempty"`
 	// From is when counting began: the exporter's start, or the beginning of the window.
 	From time.Time `json:"from"`
 	Rows []TopRow  `json:"rows"`

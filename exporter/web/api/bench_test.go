@@ -1,4 +1,4 @@
-package web_test
+package api_test
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"smithproxy_exporter/exporter/activity"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/web"
 )
 
 // manyOpen returns a tracker with so many open connections of four proxies, in no order of memory.
@@ -51,15 +51,14 @@ func (s *timed) Query(_ context.Context, look func(*track.Tracker)) error {
 
 // BenchmarkList pages through 200,000 open connections and reports what the pipeline has to give for it.
 func BenchmarkList(b *testing.B) {
-	recent := web.NewRecent(1000)
-	tr := manyOpen(200_000, recent.Take)
+	tr := manyOpen(200_000, func(track.Fact) {})
 	for _, query := range []string{
 		"limit=1000", "limit=100", "limit=1000&client=10.0.0.0/8", "client=192.0.2.0/24", "server=www.example.com",
 		"state=closing", "app=http1",
 	} {
 		b.Run(query, func(b *testing.B) {
 			s := &timed{tracker: tr}
-			h := handler(b, s, recent)
+			h := handler(newAPI(s, newMemory(), activity.New(time.Now)))
 			cursor, calls := "", 0
 			b.ReportAllocs()
 			for b.Loop() {

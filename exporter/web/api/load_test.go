@@ -1,4 +1,4 @@
-package web_test
+package api_test
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"smithproxy_exporter/exporter/activity"
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/web"
 )
 
 // goroutine stands for the pipeline: it owns a tracker, and does one thing after the other.
@@ -81,9 +81,8 @@ func TestManyReaders(t *testing.T) {
 	if testing.Short() {
 		open = 20_000
 	}
-	recent := web.NewRecent(1000)
-	g := &goroutine{tracker: manyOpen(open, recent.Take), work: make(chan func(), 256)}
-	h := handler(t, g, recent)
+	g := &goroutine{tracker: manyOpen(open, func(track.Fact) {}), work: make(chan func(), 256)}
+	h := handler(newAPI(g, newMemory(), activity.New(time.Now)))
 	go g.run()
 	defer close(g.work)
 

@@ -1,4 +1,4 @@
-package web_test
+package api_test
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"smithproxy_exporter/exporter/activity"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/web"
 )
 
 // loading is a Querier whose state is not there yet.
@@ -55,7 +55,7 @@ func TestStateIsBeingLoaded(t *testing.T) {
 	for _, path := range []string{"", "/proxy-a/a1"} {
 		t.Run(path, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := handler(t, loading{}, web.NewRecent(1))
+				h := handler(newAPI(loading{}, newMemory(), activity.New(time.Now)))
 				begin := time.Now()
 				var problem struct{ Error string }
 				w := get(h, path)
@@ -75,10 +75,10 @@ func TestStateIsBeingLoaded(t *testing.T) {
 func TestCallsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &counting{state: newFixture(t).state}
-		h := handler(t, s, web.NewRecent(1))
+		h := handler(newAPI(s, newMemory(), activity.New(time.Now)))
 		codes := make(chan int, 30)
 		for range cap(codes) {
-			go func() { codes <- get(h, "").Code }()
+			go func() { codes <- get(h, "/proxy-a/a1").Code }()
 		}
 		answered := map[int]int{}
 		for range cap(codes) {

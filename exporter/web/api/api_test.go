@@ -1,6 +1,7 @@
-package web_test
+package api_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,15 +10,18 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 
+	"smithproxy_exporter/exporter/access"
+	"smithproxy_exporter/exporter/activity"
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/history"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/web"
+	"smithproxy_exporter/exporter/web/api"
 )
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -44,17 +48,78 @@ func (s *state) Query(_ context.Context, look func(*track.Tracker)) error {
 	return nil
 }
 
+// memory is a History in memory, which is committed like the store's: Take only collects.
+type memory struct {
+	mu      sync.Mutex
+	sink    *history.Sink
+	entries []memoryEntry
+	err     error
+}
+
+type memoryEntry struct {
+	source, name string
+	data         []byte
+}
+
+func newMemory() *memory { return &memory{sink: history.NewSink(nil)} }
+
+func (m *memory) commit() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sink.Entries(func(source, name string, entry []byte) {
+		m.entries = append(m.entries, memoryEntry{source, name, bytes.Clone(entry)})
+	})
+}
+
+func (m *memory) History(before uint64, visit func(number uint64, stored time.Time, entry []byte) (more bool)) error {
+	m.mu.Lock()
+	entries := m.entries
+	m.mu.Unlock()
+	for i := len(entries) - 1; i >= 0; i-- {
+		if number := uint64(i + 1); number < before && !visit(number, epoch.Add(time.Hour), entries[i].data) {
+			break
+		}
+	}
+	return m.err
+}
+
+func (m *memory) HistoryOf(source, name string, visit func(entry []byte)) error {
+	return errors.Join(m.err, m.History(1<<62, func(_ uint64, _ time.Time, entry []byte) bool {
+		visit(entry)
+		return true
+	}))
+}
+
 // fixture is an API over three open connections (a1 and a2 of proxy-a, b1 of proxy-b), one that is
 // closing (a3), and two that are finished (a4, then b2).
 type fixture struct {
 	state   *state
+	history *memory
+	api     *api.API
 	handler http.Handler
+	sinks   []track.Sink
+}
+
+// apply applies an event, and commits.
+func (f *fixture) apply(ev event.Event, at track.Instant) {
+	f.state.tracker.Apply(ev, at, nil)
+	f.state.tracker.Flush()
+	f.history.commit()
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	recent := web.NewRecent(10_000)
-	s := &state{tracker: track.New(track.DefaultConfig(), recent.Take)}
+	f := &fixture{history: newMemory()}
+	f.state = &state{tracker: track.New(track.DefaultConfig(), func(fact track.Fact) {
+		f.history.sink.Take(fact)
+		for _, s := range f.sinks {
+			s.Take(fact)
+		}
+	})}
+	act := activity.New(func() time.Time { return epoch })
+	f.api = newAPI(f.state, f.history, act)
+	f.sinks = []track.Sink{act, f.api.Sink()}
+	f.handler = handler(f.api)
 	stop := event.Stop{
 		Session: session("7"), Policy: ptr(2), BytesUp: 91, BytesDown: 122, TLS: true, SNI: "www.example.com",
 		App: "http1", Details: []string{"https://www.example.com/"}, Signatures: []string{"www/http/request"},
@@ -79,22 +144,34 @@ func newFixture(t *testing.T) *fixture {
 		{Source: "proxy-b", ID: "b2", Payload: event.Stop{Session: session("8"), Policy: ptr(event.PolicyImplicit)}},
 		{Source: "proxy-b", ID: "b2", Payload: event.Info{}},
 	} {
-		s.tracker.Apply(ev, at(time.Duration(i)*time.Second), nil)
+		f.apply(ev, at(time.Duration(i)*time.Second))
 	}
-	return &fixture{s, handler(t, s, recent)}
+	return f
 }
 
-func handler(t testing.TB, state web.Querier, recent *web.Recent) http.Handler {
-	t.Helper()
-	registry := prometheus.NewRegistry()
-	h, err := web.NewHandler(web.Options{
-		MetricsPath: "/metrics", Version: "1", Gatherer: registry, Registerer: registry,
-		API: web.NewAPI(state, recent), Ready: func() bool { return true },
+func newAPI(state api.Querier, h api.History, act *activity.Activity) *api.API {
+	return api.New(api.Options{
+		State: state, History: h, Reader: history.NewReader(nil), Activity: act, Rules: access.New(), System: idleSystem(),
+		TraceURL: "https://traces.example/{trace_id}", Now: func() time.Time { return epoch.Add(time.Hour) },
 	})
-	if err != nil {
-		t.Fatal(err)
+}
+
+// idleSystem is a System in which nothing needs attention.
+func idleSystem() api.System {
+	return api.System{
+		Ready: func() bool { return true }, Version: func() api.Version { return api.Version{Version: "1", Go: "go"} },
+		Config: func() (string, string) { return "api:\n", "" }, Reload: func() api.Reload { return api.Reload{} },
+		Storage: func() api.Storage { return api.Storage{} }, History: func() api.HistoryStatus { return api.HistoryStatus{} },
+		Queue: func() api.Queue { return api.Queue{} }, Listeners: func() []api.Listener { return []api.Listener{} },
+		Handshakes: func() []api.Handshake { return nil }, WebhookURL: func() string { return "http://exporter:5000/webhook/" },
+		Secret: func() (string, error) { return "S", nil }, Authenticated: func() bool { return false },
 	}
-	return h
+}
+
+func handler(a *api.API) http.Handler {
+	mux := http.NewServeMux()
+	a.Register(mux)
+	return mux
 }
 
 func session(port string) string { return "ssli_10.77.1.2:" + port + "+ssli_10.77.2.2:443" }
@@ -120,13 +197,13 @@ func decode(t testing.TB, w *httptest.ResponseRecorder, status int, v any) {
 }
 
 func TestOne(t *testing.T) {
-	const common = "source id trace_id span_id state start session client_address server_address server_port transport "
+	const common = "source id name trace_id span_id trace_url timeline state start session client_address client_port server_address server_port transport "
 	tests := []struct {
 		source, id, state string
 		fields            string
 	}{
 		{"proxy-a", "a1", "open", common},
-		{"proxy-b", "b1", "open", "source id trace_id span_id state start session client_address transport"},
+		{"proxy-b", "b1", "open", "source id name trace_id span_id trace_url timeline state start session client_address client_port transport"},
 		{"proxy-a", "a3", "closing", common + "end close_reason duration_seconds bytes_up bytes_down"},
 		{"proxy-b", "b2", "finished", common + "end close_reason duration_seconds bytes_up bytes_down policy"},
 		{"proxy-a", "a4", "finished", common + "end close_reason duration_seconds bytes_up bytes_down policy app sni requests " +
@@ -160,6 +237,12 @@ func TestOneInFull(t *testing.T) {
 	want := map[string]any{
 		// printf %s "proxy-a/a4" | sha256sum
 		"trace_id": "2a11975d29c507502743f99e34ce6e83", "span_id": "111390f80d8c4761",
+		"trace_url": "https://traces.example/2a11975d29c507502743f99e34ce6e83", "name": "a4", "client_port": 7.0,
+		"timeline": []any{
+			map[string]any{"at": "2026-01-02T03:04:10Z", "offset_seconds": 0.0, "kind": "start", "text": "The proxy reported the start."},
+			map[string]any{"at": "2026-01-02T03:04:11Z", "offset_seconds": 1.0, "kind": "stop", "text": "The proxy reported the stop."},
+			map[string]any{"at": "2026-01-02T03:04:12Z", "offset_seconds": 2.0, "kind": "info", "text": "The proxy sent connection-info: statistics, sinkhole."},
+		},
 		"source": "proxy-a", "id": "a4", "state": "finished", "close_reason": "stop",
 		"start": "2026-01-02T03:04:10Z", "end": "2026-01-02T03:04:11Z", "duration_seconds": 1.0,
 		"session": session("7"), "client_address": "10.77.1.2", "server_address": "10.77.2.2", "server_port": 443.0,
@@ -193,7 +276,7 @@ func TestOneWithOddNames(t *testing.T) {
 	f := newFixture(t)
 	for _, name := range []string{"a b", "a/b", "a%2Fb", "ä", "..a", "?", "\x00", "a#2"} {
 		t.Run(name, func(t *testing.T) {
-			f.state.tracker.Apply(event.Event{Source: name, ID: name, Payload: event.Start{Session: session("9")}}, at(0), nil)
+			f.apply(event.Event{Source: name, ID: name, Payload: event.Start{Session: session("9")}}, at(0))
 			var got struct{ Source, ID string }
 			decode(t, f.get(t, "/api/v1/connections/"+url.PathEscape(name)+"/"+url.PathEscape(name)), http.StatusOK, &got)
 			if got.Source != name || got.ID != name {
@@ -224,7 +307,7 @@ func TestOneOfAnIDThatComesAgain(t *testing.T) {
 	const id = "Proxy-A1-PTR-1"
 	for i, port := range []string{"101", "102"} {
 		ev := event.Event{Source: "proxy-a", ID: id, Payload: event.Start{Session: session(port)}}
-		f.state.tracker.Apply(ev, at(time.Minute+time.Duration(i)*time.Second), nil)
+		f.apply(ev, at(time.Minute+time.Duration(i)*time.Second))
 	}
 	tests := []struct {
 		name, state string
