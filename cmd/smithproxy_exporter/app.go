@@ -143,7 +143,7 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		Ready: a.ready.Load, Profiling: f.profiling,
 	}
 	if a.api != nil {
-		page.API = a.api
+		page.API, page.Pages = a.api, a.pages()
 	}
 	if f.lifecycle {
 		page.Reload = a.reloader.Reload

@@ -16,6 +16,7 @@ import (
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/track"
 	"smithproxy_exporter/exporter/web/api"
+	"smithproxy_exporter/exporter/web/page"
 	"smithproxy_exporter/exporter/webhook"
 )
 
@@ -26,6 +27,15 @@ func (a *app) openAPI(c clock, door *webhook.Door, policy *privacy.Policy) {
 		State: pipelineOf{a}, History: storedHistory{a}, Reader: history.NewReader(policy), Activity: a.activity, Rules: a.reloader.Rules(),
 		System: a.system(door), TraceURL: a.config.Page.TraceURL, Now: c.now,
 	})
+}
+
+// pages returns the HTML pages. Buttons that change something exist only where the flags allow it.
+func (a *app) pages() *page.Pages {
+	o := page.Options{Data: a.api, Version: "smithproxy_exporter " + version.Version, MetricsPath: a.flags.telemetryPath}
+	if a.flags.lifecycle {
+		o.Reload = a.reloader.Reload
+	}
+	return page.New(o)
 }
 
 // pipelineOf is the pipeline, which is made after the API.
@@ -79,8 +89,10 @@ func (a *app) webhookMetrics() webhook.Metrics {
 // system connects the API with the parts of the exporter that it shows.
 func (a *app) system(door *webhook.Door) api.System {
 	return api.System{
-		Ready:   a.ready.Load,
-		Version: func() api.Version { return api.Version{Version: version.Version, Revision: version.GetRevision(), Go: runtime.Version()} },
+		Ready: a.ready.Load,
+		Version: func() api.Version {
+			return api.Version{Version: version.Version, Revision: version.GetRevision(), Go: runtime.Version()}
+		},
 		Config: func() (text, file string) {
 			text, err := a.reloader.Status().Config.Masked()
 			if err != nil {

@@ -61,7 +61,7 @@ func tryPath(source, session, policy string) string {
 
 // access serves /access. The parameters source, session, policy and at are a request that is tried. That changes nothing,
 // so that the address of an answer can be passed on.
-func (p *pages) access(w http.ResponseWriter, r *http.Request) {
+func (p *Pages) access(w http.ResponseWriter, r *http.Request) {
 	a, err := p.Data.Access(r.Context())
 	if err != nil {
 		p.fail(w, "access", err)
@@ -101,7 +101,7 @@ func (p *pages) access(w http.ResponseWriter, r *http.Request) {
 	p.render(w, status, "access", view{Title: "Access", Nav: "access", Now: now, Refresh: refresh, Page: v})
 }
 
-func (p *pages) try(r *http.Request, form *tryForm) error {
+func (p *Pages) try(r *http.Request, form *tryForm) error {
 	result, err := p.Data.Try(r.Context(), form.TryRequest)
 	if err != nil {
 		return err

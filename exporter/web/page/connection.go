@@ -66,7 +66,7 @@ var reasons = map[string]string{
 }
 
 // connection serves /connections/{source}/{name}.
-func (p *pages) connection(w http.ResponseWriter, r *http.Request) {
+func (p *Pages) connection(w http.ResponseWriter, r *http.Request) {
 	c, err := p.Data.Connection(r.Context(), r.PathValue("source"), r.PathValue("name"))
 	if err != nil {
 		p.fail(w, "connections", err)

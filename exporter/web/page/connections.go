@@ -77,7 +77,7 @@ func newQueryError(query string, err error) *queryError {
 }
 
 // connections serves /connections. Its parameters are q, cursor, follow, and col for each column that is shown.
-func (p *pages) connections(w http.ResponseWriter, r *http.Request) {
+func (p *Pages) connections(w http.ResponseWriter, r *http.Request) {
 	values := r.URL.Query()
 	v := connectionsView{
 		Query: values.Get("q"), Terms: search.Terms, Columns: chosen(values["col"]), Follow: values.Get("follow") == "1",
@@ -132,7 +132,7 @@ func (p *pages) connections(w http.ResponseWriter, r *http.Request) {
 
 // search reads a page of connections: the API answers in pieces, so it asks for more until there is a whole page, the end,
 // or searchTime is over.
-func (p *pages) search(ctx context.Context, query, cursor string) (api.ConnectionPage, error) {
+func (p *Pages) search(ctx context.Context, query, cursor string) (api.ConnectionPage, error) {
 	var found api.ConnectionPage
 	for begin := time.Now(); ; {
 		values := url.Values{"limit": {strconv.Itoa(pageRows - len(found.Connections))}}

@@ -29,8 +29,8 @@ type data struct {
 	setup       api.Setup
 	// secret is what a viewer may see, "" for one who may not.
 	secret string
-	// err is the answer to all, if set; searchErr and tryErr are those to one.
-	err, searchErr, tryErr error
+	// err is the answer to all, if set; tryErr is that to Try.
+	err, tryErr error
 	// pieces are the pages of a search that is answered in several, in place of connections.
 	pieces []api.ConnectionPage
 }
@@ -42,9 +42,6 @@ func (d *data) Connections(context.Context, api.ConnectionQuery) (api.Connection
 		piece := d.pieces[0]
 		d.pieces = d.pieces[1:]
 		return piece, nil
-	}
-	if d.searchErr != nil {
-		return api.ConnectionPage{}, d.searchErr
 	}
 	return d.connections, d.err
 }
@@ -118,7 +115,7 @@ func busy() *data {
 	for i := range 100 {
 		d.connections.Connections = append(d.connections.Connections, numbered(i, apps[i%len(apps)]))
 	}
-	d.connections.Cursor = "bAFsYWI"
+	d.connections.Cursor = "ZgU"
 	d.connection = detail()
 	d.access = api.Access{
 		Rules: []api.Rule{
@@ -147,7 +144,7 @@ func busy() *data {
 		Version: "1.0.0", Revision: "ee66770", GoVersion: "go1.26", Started: before(50 * time.Hour), Ready: true, ConfigFile: "/etc/smithproxy_exporter.yml",
 		Config: "webhook:\n  secrets:\n    - secret: <secret>\naccess:\n  default: accept\n",
 		Reload: api.Reload{Enabled: true, Last: before(3 * time.Hour)}, Storage: api.Storage{Path: "/var/lib/smithproxy_exporter", Bytes: 212 << 20, MaxBytes: 1 << 30},
-		History: api.History{Enabled: true, Connections: 512345, Bytes: 143 << 20, MaxBytes: 256 << 20, MaxAge: 604800, Oldest: before(70 * time.Hour)},
+		History: api.HistoryStatus{Enabled: true, Connections: 512345, Bytes: 143 << 20, MaxBytes: 256 << 20, MaxAge: 604800, Oldest: before(70 * time.Hour)},
 		Queue:   api.Queue{Enabled: true, Spans: 12, Bytes: 4321, Oldest: before(2 * time.Second)},
 		Listeners: []api.Listener{
 			{Name: "webhook", Address: "[::]:5000", Connections: ptr(14)}, {Name: "web", Address: "[::]:10932", TLS: true},

@@ -48,7 +48,7 @@ const (
 )
 
 // overview serves /, the page of the first run until a proxy was seen.
-func (p *pages) overview(w http.ResponseWriter, r *http.Request) {
+func (p *Pages) overview(w http.ResponseWriter, r *http.Request) {
 	o, err := p.Data.Overview(r.Context())
 	if err != nil {
 		p.fail(w, "overview", err)
@@ -80,7 +80,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) {
 }
 
 // firstRun reports whether no proxy was ever seen.
-func (p *pages) firstRun(ctx context.Context) (bool, error) {
+func (p *Pages) firstRun(ctx context.Context) (bool, error) {
 	s, err := p.Data.Setup(ctx)
 	return err == nil && s.Proxies == 0 && !s.Pinged, err
 }

@@ -27,7 +27,7 @@ type Data interface {
 	MaySeeSecret(r *http.Request) bool
 }
 
-// Options are the options of Register.
+// Options are the options of New.
 type Options struct {
 	Data        Data
 	Version     string
@@ -40,46 +40,49 @@ type Options struct {
 	Now func() time.Time
 }
 
-// pages serves the pages. It has no state of its own.
-type pages struct {
+// Pages serves the pages. It has no state of its own, and is safe for concurrent use.
+type Pages struct {
 	Options
 	templates map[string]*template.Template
 }
 
-// Register adds the pages to mux: /, /connections, /access, /top, /status, /setup, and what they need below /assets/. If
-// metrics are at /, the overview is only at /overview.
-func Register(mux *http.ServeMux, o Options) {
+// New returns the pages.
+func New(o Options) *Pages {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &pages{Options: o, templates: parseTemplates()}
-	get := func(pattern string, h func(http.ResponseWriter, *http.Request)) {
-		mux.Handle("GET "+pattern, secured(http.HandlerFunc(h)))
+	return &Pages{Options: o, templates: parseTemplates()}
+}
+
+// Register adds the pages to mux: /, /overview, /connections, /access, /top, /status, /setup, and what they need below
+// /assets/. Metrics take the place of a page with
+// the same path; if they are at /, the overview is only at /overview. The caller rejects requests that change something and
+// come from another site.
+func (p *Pages) Register(mux *http.ServeMux) {
+	add := func(pattern string, h http.HandlerFunc) {
+		if pattern != "GET "+p.MetricsPath {
+			mux.Handle(pattern, secured(h))
+		}
 	}
-	// A form of another site must not change anything.
-	protection := http.NewCrossOriginProtection()
-	post := func(pattern string, h func(http.ResponseWriter, *http.Request)) {
-		mux.Handle("POST "+pattern, secured(protection.Handler(http.HandlerFunc(h))))
+	if p.MetricsPath != "/" {
+		add("GET /{$}", p.overview)
 	}
-	if o.MetricsPath != "/" {
-		get("/{$}", p.overview)
+	add("GET /overview", p.overview)
+	add("GET /connections", p.connections)
+	add("GET /connections/{source}/{name}", p.connection)
+	add("GET /access", p.access)
+	add("GET /top", p.top)
+	add("GET /status", p.status)
+	add("GET /setup", p.setup)
+	add("POST /setup/secret", p.secret)
+	if p.Reload != nil {
+		add("POST /status/reload", p.reload)
 	}
-	get("/overview", p.overview)
-	get("/connections", p.connections)
-	get("/connections/{source}/{name}", p.connection)
-	get("/access", p.access)
-	get("/top", p.top)
-	get("/status", p.status)
-	get("/setup", p.setup)
-	post("/setup/secret", p.secret)
-	if o.Reload != nil {
-		post("/status/reload", p.reload)
+	if p.Forget != nil {
+		add("GET /proxies/{source}/forget", p.askForget)
+		add("POST /proxies/{source}/forget", p.forget)
 	}
-	if o.Forget != nil {
-		get("/proxies/{source}/forget", p.askForget)
-		post("/proxies/{source}/forget", p.forget)
-	}
-	mux.Handle("GET "+assetsPath, http.HandlerFunc(serveAsset))
+	mux.HandleFunc("GET "+assetsPath, serveAsset)
 }
 
 // secured sets the headers that keep a page to itself: nothing from elsewhere is loaded or run, nobody else frames it, and
@@ -113,7 +116,7 @@ type view struct {
 }
 
 // render writes a page, or an error page if it cannot be rendered.
-func (p *pages) render(w http.ResponseWriter, status int, name string, v view) {
+func (p *Pages) render(w http.ResponseWriter, status int, name string, v view) {
 	v.Version, v.Metrics = p.Version, p.MetricsPath
 	if v.Now.IsZero() {
 		v.Now = p.Now()
@@ -136,7 +139,7 @@ type problem struct {
 }
 
 // fail writes an error page.
-func (p *pages) fail(w http.ResponseWriter, nav string, err error) {
+func (p *Pages) fail(w http.ResponseWriter, nav string, err error) {
 	status, shown := http.StatusInternalServerError, problem{Heading: "Something went wrong", Text: err.Error()}
 	var input *api.InputError
 	switch {
@@ -150,6 +153,9 @@ func (p *pages) fail(w http.ResponseWriter, nav string, err error) {
 	case errors.Is(err, api.ErrNoState):
 		status, shown.Heading, shown.Retry = http.StatusServiceUnavailable, "Not ready yet", true
 		shown.Text = "The exporter is loading its state, or it is overloaded. Access-requests are answered meanwhile."
+	case errors.Is(err, api.ErrNoHistory):
+		status, shown.Heading, shown.Retry = http.StatusServiceUnavailable, "The disk does not answer", true
+		shown.Text = "Finished connections are on the disk, which does not answer. Open ones can be searched with state:open."
 	case errors.Is(err, api.ErrBusy), errors.Is(err, context.DeadlineExceeded):
 		status, shown.Heading, shown.Retry = http.StatusServiceUnavailable, "Too many requests", true
 		shown.Text = "Too many pages are being read at the same time."

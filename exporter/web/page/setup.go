@@ -21,12 +21,12 @@ type setupView struct {
 }
 
 // setup serves /setup.
-func (p *pages) setup(w http.ResponseWriter, r *http.Request) {
+func (p *Pages) setup(w http.ResponseWriter, r *http.Request) {
 	p.showSetup(w, r, "")
 }
 
 // secret serves /setup with the secret. It is a POST, so that no other site and no history of a browser has it.
-func (p *pages) secret(w http.ResponseWriter, r *http.Request) {
+func (p *Pages) secret(w http.ResponseWriter, r *http.Request) {
 	s, err := p.Data.Secret(r)
 	if err != nil {
 		p.fail(w, "setup", err)
@@ -35,7 +35,7 @@ func (p *pages) secret(w http.ResponseWriter, r *http.Request) {
 	p.showSetup(w, r, s.Secret)
 }
 
-func (p *pages) showSetup(w http.ResponseWriter, r *http.Request, secret string) {
+func (p *Pages) showSetup(w http.ResponseWriter, r *http.Request, secret string) {
 	s, err := p.Data.Setup(r.Context())
 	if err != nil {
 		p.fail(w, "setup", err)

@@ -24,7 +24,7 @@ type statusView struct {
 type listenerRow struct{ Name, Address, TLS, Connections string }
 
 // status serves /status.
-func (p *pages) status(w http.ResponseWriter, r *http.Request) {
+func (p *Pages) status(w http.ResponseWriter, r *http.Request) {
 	s, err := p.Data.Status(r.Context())
 	if err != nil {
 		p.fail(w, "status", err)
@@ -93,7 +93,7 @@ func storeFacts(s api.Storage) []fact {
 	return l
 }
 
-func historyFacts(now time.Time, h api.History) []fact {
+func historyFacts(now time.Time, h api.HistoryStatus) []fact {
 	var l list
 	if !h.Enabled {
 		l.add("State", "off", "history.max_age is 0")
@@ -125,7 +125,7 @@ func queueFacts(now time.Time, q api.Queue) []fact {
 }
 
 // reload reloads the configuration and returns to the page, which shows the result.
-func (p *pages) reload(w http.ResponseWriter, r *http.Request) {
+func (p *Pages) reload(w http.ResponseWriter, r *http.Request) {
 	// The status says whether it failed, and why.
 	_ = p.Reload(r.Context())
 	http.Redirect(w, r, "/status#configuration", http.StatusSeeOther)

@@ -9,15 +9,11 @@ import (
 
 // topView is a table of the values with the most traffic.
 type topView struct {
-	Choices []tabs
-	Source  string
-	Sources []string
-	// Dimension, Window and Order are what is shown, for the form.
-	Dimension, Window, Order string
-	Heading                  string
-	From                     when
-	Rows                     []topRow
-	Other, Total             *topRow
+	Choices      []tabs
+	Heading      string
+	From         when
+	Rows         []topRow
+	Other, Total *topRow
 }
 
 // tabs are choices of which one is current.
@@ -48,35 +44,23 @@ var (
 	orderWords     = map[string]string{"bytes": "Bytes", "connections": "Connections"}
 )
 
-// top serves /top. Its parameters are dimension, window, order and source.
-func (p *pages) top(w http.ResponseWriter, r *http.Request) {
+// top serves /top. Its parameters are dimension, window and order.
+func (p *Pages) top(w http.ResponseWriter, r *http.Request) {
 	values := r.URL.Query()
 	q := api.TopQuery{
 		Dimension: firstOf(values.Get("dimension"), api.TopDimensions[0]), Window: firstOf(values.Get("window"), api.TopWindows[0]),
-		Order: firstOf(values.Get("order"), api.TopOrders[0]), Source: values.Get("source"), Limit: 50,
+		Order: firstOf(values.Get("order"), api.TopOrders[0]), Limit: 50,
 	}
 	t, err := p.Data.Top(r.Context(), q)
 	if err != nil {
 		p.fail(w, "top", err)
 		return
 	}
-	v := topView{
-		Dimension: q.Dimension, Window: q.Window, Order: q.Order, Source: q.Source, From: full(t.From),
-		Heading: dimensionWords[q.Dimension] + " by " + map[string]string{"bytes": "bytes", "connections": "connections"}[q.Order],
-	}
-	// Without the names of the proxies the table is still right.
-	if o, err := p.Data.Overview(r.Context()); err == nil {
-		for _, proxy := range o.Proxies {
-			v.Sources = append(v.Sources, proxy.Source)
-		}
-	}
+	v := topView{From: full(t.From), Heading: dimensionWords[q.Dimension] + " by " + q.Order}
 	choose := func(label, name, current string, all []string, words map[string]string) {
 		group := tabs{Label: label}
 		for _, value := range all {
 			next := url.Values{"dimension": {q.Dimension}, "window": {q.Window}, "order": {q.Order}}
-			if q.Source != "" {
-				next.Set("source", q.Source)
-			}
 			next.Set(name, value)
 			group.Tabs = append(group.Tabs, tab{words[value], address("/top", next), value == current})
 		}

@@ -38,11 +38,6 @@ document.addEventListener("keydown", (e) => {
   }
 });
 
-for (const form of document.querySelectorAll("form[data-submit]")) {
-  form.querySelector("button").hidden = true;
-  form.addEventListener("change", () => form.submit());
-}
-
 for (const button of document.querySelectorAll("button[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {

@@ -26,7 +26,7 @@ function go(step) {
 document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey) return;
   if (e.target === input && e.key === "Escape") input.blur();
-  if (e.target.closest("input, select, textarea")) return;
+  if (e.target.closest("input")) return;
   const action = { "/": () => input.select(), j: () => go(1), k: () => go(-1) }[e.key];
   if (action) {
     e.preventDefault();
