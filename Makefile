@@ -11,7 +11,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 30s
 RUDE_TIME ?= 1s
 
-.PHONY: all build run demo test test-long e2e rude flood outage lint vulncheck fuzz fuzz-keep crashtest cost latency bench dashboards docs golden clean
+.PHONY: all build run demo test test-long e2e browser browser-large screenshots rude flood outage lint vulncheck fuzz fuzz-keep crashtest cost latency bench dashboards docs golden clean
 
 all: lint test build
 
@@ -26,9 +26,8 @@ run: build
 # would only make the exporter reload.
 demo: build
 	@echo; \
+	echo '  pages        http://localhost:10932/'; \
 	echo '  metrics      http://localhost:10932/metrics'; \
-	echo '  connections  http://localhost:10932/api/v1/connections'; \
-	echo '  more         http://localhost:10932/'; \
 	echo '  Ctrl-C ends the demo.'; \
 	echo; \
 	trap 'trap "" HUP INT TERM; ended=1; kill $$sim 2>/dev/null' HUP INT TERM; \
@@ -55,9 +54,9 @@ test-long:
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
 	go vet ./...
-	go vet -tags e2e,rude ./test/...
+	go vet -tags e2e,rude,browser ./test/...
 	go run $(STATICCHECK) ./...
-	go run $(STATICCHECK) -tags e2e,rude ./test/...
+	go run $(STATICCHECK) -tags e2e,rude,browser ./test/...
 	go run $(REVIVE) -config revive.toml -formatter unix ./...
 
 # Known vulnerabilities in what is called of the dependencies. Needs the database of the Go project; where it cannot be
@@ -72,6 +71,18 @@ vulncheck:
 # (apt), and a collector and Jaeger, which are built from source at the first run.
 e2e:
 	test/e2e/run
+
+# The pages in Chromium, with simulated proxies behind them. Installs what is missing (apt, npm).
+browser:
+	test/browser/run -v
+
+# The same with 200,000 open and 500,000 finished connections, a few minutes.
+browser-large:
+	test/browser/run -v -run '^TestLarge$$' -large
+
+# Pictures of all pages, light and dark, in the folder screenshots.
+screenshots:
+	test/browser/run -run '^Test(Pages|FirstRun)$$' -screenshots $(CURDIR)/screenshots
 
 # Rude clients against the exporter, each for RUDE_TIME; from 10s on the p99 of access-requests is judged.
 rude:

@@ -18,7 +18,9 @@ import (
 
 	"smithproxy_exporter/collector"
 	"smithproxy_exporter/exporter/access"
+	"smithproxy_exporter/exporter/activity"
 	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/history"
 	"smithproxy_exporter/exporter/pipeline"
 	"smithproxy_exporter/exporter/privacy/keyfile"
 	"smithproxy_exporter/exporter/proc"
@@ -27,6 +29,7 @@ import (
 	"smithproxy_exporter/exporter/traces"
 	"smithproxy_exporter/exporter/track"
 	"smithproxy_exporter/exporter/web"
+	"smithproxy_exporter/exporter/web/api"
 	"smithproxy_exporter/exporter/webhook"
 )
 
@@ -57,6 +60,8 @@ type app struct {
 	client   traces.Client
 	webhook  *webhook.Server
 	web      *http.Server
+	activity *activity.Activity // nil without the API, as is api
+	api      *api.API
 
 	webhookListener net.Listener
 	webListeners    []net.Listener // those that systemd has handed over
@@ -103,7 +108,6 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 			a.own.UseAccessLists(set)
 		},
 	})
-	recent := web.NewRecent(cfg.API.Finished)
 	if err := a.openTraces(ctx); err != nil {
 		return nil, err
 	}
@@ -115,7 +119,14 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	}
 	pipelined := pipeline.Options{
 		Track: track.Config{Connections: cfg.Connections, Proxies: cfg.Proxies}, Privacy: policy, Now: c.now, Mono: c.mono, Tick: c.tick,
-		Sinks: []track.Sink{families, recent}, Metrics: a.own, Logger: logger,
+		Sinks: []track.Sink{families}, Metrics: a.own, Logger: logger,
+	}
+	if cfg.API.Enabled {
+		a.openAPI(c, door, policy)
+		pipelined.Sinks = append(pipelined.Sinks, a.activity, a.api.Sink())
+	}
+	if cfg.History.Enabled() {
+		pipelined.History = history.NewSink(policy)
 	}
 	if a.spans != nil {
 		pipelined.Spans = a.spans
@@ -123,13 +134,16 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	a.pipeline = pipeline.New(pipelined)
 
 	handler = webhook.NewHandler(webhook.Options{
-		Door: door, Decider: a.reloader.Rules(), Intake: a.pipeline, Metrics: a.own, Now: c.now,
+		Door: door, Decider: a.reloader.Rules(), Intake: a.pipeline, Metrics: a.webhookMetrics(), Now: c.now,
 		MaxBody: int64(cfg.Webhook.MaxBodySize), Limits: a.limits(cfg.Webhook.Limits), Logger: logger,
 	})
 	a.webhook = webhook.NewServer(handler)
 	page := web.Options{
 		MetricsPath: f.telemetryPath, Version: version.Info(), Gatherer: collector.Gatherers{registry, families}, Registerer: registry,
-		API: web.NewAPI(a.pipeline, recent), Ready: a.ready.Load, Profiling: f.profiling,
+		Ready: a.ready.Load, Profiling: f.profiling,
+	}
+	if a.api != nil {
+		page.API, page.Pages = a.api, a.pages()
 	}
 	if f.lifecycle {
 		page.Reload = a.reloader.Reload
@@ -237,8 +251,11 @@ func (a *app) serve(ctx context.Context) error {
 		close(loaded)
 		a.reloader.Run(ctx, hangups)
 	}()
+	if a.api != nil {
+		go a.api.Run(ctx)
+	}
 	s, err := store.Open(a.flags.storagePath, store.Options{
-		Config: a.config.Storage, Logger: a.logger, Metrics: storeMetrics{a.own}, Faults: storeFaults,
+		Config: a.config.Storage, History: store.HistoryLimits{MaxSize: int64(a.config.History.MaxSize), MaxAge: a.config.History.MaxAge}, Logger: a.logger, Metrics: storeMetrics{a.own}, Faults: storeFaults,
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("storage.path: %w", err), a.webhook.HTTP.Close(), a.web.Close())

@@ -69,6 +69,12 @@ func (r *Rules) Set() *Set {
 	return r.set.Load()
 }
 
+// Loaded returns the Set in force without waiting; ok is false before the first one.
+func (r *Rules) Loaded() (s *Set, ok bool) {
+	s = r.set.Load()
+	return s, s != nil
+}
+
 // Decide answers a request.
 func (r *Rules) Decide(q Request) Decision { return r.decision(r.Set().Decide(q)) }
 

@@ -16,6 +16,8 @@ type sourceField struct {
 
 func (f *sourceField) matches(s *subject) bool { return f.Match(s.source) }
 
+func (f *sourceField) String() string { return list(f.written) }
+
 func (f *sourceField) why(s *subject) string {
 	return fmt.Sprintf("%q is not %s", s.source, list(f.written))
 }
@@ -27,6 +29,8 @@ type networkField struct {
 }
 
 func (f *networkField) matches(s *subject) bool { return f.Contains(s.addresses[f.side]) }
+
+func (f *networkField) String() string { return list(f.written) }
 
 func (f *networkField) why(s *subject) string {
 	if !s.addresses[f.side].IsValid() {
@@ -53,6 +57,8 @@ func (f *listField) matches(s *subject) bool {
 	return false
 }
 
+func (f *listField) String() string { return list(f.lists) }
+
 func (f *listField) why(s *subject) string {
 	if !s.addresses[f.side].IsValid() {
 		return notKnown
@@ -67,6 +73,8 @@ func (f portField) matches(s *subject) bool {
 	return slices.ContainsFunc(f, func(p Ports) bool { return p.contains(s.port) })
 }
 
+func (f portField) String() string { return list(f) }
+
 func (f portField) why(s *subject) string {
 	if s.port == 0 {
 		return notKnown
@@ -78,6 +86,8 @@ type transportField []event.Transport
 
 func (f transportField) matches(s *subject) bool { return slices.Contains(f, s.transport) }
 
+func (f transportField) String() string { return list(f) }
+
 func (f transportField) why(s *subject) string {
 	if s.transport == event.TransportUnknown {
 		return notKnown
@@ -88,6 +98,8 @@ func (f transportField) why(s *subject) string {
 type policyField []Policy
 
 func (f policyField) matches(s *subject) bool { return slices.Contains(f, Policy(s.policy)) }
+
+func (f policyField) String() string { return list(f) }
 
 func (f policyField) why(s *subject) string {
 	if s.policy == event.PolicyUnknown {

@@ -57,16 +57,20 @@ type field interface {
 	matches(s *subject) bool
 	// why returns the reason why the subject does not match.
 	why(s *subject) string
+	// String returns the values.
+	String() string
 }
 
-// mismatches returns the fields that do not match, in the order of the documentation.
-func (r *rule) mismatches(s *subject) []Mismatch {
-	var all []Mismatch
-	for _, f := range []struct {
-		name    string
-		written bool
-		field   field
-	}{
+// namedField is a field of a rule with its name in the configuration.
+type namedField struct {
+	name    string
+	written bool
+	field   field
+}
+
+// fields returns the fields in the order of the documentation.
+func (r *rule) fields() []namedField {
+	return []namedField{
 		{"source", r.source.written != nil, &r.source},
 		{"client", r.client.written != nil, &r.client},
 		{"client_file", r.clientLists.lists != nil, &r.clientLists},
@@ -76,9 +80,25 @@ func (r *rule) mismatches(s *subject) []Mismatch {
 		{"transport", r.transport != nil, r.transport},
 		{"policy", r.policy != nil, r.policy},
 		{"schedule", r.schedule != nil, r.schedule},
-	} {
+	}
+}
+
+// mismatches returns the fields that do not match.
+func (r *rule) mismatches(s *subject) []Mismatch {
+	var all []Mismatch
+	for _, f := range r.fields() {
 		if f.written && !f.field.matches(s) {
 			all = append(all, Mismatch{f.name, f.field.why(s)})
+		}
+	}
+	return all
+}
+
+// conditions returns the fields with their values.
+func (r *rule) conditions() (all []string) {
+	for _, f := range r.fields() {
+		if f.written {
+			all = append(all, fmt.Sprintf("%s: %v", f.name, f.field))
 		}
 	}
 	return all

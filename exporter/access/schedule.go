@@ -29,6 +29,8 @@ func (d *Day) UnmarshalText(text []byte) error {
 	return nil
 }
 
+func (d Day) String() string { return dayName(time.Weekday(d)) }
+
 func dayName(d time.Weekday) string { return strings.ToLower(d.String()[:3]) }
 
 // TimeOfDay is a time of day by the local clock, in minutes since midnight. 24:00 is midnight, too.

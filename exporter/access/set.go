@@ -1,6 +1,7 @@
 package access
 
 import (
+	"fmt"
 	"slices"
 
 	"smithproxy_exporter/exporter/event"
@@ -19,6 +20,7 @@ type Set struct {
 
 // proxyDefault is a compiled ProxyDefault.
 type proxyDefault struct {
+	written []Glob
 	sources Names
 	verdict event.Verdict
 }
@@ -29,7 +31,7 @@ func newSet(c Config, rules []rule, lists []*List) *Set {
 		s.fallback = event.Accept
 	}
 	for _, d := range c.Defaults {
-		s.defaults = append(s.defaults, proxyDefault{NewNames(d.Source), d.Verdict})
+		s.defaults = append(s.defaults, proxyDefault{d.Source, NewNames(d.Source), d.Verdict})
 	}
 	return s
 }
@@ -79,6 +81,32 @@ func (s *Set) outcome(o Outcome, dryRun *rule) Outcome {
 		}
 	}
 	return o
+}
+
+// DryRun reports whether all rules and defaults are dry-run.
+func (s *Set) DryRun() bool { return s.dryRun }
+
+// Description is a rule as it is shown.
+type Description struct {
+	Name    string
+	Verdict event.Verdict
+	DryRun  bool
+	// Conditions are the fields, as in "client: 10.0.0.0/8, 192.0.2.1/32".
+	Conditions []string
+}
+
+// Rules returns the rules in the order in which they are tried. The last one is RuleDefault, which stands for the defaults.
+func (s *Set) Rules() []Description {
+	all := make([]Description, 0, len(s.rules)+1)
+	for i := range s.rules {
+		r := &s.rules[i]
+		all = append(all, Description{r.name, r.verdict, r.dryRun || s.dryRun, r.conditions()})
+	}
+	fallback := Description{RuleDefault, s.fallback, s.dryRun, nil}
+	for _, d := range s.defaults {
+		fallback.Conditions = append(fallback.Conditions, fmt.Sprintf("source: %s: %s", list(d.written), d.verdict))
+	}
+	return append(all, fallback)
 }
 
 // Lists returns the lists of the rules, each once.

@@ -11,12 +11,13 @@ import (
 
 	"smithproxy_exporter/collector"
 	"smithproxy_exporter/exporter/access"
+	"smithproxy_exporter/exporter/history"
 	"smithproxy_exporter/exporter/privacy"
 	"smithproxy_exporter/exporter/setting"
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/traces"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/web"
+	"smithproxy_exporter/exporter/web/api"
 	"smithproxy_exporter/exporter/webhook"
 )
 
@@ -29,7 +30,9 @@ type Config struct {
 	Connections track.ConnectionConfig `yaml:"connections"`
 	Proxies     track.ProxyConfig      `yaml:"proxies"`
 	Metrics     collector.Config       `yaml:"metrics"`
-	API         web.Config             `yaml:"api"`
+	History     history.Config         `yaml:"history"`
+	API         api.Config             `yaml:"api"`
+	Page        api.PageConfig         `yaml:"page"`
 	Privacy     privacy.Config         `yaml:"privacy"`
 	// Positions locate errors that are found after Load.
 	Positions Positions `yaml:"-"`
@@ -46,7 +49,8 @@ func Default() Config {
 		Connections: tracker.Connections,
 		Proxies:     tracker.Proxies,
 		Metrics:     collector.DefaultConfig(),
-		API:         web.DefaultConfig(),
+		History:     history.DefaultConfig(),
+		API:         api.DefaultConfig(),
 		Privacy:     privacy.DefaultConfig(),
 	}
 }
@@ -92,7 +96,8 @@ func (c *Config) validate() error {
 		setting.Within("connections", c.Connections.Validate()),
 		setting.Within("proxies", c.Proxies.Validate()),
 		setting.Within("metrics", c.Metrics.Validate()),
-		setting.Within("api", c.API.Validate()),
+		setting.Within("history", c.History.Validate()),
+		setting.Within("page", c.Page.Validate()),
 		setting.Within("privacy", c.Privacy.Validate()),
 	)
 }

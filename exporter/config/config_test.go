@@ -19,11 +19,12 @@ import (
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/history"
 	"smithproxy_exporter/exporter/privacy"
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/traces"
 	"smithproxy_exporter/exporter/track"
-	"smithproxy_exporter/exporter/web"
+	"smithproxy_exporter/exporter/web/api"
 	"smithproxy_exporter/exporter/webhook"
 )
 
@@ -66,7 +67,8 @@ func TestLoadValid(t *testing.T) {
 		Metrics: collector.Config{
 			MaxValues: 50, MaxApps: 10, Grace: 10 * time.Minute, Expiry: 30 * time.Minute, SNIGrouping: collector.SNIRegisteredDomain,
 		},
-		API: web.Config{Finished: 200},
+		History: history.Config{MaxSize: 50 * units.MiB, MaxAge: 3 * 24 * time.Hour},
+		API:     api.Config{}, Page: api.PageConfig{TraceURL: "https://tempo.example.com/trace/{trace_id}"},
 		Privacy: privacy.Config{
 			URLs: privacy.URLsNoQuery, ClientAddresses: privacy.AddressesHashed, SensitiveParameters: []privacy.Parameter{"customer_id", "iban"},
 		},
@@ -88,7 +90,7 @@ func TestLoadDefaults(t *testing.T) {
 		"comment":        "# nothing\n",
 		"null":           "null\n",
 		"empty mapping":  "{}\n",
-		"empty sections": "webhook:\naccess:\notlp:\nstorage:\nconnections:\nproxies:\nmetrics:\napi:\nprivacy:\n",
+		"empty sections": "webhook:\naccess:\notlp:\nstorage:\nconnections:\nproxies:\nmetrics:\nhistory:\napi:\npage:\nprivacy:\n",
 	}
 	for name, content := range contents {
 		t.Run(name, func(t *testing.T) {
@@ -111,7 +113,7 @@ func checkDefaults(t *testing.T, path string) {
 	if diff := cmp.Diff(config.Default(), got, cmpopts.IgnoreFields(config.Config{}, "Positions")); diff != "" {
 		t.Errorf("-default +got:\n%s", diff)
 	}
-	if got.Webhook.MaxBodySize != 4*units.MiB || got.Metrics.MaxValues != 100 || got.API.Finished != 1000 {
+	if got.Webhook.MaxBodySize != 4*units.MiB || got.Metrics.MaxValues != 100 || !got.API.Enabled {
 		t.Errorf("defaults are %+v", got)
 	}
 }
@@ -133,7 +135,7 @@ func TestLoadInvalid(t *testing.T) {
 		{"unknown-field-of-secret", ":3: webhook.secrets[0].password: unknown field"},
 		{"unknown-field-of-access", ":2: access.fallback: unknown field"},
 		{"second-document", ": the file has more than one document"},
-		{"duplicate-field", ":3: api.finished_connections: is already set on line 2"},
+		{"duplicate-field", ":3: history.max_age: is already set on line 2"},
 		{"no-yaml", ": invalid YAML: "},
 		{"no-mapping", "cannot unmarshal"},
 		{"type-section", ":1: webhook: cannot unmarshal"},

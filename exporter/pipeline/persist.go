@@ -167,6 +167,9 @@ func (p *Pipeline) commit(events int) {
 	if p.Spans != nil {
 		p.Spans.Encoded(func(encoded []byte, spans int) { s.batch.AddSpans(encoded, spans) })
 	}
+	if p.History != nil {
+		p.History.Entries(s.batch.AddHistory)
+	}
 	at := p.clock.instant(p.Now())
 	if s.clockAt < 0 || s.batch.Len() > 0 || at.Mono-s.clockAt >= clockEvery {
 		s.batch.Put(store.Kind(track.KindTracker), "", "", p.tracker.EncodeClock(at))

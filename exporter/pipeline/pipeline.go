@@ -41,6 +41,14 @@ type SpanMaker interface {
 	Encoded(visit func(encoded []byte, spans int))
 }
 
+// HistoryMaker is a sink that turns finished connections into entries of the store's history.
+type HistoryMaker interface {
+	track.Sink
+	// Entries visits the entries since the last call, with the source and the name of their connections. An entry is
+	// valid during the visit.
+	Entries(visit func(source, name string, entry []byte))
+}
+
 // Metrics has the metrics of a pipeline. Its methods are called from the goroutine of Run.
 type Metrics interface {
 	// Unsaved counts events that were acknowledged without being persisted.
@@ -61,8 +69,9 @@ type Options struct {
 	Now  func() time.Time
 	Mono func(time.Time) time.Duration
 	Tick time.Duration
-	// Spans may be nil.
+	// Spans and History may be nil.
 	Spans   SpanMaker
+	History HistoryMaker
 	Sinks   []track.Sink
 	Metrics Metrics
 	Logger  *slog.Logger
@@ -121,6 +130,9 @@ func New(o Options) *Pipeline {
 func (p *Pipeline) emit(f track.Fact) {
 	if p.Spans != nil {
 		p.Spans.Take(f)
+	}
+	if p.History != nil {
+		p.History.Take(f)
 	}
 	for _, s := range p.Sinks {
 		s.Take(f)

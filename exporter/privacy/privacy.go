@@ -9,6 +9,9 @@
 package privacy
 
 import (
+	"fmt"
+	"hash/fnv"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +27,8 @@ type Policy struct {
 	hides     bool       // addresses are not kept in full
 	hashes    *sync.Pool // of keyed hashes; nil unless addresses are hashed
 	form      string
+	// requestForm names urls and sensitive.
+	requestForm string
 }
 
 // New returns the policy of a valid configuration. The key is for hashed addresses; see Config.NeedsKey.
@@ -37,6 +42,12 @@ func New(c Config, key []byte) *Policy {
 	for _, name := range c.SensitiveParameters {
 		p.sensitive[canonical(string(name))] = struct{}{}
 	}
+	names := fnv.New32a()
+	fmt.Fprintf(names, "%s\n", p.urls)
+	for _, name := range slices.Sorted(maps.Keys(p.sensitive)) {
+		fmt.Fprintf(names, "%s\n", name)
+	}
+	p.requestForm = fmt.Sprintf("%08x", names.Sum32())
 	switch c.ClientAddresses {
 	case AddressesTruncated:
 		p.form = "t"
@@ -208,6 +219,15 @@ func (p *Policy) Form() string {
 		return ""
 	}
 	return p.form
+}
+
+// RequestForm identifies what is kept of requests; "" is everything. Requests that were kept in one form may hold what
+// another one leaves out.
+func (p *Policy) RequestForm() string {
+	if p == nil || p.urls == URLsFull {
+		return ""
+	}
+	return p.requestForm
 }
 
 // Restored returns a session label that was stored in the given form, in the form of the policy. If it cannot be

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"smithproxy_exporter/exporter/access"
@@ -61,6 +62,9 @@ type Reloader struct {
 
 	requests chan chan<- error
 
+	// status is what Status returns.
+	status atomic.Pointer[Status]
+
 	// The rest belongs to Run.
 
 	// current is the configuration whose sections are in force.
@@ -75,8 +79,22 @@ type Reloader struct {
 func New(o Options) *Reloader {
 	r := &Reloader{Options: o, current: o.Config, rules: access.New(), requests: make(chan chan<- error)}
 	r.seen = r.look(o.Config)
+	r.status.Store(&Status{Config: o.Config})
 	return r
 }
+
+// Status is the result of the last attempts to load the configuration.
+type Status struct {
+	// Config is the configuration in force. Its sections other than access and webhook are those of the start.
+	Config config.Config
+	// Loaded is when the configuration in the file was last put in force; zero before the first time.
+	Loaded time.Time
+	// Err is why the last attempt failed, nil if it did not.
+	Err error
+}
+
+// Status returns the result of the last attempts. It never waits, and is called from any goroutine.
+func (r *Reloader) Status() Status { return *r.status.Load() }
 
 // look returns the signatures of all files that a configuration names and that are reloaded.
 func (r *Reloader) look(c config.Config) signatures {
@@ -93,7 +111,7 @@ func (r *Reloader) Load() error {
 	r.loader.Share = loadShare
 	r.rules.Use(set)
 	r.InForce(set)
-	r.Metrics.Loaded(r.Now())
+	r.loaded()
 	return nil
 }
 
@@ -201,14 +219,25 @@ func (r *Reloader) use(c config.Config) error {
 	return nil
 }
 
+// loaded records that what is in the file is in force.
+func (r *Reloader) loaded() {
+	now, inForce := r.Now(), r.Config
+	inForce.Access, inForce.Webhook, inForce.Positions = r.current.Access, r.current.Webhook, r.current.Positions
+	r.status.Store(&Status{Config: inForce, Loaded: now})
+	r.Metrics.Loaded(now)
+}
+
 func (r *Reloader) report(err error) {
 	if err != nil {
 		r.Metrics.LoadFailed()
+		failed := r.Status()
+		failed.Err = err
+		r.status.Store(&failed)
 		r.Logger.Error("Failed to reload the configuration, the previous one stays in force", "err", err)
 		return
 	}
 	if !r.broken {
-		r.Metrics.Loaded(r.Now())
+		r.loaded()
 	}
 	r.Logger.Info("Reloaded the configuration", "rules", len(r.current.Access.Rules), "secrets", len(r.current.Webhook.Secrets))
 }

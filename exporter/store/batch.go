@@ -19,6 +19,9 @@ type content struct {
 	ops   []change
 	spans []payload
 	tombs []tombstone
+	done  []doneEntry
+	// counted is the generation of the history whose chunks have the entries.
+	counted int
 }
 
 type changeKind uint8
@@ -106,12 +109,20 @@ func (b *Batch) AddSpans(encoded []byte, spans int) {
 	})
 }
 
+// AddHistory appends an entry to the history: a finished connection, by its source and name.
+func (b *Batch) AddHistory(source, name string, entry []byte) {
+	c := b.content()
+	start := len(c.buf)
+	c.buf = append(c.buf, entry...)
+	c.done = append(c.done, doneEntry{name: nameHash(source, name), start: start, end: len(c.buf)})
+}
+
 // Len is the number of changes in the batch.
 func (b *Batch) Len() int {
 	if b.c == nil {
 		return 0
 	}
-	return len(b.c.ops) + len(b.c.spans) + len(b.c.tombs)
+	return len(b.c.ops) + len(b.c.spans) + len(b.c.tombs) + len(b.c.done)
 }
 
 // Size is the number of bytes of keys and values in the batch.
@@ -135,5 +146,5 @@ func (b *Batch) Reset() {
 		return
 	}
 	c := b.c
-	c.buf, c.ops, c.spans, c.tombs = c.buf[:0], c.ops[:0], c.spans[:0], c.tombs[:0]
+	c.buf, c.ops, c.spans, c.tombs, c.done = c.buf[:0], c.ops[:0], c.spans[:0], c.tombs[:0], c.done[:0]
 }

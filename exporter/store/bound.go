@@ -56,6 +56,11 @@ func (s *Store) enforceBound(in *instance) {
 	// Above ignoreGarbage room is made for what comes only: merging what was dropped gives the rest back.
 	excess := max(size-passing-s.garbage-int64(limit*dropTo), min(size-int64(limit*ignoreGarbage), 2*came))
 	s.mu.Unlock()
+	s.boundHistory(in, now)
+	if float64(size) > limit*dropAbove && excess > 0 {
+		// The history gives way to everything else.
+		excess -= s.dropHistory(in, excess)
+	}
 	if float64(size) > limit*dropAbove && excess > 0 {
 		if waiting > 0 {
 			// A third at most: merging what was dropped takes room at first, which dropping the rest would not give back.

@@ -96,6 +96,7 @@ func (s *Store) Commit(b *Batch) error {
 		s.nextID++
 		s.pending.add(p.meta, 1)
 	}
+	s.number(c, now)
 	if !s.working {
 		s.keep(c)
 		s.mu.Unlock()
@@ -103,6 +104,7 @@ func (s *Store) Commit(b *Batch) error {
 		return ErrBehind
 	}
 	in, lo, hi := s.inst, s.lo, s.hi
+	s.history.count(c)
 	for _, t := range c.tombs {
 		s.tombSize += tombOverhead + int64(t.end-t.start)
 		s.filter.add(t.hash, t.at)
@@ -111,6 +113,7 @@ func (s *Store) Commit(b *Batch) error {
 	err := s.do(in, func(in *instance) error { return in.write(c, lo, hi) })
 	if err != nil {
 		s.mu.Lock()
+		s.history.uncount(c)
 		s.keep(c)
 		s.mu.Unlock()
 		b.c = nil // the worker may still read it
@@ -132,7 +135,7 @@ func (s *Store) signal(spans int) {
 }
 
 func (in *instance) write(c *content, lo, hi uint32) error {
-	b := in.db.NewBatchWithSize(len(c.buf) + 64*(len(c.ops)+2*len(c.spans)+2*len(c.tombs)) + 64)
+	b := in.db.NewBatchWithSize(len(c.buf) + 64*(len(c.ops)+2*len(c.spans)+2*len(c.tombs)+2*len(c.done)) + 128)
 	defer b.Close()
 	for _, op := range c.ops {
 		key := c.buf[op.start:op.key]
@@ -165,6 +168,7 @@ func (in *instance) write(c *content, lo, hi uint32) error {
 	for _, p := range c.spans {
 		putPayload(b, p.id, p.meta, c.buf[p.start:p.end])
 	}
+	in.putHistory(b, c)
 	if err := in.db.Apply(b, pebble.Sync); err != nil || len(c.spans) == 0 {
 		return err
 	}

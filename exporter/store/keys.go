@@ -10,12 +10,15 @@ import (
 
 // The first byte of a key says what it is.
 const (
-	prefixIndex  = 'i' // + id: a spanMeta
-	prefixMeta   = 'm' // + name
-	prefixRecord = 'r' // + epoch, kind, source, key: a record
-	prefixSpan   = 's' // + id: encoded spans
-	prefixTomb   = 't' // + hash: at, tombstone
-	prefixExpiry = 'x' // + at, hash: empty
+	prefixChunk   = 'c' // + index: a chunk
+	prefixHistory = 'h' // + inverted number, so that the newest comes first: time, entry
+	prefixIndex   = 'i' // + id: a spanMeta
+	prefixMeta    = 'm' // + name
+	prefixName    = 'n' // + index of the chunk, hash of the name, number: empty
+	prefixRecord  = 'r' // + epoch, kind, source, key: a record
+	prefixSpan    = 's' // + id: encoded spans
+	prefixTomb    = 't' // + hash: at, tombstone
+	prefixExpiry  = 'x' // + at, hash: empty
 )
 
 const (

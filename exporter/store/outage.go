@@ -87,6 +87,7 @@ func (s *Store) keep(c *content) {
 	if dropped > 0 {
 		s.metrics.SpansDropped(dropped)
 	}
+	s.keepHistory(c)
 	for _, t := range c.tombs {
 		if _, ok := s.tombs[t.hash]; ok || len(s.tombs) < s.opt.MaxMemoryTombstones {
 			s.tombs[t.hash] = memoryTombstone{t.at, slices.Clone(c.buf[t.start:t.end])}
@@ -177,6 +178,7 @@ func (s *Store) adopt(in *instance, found survey) error {
 	s.nextID = max(s.nextID, found.lastID+1)
 	s.oldest = found.oldest
 	s.trimmed = 0
+	s.history.found(found.chunks, found.lastHistory)
 	s.pending = found.spans
 	for _, m := range s.mem {
 		if _, onDisk := found.ids[m.id]; !onDisk {
@@ -188,7 +190,7 @@ func (s *Store) adopt(in *instance, found survey) error {
 			s.pending.add(meta, -1)
 		}
 	}
-	if len(s.mem)+len(s.removed)+len(s.tombs) == 0 {
+	if len(s.mem)+len(s.removed)+len(s.tombs)+len(s.history.mem) == 0 {
 		s.endOutage()
 	} else {
 		s.nudge()
@@ -228,7 +230,8 @@ func (s *Store) recover(in *instance) {
 		}
 		removed := slices.Collect(maps.Keys(s.removed))
 		removed = removed[:min(len(removed), recoverStep)]
-		if len(spans)+len(tombs)+len(removed) == 0 {
+		done := s.history.kept()
+		if len(spans)+len(tombs)+len(removed)+len(done.done) == 0 {
 			s.endOutage()
 			s.mu.Unlock()
 			return
@@ -236,12 +239,17 @@ func (s *Store) recover(in *instance) {
 		for h, t := range tombs {
 			s.filter.add(h, t.at)
 		}
+		s.history.count(done)
 		s.mu.Unlock()
-		if err := s.do(in, func(in *instance) error { return in.writeKept(spans, tombs, removed) }); err != nil {
+		if err := s.do(in, func(in *instance) error { return in.writeKept(spans, tombs, removed, done) }); err != nil {
+			s.mu.Lock()
+			s.history.uncount(done)
+			s.mu.Unlock()
 			return
 		}
 		s.written.Add(int64(s.opt.MaxSize) / 256)
 		s.mu.Lock()
+		s.history.written(done)
 		for _, m := range spans {
 			// Removed while it was written: it has to be removed from disk then.
 			if len(s.mem) > 0 && s.mem[0].id == m.id {
@@ -260,7 +268,7 @@ func (s *Store) recover(in *instance) {
 }
 
 // writeKept runs on the worker. A payload that was written before the outage is written again, unchanged.
-func (in *instance) writeKept(spans []memorySpan, tombs map[hash]memoryTombstone, removed []uint64) error {
+func (in *instance) writeKept(spans []memorySpan, tombs map[hash]memoryTombstone, removed []uint64, done *content) error {
 	b := in.db.NewBatch()
 	defer b.Close()
 	for _, m := range spans {
@@ -269,6 +277,7 @@ func (in *instance) writeKept(spans []memorySpan, tombs map[hash]memoryTombstone
 	for h, t := range tombs {
 		in.putTombstone(b, h, t.at, t.data)
 	}
+	in.putHistory(b, done)
 	if !b.Empty() {
 		if err := in.db.Apply(b, pebble.Sync); err != nil {
 			return fmt.Errorf("write what was kept: %w", err)

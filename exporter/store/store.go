@@ -30,6 +30,8 @@ func (noMetrics) SpansDropped(int) {}
 type Options struct {
 	// A MaxSize of 0 is that of DefaultConfig.
 	Config
+	// History bounds the history; the zero value keeps none.
+	History HistoryLimits
 	Logger  *slog.Logger
 	Metrics Metrics
 
@@ -81,6 +83,7 @@ type Store struct {
 	removed           map[uint64]spanMeta // to be removed from disk
 	mem               []memorySpan        // ascending ids
 	memSize           int64
+	history           history
 	tombs             map[hash]memoryTombstone
 	filter            tombFilter
 	tombSize          int64  // estimate of the bytes of tombstones on disk
@@ -119,9 +122,10 @@ func Open(path string, o Options) (*Store, error) {
 		path: path, dir: filepath.Join(path, storeDir), opt: o, logger: o.Logger, metrics: o.Metrics,
 		added: make(chan struct{}, 1), wake: make(chan struct{}, 1), closing: make(chan struct{}), supervised: make(chan struct{}),
 		handed: map[uint64]spanMeta{}, removed: map[uint64]spanMeta{}, tombs: map[hash]memoryTombstone{},
-		nextID: 1,
+		nextID: 1, history: history{next: 1},
 	}
 	s.stepped.L = &s.mu
+	s.history.chunkBytes = max(1, s.historyLimit()/chunkShare)
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}

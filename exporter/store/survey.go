@@ -16,9 +16,12 @@ type survey struct {
 	lastID   uint64
 	tombSize int64
 	filter   tombFilter
+	chunks   []chunk // of the history, oldest first
+	// lastHistory is the number of its newest entry, 0 if there is none.
+	lastHistory uint64
 }
 
-// survey reads everything but payloads, so that damage is found now.
+// survey reads everything but payloads and the history, so that damage is found now.
 func (in *instance) survey() (f survey, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -56,6 +59,9 @@ func (in *instance) survey() (f survey, err error) {
 	})
 	f.ids = found
 	if err != nil {
+		return f, err
+	}
+	if f.chunks, f.lastHistory, err = in.surveyHistory(); err != nil {
 		return f, err
 	}
 	if err := in.each(prefixRecord, func(_, _ []byte) {}); err != nil {

@@ -13,7 +13,7 @@ type Config struct {
 	Endpoint string `yaml:"endpoint"`
 	// Protocol is grpc or http/protobuf; "" leaves it to the OTEL_* variables, and grpc is the default.
 	Protocol string            `yaml:"protocol"`
-	Headers  map[string]string `yaml:"headers"`
+	Headers  map[string]string `yaml:"headers" secret:"true"`
 	// FlushTimeout bounds how long a stop of the exporter sends waiting spans; the rest stays in the store.
 	FlushTimeout time.Duration `yaml:"flush_timeout"`
 }

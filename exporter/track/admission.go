@@ -37,7 +37,6 @@ func (t *Tracker) admit(source string, action event.Action, at Instant) *proxy {
 // add tracks a new proxy.
 func (t *Tracker) add(p *proxy) {
 	t.proxies[p.source] = p
-	t.bySource.Set(p.source, p)
 	t.order = append(t.order, p)
 	t.tracked++
 	if p.ping.last.IsZero() {
@@ -116,7 +115,6 @@ func (l *leaveTask) step(t *Tracker, at Instant) (more bool) {
 		return true
 	}
 	delete(t.proxies, p.source)
-	t.bySource.Delete(p.source)
 	t.order = slices.DeleteFunc(t.order, func(o *proxy) bool { return o == p })
 	if p.ping.last.IsZero() {
 		t.neverPinged--

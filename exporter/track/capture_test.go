@@ -115,7 +115,7 @@ func run(t *testing.T, steps []step) *recorder {
 var sameRecord = gocmp.Options{
 	gocmp.AllowUnexported(Connection{}),
 	// How long it waited, and how often it was asked about, depends on the deliveries.
-	cmpopts.IgnoreFields(Connection{}, "until", "dirty", "serial", "wakeAt", "prevOfClient", "nextOfClient"),
+	cmpopts.IgnoreFields(Connection{}, "until", "dirty", "serial", "wakeAt", "prevOfClient", "nextOfClient", "repeats", "repeatedAfter"),
 	cmpopts.IgnoreFields(Decision{}, "Requests", "Repeats"),
 }
 

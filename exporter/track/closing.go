@@ -163,6 +163,7 @@ func (t *Tracker) finish(p *proxy, c *Connection, was State, at Instant) {
 	}
 	t.deadlines.remove(c)
 	p.conns.remove(c)
+	t.bySerial.Delete(c.serial)
 	t.closed = append(t.closed, closedRecord{c.Source, recordKey(c)})
 	t.emit(Finished{c})
 }

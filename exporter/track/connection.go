@@ -25,6 +25,10 @@ type Connection struct {
 	// listed is set once a list of its instance had the connection.
 	listed bool
 	dirty  bool // changed since it was written to the store
+	// repeats counts repeats of the start, the stop and the info; repeatedAfter is how many seconds after first the last
+	// one was received. They fill a gap in the struct.
+	repeats       [3]uint8
+	repeatedAfter uint16
 
 	// Label is the most complete session label of all events.
 	Label string

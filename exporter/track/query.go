@@ -1,14 +1,8 @@
 package track
 
-// Cursor is a position among the connections of all proxies, which are ordered by source and then by when they became
-// known. The zero value is before the first. A cursor stays valid after its connection is gone, and after a restart.
-type Cursor struct {
-	Source string
-	Serial uint64
-}
-
-// Cursor returns the position of the connection.
-func (c *Connection) Cursor() Cursor { return Cursor{c.Source, c.serial} }
+// Serial returns the position of the connection in Scan: connections are numbered in the order in which they became
+// known. It stays the same after a restart.
+func (c *Connection) Serial() uint64 { return c.serial }
 
 // Copy returns a copy that the tracker does not change, for readers that keep it after Scan. It shares only data that is
 // set once.
@@ -22,53 +16,34 @@ func (c *Connection) Copy() Connection {
 	return copied
 }
 
-// Scan visits connections after a cursor, of one source or, if source is "", of all, until visit returns false. It
-// returns the position where it stopped, and whether there are more connections. limit, at least 1, bounds the work: it
-// counts connections, and steps to the next proxy. visit must not change or keep the records.
-func (t *Tracker) Scan(from Cursor, source string, limit int, visit func(*Connection) (more bool)) (to Cursor, more bool) {
-	if source != "" && from.Source != source {
-		from = Cursor{Source: source}
+// Scan visits connections whose Serial is below before, the newest first, of one source or, if source is "", of all,
+// until visit returns false. Before 0 stands for all. It returns the serial of the last one that it looked at, which the
+// next call gets as before, and whether there may be more connections. limit, at least 1, bounds the work. visit must not
+// change or keep the records.
+func (t *Tracker) Scan(before uint64, source string, limit int, visit func(*Connection) (more bool)) (next uint64, more bool) {
+	if before == 0 {
+		before = t.serial + 1
 	}
-	p := t.atOrAfter(from.Source)
-	if p == nil || source != "" && p.source != source {
-		return from, false
+	connections := &t.bySerial
+	if source != "" {
+		p, ok := t.proxies[source]
+		if !ok {
+			return before, false
+		}
+		connections = &p.conns.bySerial
 	}
-	if p.source != from.Source {
-		from = Cursor{Source: p.source}
-	}
-	for {
-		for c := range p.conns.after(from.Serial) {
-			if limit == 0 {
-				return from, true
-			}
-			limit--
-			from.Serial = c.serial
-			if !visit(c) {
-				return from, true
-			}
-		}
-		if source != "" {
-			return from, false
-		}
-		if p = t.atOrAfter(p.source + "\x00"); p == nil {
-			return from, false
-		}
+	next = before
+	connections.Descend(before-1, func(serial uint64, c *Connection) bool {
 		if limit == 0 {
-			return from, true
+			more = true
+			return false
 		}
 		limit--
-		from = Cursor{Source: p.source}
-	}
-}
-
-// atOrAfter returns the proxy with the source, or else the next one by name; nil if there is none.
-func (t *Tracker) atOrAfter(source string) *proxy {
-	var first *proxy
-	t.bySource.Ascend(source, func(_ string, p *proxy) bool {
-		first = p
-		return false
+		next = serial
+		more = !visit(c)
+		return !more
 	})
-	return first
+	return next, more
 }
 
 // Connection returns a connection that is not closed, by its Name.
@@ -82,8 +57,5 @@ func (t *Tracker) Connection(source, name string) (*Connection, bool) {
 
 // Size returns the numbers of proxies and connections.
 func (t *Tracker) Size() (proxies, connections int) {
-	for _, p := range t.order {
-		connections += p.conns.len()
-	}
-	return len(t.order), connections
+	return len(t.order), t.bySerial.Len()
 }

@@ -198,9 +198,10 @@ func (r *records) byName(name string) (*Connection, bool) {
 
 // Name returns the name of the connection, which is unique within a proxy: the id, or "<id>#<n>" for the n-th connection
 // of an id, n ≥ 2. Trace ids are computed from it.
-func (c *Connection) Name() string { return nameOf(c.ID, c.N) }
+func (c *Connection) Name() string { return NameOf(c.ID, c.N) }
 
-func nameOf(id string, n uint32) string {
+// NameOf returns the name of the n-th connection of an id.
+func NameOf(id string, n uint32) string {
 	if n < 2 {
 		return id
 	}

@@ -34,6 +34,9 @@ type connectionState struct {
 	Past  *Past         `cbor:"20,keyasint,omitempty"`
 	// Form is the form of client addresses, in Label and Decision; see privacy.Policy.Form.
 	Form string `cbor:"21,keyasint,omitempty"`
+	// Repeats holds the numbers of repeats, RepeatedAfter when the last one came.
+	Repeats       []uint8 `cbor:"22,keyasint,omitempty"`
+	RepeatedAfter uint16  `cbor:"23,keyasint,omitempty"`
 }
 
 // decisionState is a pending decision.
@@ -70,7 +73,10 @@ func (c *Connection) encode(t *Tracker) []byte {
 		ID: c.ID, N: c.N, Serial: c.serial, State: c.State, Cause: c.Cause, Got: c.got, Rank: c.rank, Ages: c.ages,
 		Listed: c.listed, Label: c.Label, Transport: c.Transport, Stop: c.Stop, DetailsListed: c.DetailsListed,
 		Statistics: c.Statistics, Sinkhole: c.Sinkhole, Echo: c.Echo, Decision: c.Decision, Until: c.until,
-		Form: t.Privacy.Form(),
+		Form: t.Privacy.Form(), RepeatedAfter: c.repeatedAfter,
+	}
+	if c.repeats != [3]uint8{} {
+		s.Repeats = c.repeats[:]
 	}
 	if c.N > 1 {
 		s.Past = t.proxies[c.Source].conns.past[c.ID]
@@ -129,7 +135,6 @@ func (t *Tracker) restored(source string) *proxy {
 		p = newProxy(source, 0)
 		p.dirty = false
 		t.proxies[source] = p
-		t.bySource.Set(source, p)
 		t.order = append(t.order, p)
 		t.tracked++
 		t.neverPinged++
@@ -168,18 +173,21 @@ func (t *Tracker) restoreConnection(source string, record []byte) error {
 	}
 	t.applyPrivacy(s)
 	p := t.restored(source)
-	if _, known := p.conns.bySerial.Get(s.Serial); known {
+	if _, known := t.bySerial.Get(s.Serial); known {
 		return fmt.Errorf("connection %q has the number of another one", s.ID)
 	}
 	c := &Connection{
 		Source: p.source, ID: s.ID, N: s.N, State: s.State, Cause: s.Cause, got: s.Got, rank: s.Rank,
 		ages: min(s.Ages, maxAges), listed: s.Listed, Transport: s.Transport, Stop: s.Stop, DetailsListed: s.DetailsListed,
 		Statistics: s.Statistics, Sinkhole: s.Sinkhole, Echo: s.Echo, Decision: s.Decision, until: s.Until, serial: s.Serial,
+		repeatedAfter: s.RepeatedAfter,
 	}
+	copy(c.repeats[:], s.Repeats)
 	for i, at := range []*Instant{&c.started, &c.stopped, &c.informed, &c.first, &c.alive} {
 		*at = Instant{s.Times[2*i], time.Duration(s.Times[2*i+1])}
 	}
 	p.conns.add(c)
+	t.bySerial.Set(c.serial, c)
 	p.conns.relabel(c, func() { c.Label = s.Label })
 	if s.Past != nil && len(s.Past.Ended) > 0 {
 		p.conns.past[c.ID] = s.Past

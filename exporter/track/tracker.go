@@ -26,10 +26,10 @@ type Tracker struct {
 	limits  limits
 	emit    func(Fact)
 	proxies map[string]*proxy
-	// order has the same proxies in the order of appearance, so that facts have a stable order; bySource has them by
-	// name, for Scan.
-	order     []*proxy
-	bySource  btree.Map[string, *proxy]
+	// order has the same proxies in the order of appearance, so that facts have a stable order.
+	order []*proxy
+	// bySerial has the connections of all proxies, for Scan.
+	bySerial  btree.Map[uint64, *Connection]
 	deadlines deadlines
 	tasks     []task // the first one runs next
 	adopting  []Adoptable
@@ -178,6 +178,9 @@ func (t *Tracker) connection(p *proxy, ev event.Event, at Instant, past *Past) (
 	wasOpen := c.State == StateOpen
 	var added parts
 	p.conns.relabel(c, func() { added = c.merge(ev.Payload, at, t.limits) })
+	if added == 0 {
+		c.repeated(ev.Payload, at)
+	}
 	t.touch(c)
 	t.move(p, c, inputOf(c, ev.Payload), at)
 	if c.State == StateOpen && p.isRetired(c.Instance()) {
@@ -218,6 +221,7 @@ func (t *Tracker) record(p *proxy, id string, n uint32, at Instant) *Connection 
 	c := &Connection{Source: p.source, ID: id, N: n, serial: t.serial}
 	p.lists.early.claim(c, at, t.config.Connections.GracePeriod)
 	p.conns.add(c)
+	t.bySerial.Set(c.serial, c)
 	return c
 }
 

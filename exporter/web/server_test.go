@@ -19,7 +19,7 @@ import (
 func TestServerIsBounded(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	server, err := web.NewServer(web.Options{
-		MetricsPath: "/metrics", Gatherer: registry, Registerer: registry, API: web.NewAPI(nil, nil), Ready: func() bool { return true },
+		MetricsPath: "/metrics", Gatherer: registry, Registerer: registry, Ready: func() bool { return true },
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func TestStalledScrapesGiveWay(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(manySeries{})
 	server, err := web.NewServer(web.Options{
-		MetricsPath: "/metrics", Gatherer: registry, Registerer: registry, API: web.NewAPI(nil, nil), Ready: func() bool { return true },
+		MetricsPath: "/metrics", Gatherer: registry, Registerer: registry, Ready: func() bool { return true },
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-// Package web serves metrics, health, the JSON API and a landing page, on a listener of its own.
+// Package web serves metrics and health on a listener of its own, with its limits. Package api and others add their routes.
 package web
 
 import (
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/klauspost/compress/gzip"
@@ -20,7 +21,8 @@ type Options struct {
 	Version     string
 	Gatherer    prometheus.Gatherer
 	Registerer  prometheus.Registerer
-	API         *API
+	// API and Pages add routes; nil for none. Without Pages there is a landing page.
+	API, Pages Routes
 	// Ready reports whether webhooks are being received.
 	Ready func() bool
 	// Reload reloads the configuration; nil if that is not enabled over HTTP.
@@ -29,19 +31,28 @@ type Options struct {
 	Profiling bool
 }
 
-// NewHandler returns the handler of the web listener.
+// Routes are added to the handler of the web listener.
+type Routes interface{ Register(mux *http.ServeMux) }
+
+// NewHandler returns the handler of the web listener. It rejects requests that change something and that a page of another
+// origin makes a browser send.
 func NewHandler(o Options) (http.Handler, error) {
+	links := []toolkit.LandingLinks{
+		{Address: o.MetricsPath, Text: "Metrics"},
+		{Address: "/-/healthy", Text: "Healthy"},
+		{Address: "/-/ready", Text: "Ready"},
+	}
+	if o.API != nil {
+		links = slices.Insert(links, 1, toolkit.LandingLinks{
+			Address: "/api/v1/connections", Text: "Connections", Description: "open, closing and finished ones, as JSON",
+		})
+	}
 	landing, err := toolkit.NewLandingPage(toolkit.LandingConfig{
 		Name:        "smithproxy_exporter",
 		Description: "Prometheus metrics and OpenTelemetry traces of smithproxies",
 		Version:     o.Version,
 		Profiling:   "false",
-		Links: []toolkit.LandingLinks{
-			{Address: o.MetricsPath, Text: "Metrics"},
-			{Address: "/api/v1/connections", Text: "Connections", Description: "open, closing and recently finished ones, as JSON"},
-			{Address: "/-/healthy", Text: "Healthy"},
-			{Address: "/-/ready", Text: "Ready"},
-		},
+		Links:       links,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("landing page: %w", err)
@@ -74,12 +85,16 @@ func NewHandler(o Options) (http.Handler, error) {
 	})
 	mux.HandleFunc("POST /-/reload", o.reload)
 	mux.HandleFunc("PUT /-/reload", o.reload)
-	mux.HandleFunc("GET /api/v1/connections", o.API.list)
-	mux.HandleFunc("GET /api/v1/connections/{source}/{name}", o.API.one)
-	if o.MetricsPath != "/" {
+	if o.API != nil {
+		o.API.Register(mux)
+	}
+	switch {
+	case o.Pages != nil:
+		o.Pages.Register(mux)
+	case o.MetricsPath != "/":
 		mux.Handle("/", landing)
 	}
-	return mux, nil
+	return http.NewCrossOriginProtection().Handler(mux), nil
 }
 
 // reload responds when the configuration is in force, or with the error.

@@ -30,7 +30,7 @@ type Config struct {
 
 // Secret is a secret, or the file that holds it, and the sources that it speaks for.
 type Secret struct {
-	Secret     string `yaml:"secret"`
+	Secret     string `yaml:"secret" secret:"true"`
 	SecretFile string `yaml:"secret_file"`
 	// Sources are the proxies whose events the secret may send; nil stands for all.
 	Sources []access.Glob `yaml:"sources"`

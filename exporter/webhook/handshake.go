@@ -52,6 +52,9 @@ type Handshake struct {
 	Failed int
 }
 
+// Hint says what to check.
+func (h Handshake) Hint() string { return hints[h.Reason] }
+
 // maxHandshakes bounds the clients whose failed handshakes are kept.
 const maxHandshakes = 256
 

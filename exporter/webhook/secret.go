@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -68,3 +69,16 @@ func ReadSecret(path string) (string, error) {
 }
 
 func notOfSecret(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
+
+// AnySecret returns a secret to give to a new proxy: the first one that speaks for all sources, or else the first one; the
+// generated one if the configuration has none.
+func (c Config) AnySecret(d *Door) (string, error) {
+	if len(c.Secrets) == 0 {
+		return ReadSecret(SecretPath(d.storageDir))
+	}
+	chosen := c.Secrets[max(0, slices.IndexFunc(c.Secrets, func(s Secret) bool { return s.Sources == nil }))]
+	if chosen.SecretFile != "" {
+		return ReadSecret(chosen.SecretFile)
+	}
+	return chosen.Secret, nil
+}
