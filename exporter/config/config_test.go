@@ -200,7 +200,9 @@ func TestLoadInvalid(t *testing.T) {
 		{"privacy-urls", `:2: privacy.urls: "some" is not one of full`},
 		{"privacy-client-addresses", `:2: privacy.client_addresses: "none" is not one of full`},
 		{"privacy-parameter", ":2: privacy.sensitive_parameters[1]: needs a letter"},
-		{"negative-finished-connections", "api.finished_connections: must be greater than 0"},
+		{"history-max-size", "history.max_size: must be greater than 0"},
+		{"page-trace-url", "page.trace_url: \"ftp://tempo/{trace_id}\" is neither an http nor an https URL"},
+		{"page-trace-url-placeholder", "page.trace_url: does not contain {trace_id}"},
 	}
 	tests = append(tests, accessTests...)
 	tested := map[string]bool{}
