@@ -25,7 +25,7 @@ func (a *app) openAPI(c clock, door *webhook.Door, policy *privacy.Policy) {
 	a.activity = activity.New(c.now)
 	a.api = api.New(api.Options{
 		State: pipelineOf{a}, History: storedHistory{a}, Reader: history.NewReader(policy), Activity: a.activity, Rules: a.reloader.Rules(),
-		System: a.system(door), TraceURL: a.config.Page.TraceURL, Now: c.now,
+		System: a.system(door), Forget: a.forget(), TraceURL: a.config.Page.TraceURL, Now: c.now,
 	})
 }
 
@@ -33,9 +33,17 @@ func (a *app) openAPI(c clock, door *webhook.Door, policy *privacy.Policy) {
 func (a *app) pages() *page.Pages {
 	o := page.Options{Data: a.api, Version: "smithproxy_exporter " + version.Version, MetricsPath: a.flags.telemetryPath}
 	if a.flags.lifecycle {
-		o.Reload = a.reloader.Reload
+		o.Reload, o.Forget = a.reloader.Reload, a.forget()
 	}
 	return page.New(o)
+}
+
+// forget returns what forgets a proxy, nil if the flags do not allow that.
+func (a *app) forget() func(ctx context.Context, source string) error {
+	if !a.flags.lifecycle {
+		return nil
+	}
+	return func(ctx context.Context, source string) error { return a.pipeline.Forget(ctx, source) }
 }
 
 // pipelineOf is the pipeline, which is made after the API.

@@ -19,6 +19,7 @@ type Record struct {
 	Source, ID string
 	N          uint32
 	State      track.State
+	Unknown    bool // see track.Connection.IsUnknown
 	Reason     track.Reason
 	Label      string
 	Transport  event.Transport
@@ -62,7 +63,7 @@ func (r *Record) Name() string { return track.NameOf(r.ID, r.N) }
 // Of returns what is shown of a connection. It shares lists and pointers with it.
 func Of(c *track.Connection) Record {
 	r := Record{
-		Source: c.Source, ID: c.ID, N: c.N, State: c.State, Reason: c.Reason(), Label: c.Label, Transport: c.Transport,
+		Source: c.Source, ID: c.ID, N: c.N, State: c.State, Unknown: c.IsUnknown(), Reason: c.Reason(), Label: c.Label, Transport: c.Transport,
 		Policy: c.Policy(), Timeline: c.Timeline(), Sinkhole: c.Sinkhole,
 	}
 	r.Start, r.StartEstimated = c.Start()
@@ -110,7 +111,7 @@ func (r *Record) Merge(late *Record) {
 // SetSubject fills in what a query needs of a record.
 func (r *Record) SetSubject(s *search.Subject, needs search.Fields) {
 	*s = search.Subject{
-		Source: r.Source, ID: r.ID, N: r.N, State: search.StateOf(r.State), Reason: r.Reason, Transport: r.Transport, SNI: r.SNI, App: r.App,
+		Source: r.Source, ID: r.ID, N: r.N, State: search.StateOf(r.State, r.Unknown), Reason: r.Reason, Transport: r.Transport, SNI: r.SNI, App: r.App,
 		JA4: r.JA4, Policy: r.Policy, Verdict: r.Verdict, Rule: r.Rule, DryRunRule: r.DryRunRule, Stopped: r.Stopped, Up: r.Up, Down: r.Down,
 		Start: r.Start.UnixNano(), End: r.End.UnixNano(), Requests: r.Requests,
 	}

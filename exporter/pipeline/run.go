@@ -77,6 +77,7 @@ func (p *Pipeline) process() {
 		}
 	}
 	p.commit(events)
+	p.endForgets()
 	for i := range p.batch {
 		if t := p.batch[i].taken; t != nil {
 			t.done <- struct{}{}
@@ -91,6 +92,9 @@ func (p *Pipeline) do(it *item) bool {
 	switch {
 	case it.query != nil:
 		it.query(p.tracker)
+		return false
+	case it.forget != nil:
+		p.beginForget(it.forget)
 		return false
 	case it.advance:
 		for p.tracker.Advance(p.clock.instant(p.Now())) || p.tracker.Busy() {
@@ -113,7 +117,7 @@ func (p *Pipeline) findPasts() {
 	for i := range p.batch {
 		it := &p.batch[i]
 		switch {
-		case it.query != nil, it.advance:
+		case it.query != nil, it.forget != nil, it.advance:
 		case it.decision != nil:
 			if d := it.decision; event.Instance(d.ConnectionID) != "" && p.tracker.NeedsPast(d.Source, d.ConnectionID, d.Label) {
 				p.saved.want(d.Source, d.ConnectionID)
@@ -143,6 +147,7 @@ func (p *Pipeline) advance() {
 	p.more = p.tracker.Advance(at)
 	p.adopt()
 	p.commit(0)
+	p.endForgets()
 	more := p.expire(at)
 	p.rewrite()
 	p.more = p.more || more || p.tracker.Busy()
@@ -168,6 +173,7 @@ func (p *Pipeline) adopt() {
 
 // finish stores the state for the next run. If it cannot be stored, closing connections are finished now.
 func (p *Pipeline) finish() {
+	p.stopForgets()
 	p.checkClock(p.Now())
 	now := p.clock.instant(p.Now())
 	for p.saved.rewriting() && p.saved.state != behind {

@@ -232,7 +232,7 @@ func compileDuration(w *word, t *term) error {
 	}
 	t.matches = func(s *Subject, now int64) bool {
 		end := s.End
-		if s.State == Open {
+		if !s.State.isOver() {
 			end = now
 		}
 		return compare(end-s.Start, w.operator, int64(bound))
@@ -261,7 +261,7 @@ func compileSince(w *word, t *term) error {
 		return err
 	}
 	t.since = at
-	t.matches = func(s *Subject, now int64) bool { return s.State == Open || s.End >= at(now) }
+	t.matches = func(s *Subject, now int64) bool { return !s.State.isOver() || s.End >= at(now) }
 	return nil
 }
 

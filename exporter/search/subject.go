@@ -11,11 +11,16 @@ type State uint8
 // The states.
 const (
 	Open State = iota
+	// Unknown is the state of an open connection whose proxy is down.
+	Unknown
 	Closing
 	Finished
 )
 
-var stateNames = [...]string{"open", "closing", "finished"}
+var stateNames = [...]string{"open", "unknown", "closing", "finished"}
+
+// isOver reports whether the connection has ended.
+func (s State) isOver() bool { return s == Closing || s == Finished }
 
 func (s State) String() string { return stateNames[s] }
 
@@ -64,7 +69,7 @@ type Subject struct {
 	// Entropy is the higher one of both directions; valid if Measured is set.
 	Measured bool
 	Entropy  float64
-	// Start and End are in Unix ns; End is valid unless State is Open.
+	// Start and End are in Unix ns; End is valid if the connection is over.
 	Start, End int64
 	Requests   []string
 }
@@ -80,7 +85,7 @@ func (s *Subject) transport() event.Transport {
 // SetConnection fills in the fields of a connection.
 func (s *Subject) SetConnection(c *track.Connection, needs Fields) {
 	*s = Subject{
-		Source: c.Source, ID: c.ID, N: c.N, State: StateOf(c.State), Reason: c.Reason(), Transport: c.Transport, Policy: c.Policy(),
+		Source: c.Source, ID: c.ID, N: c.N, State: StateOf(c.State, c.IsUnknown()), Reason: c.Reason(), Transport: c.Transport, Policy: c.Policy(),
 	}
 	if needs&NeedSession != 0 {
 		session := c.Session()
@@ -103,19 +108,21 @@ func (s *Subject) SetConnection(c *track.Connection, needs Fields) {
 	}
 	start, _ := c.Start()
 	s.Start = start.UnixNano()
-	if s.State != Open {
+	if s.State.isOver() {
 		end, _ := c.End()
 		s.End = end.UnixNano()
 	}
 }
 
-// StateOf returns the state in searches.
-func StateOf(s track.State) State {
-	switch s {
-	case track.StateClosing:
+// StateOf returns the state in searches. unknown is track.Connection.IsUnknown.
+func StateOf(s track.State, unknown bool) State {
+	switch {
+	case s == track.StateClosing:
 		return Closing
-	case track.StateClosed:
+	case s == track.StateClosed:
 		return Finished
+	case unknown:
+		return Unknown
 	default:
 		return Open
 	}

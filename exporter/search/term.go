@@ -29,7 +29,7 @@ var Terms = []Term{
 	{"policy", equal, "number, implicit or unknown", "the proxy's policy that matched", "policy:3"},
 	{"verdict", equal, "accept, reject or none", "how the access-request was answered; none without one", "verdict:reject"},
 	{"rule", equal, "name", "the access rule that decided, or the dry-run rule that would have rejected", "rule:default"},
-	{"state", equal, "open, closing or finished", "the state", "state:open"},
+	{"state", equal, "open, unknown, closing or finished", "the state; unknown is open at a proxy that is down", "state:open"},
 	{"reason", equal, "stop, rejected, lost, restart or evicted", "why it is over", "reason:lost"},
 	{"bytes", comparison, "size", "bytes in both directions, known when a connection stops", "bytes>10MB"},
 	{"up", comparison, "size", "bytes from the client to the server", "up>1MiB"},

@@ -8,6 +8,7 @@ func (c *Connection) Serial() uint64 { return c.serial }
 // set once.
 func (c *Connection) Copy() Connection {
 	copied := *c
+	copied.p, copied.proxyDown = nil, c.IsUnknown()
 	copied.prevOfClient, copied.nextOfClient = nil, nil
 	if c.Decision != nil {
 		d := *c.Decision

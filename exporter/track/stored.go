@@ -37,6 +37,7 @@ type connectionState struct {
 	// Repeats holds the numbers of repeats, RepeatedAfter when the last one came.
 	Repeats       []uint8 `cbor:"22,keyasint,omitempty"`
 	RepeatedAfter uint16  `cbor:"23,keyasint,omitempty"`
+	Held          uint8   `cbor:"24,keyasint,omitempty"`
 }
 
 // decisionState is a pending decision.
@@ -73,7 +74,7 @@ func (c *Connection) encode(t *Tracker) []byte {
 		ID: c.ID, N: c.N, Serial: c.serial, State: c.State, Cause: c.Cause, Got: c.got, Rank: c.rank, Ages: c.ages,
 		Listed: c.listed, Label: c.Label, Transport: c.Transport, Stop: c.Stop, DetailsListed: c.DetailsListed,
 		Statistics: c.Statistics, Sinkhole: c.Sinkhole, Echo: c.Echo, Decision: c.Decision, Until: c.until,
-		Form: t.Privacy.Form(), RepeatedAfter: c.repeatedAfter,
+		Form: t.Privacy.Form(), Held: c.held, RepeatedAfter: c.repeatedAfter,
 	}
 	if c.repeats != [3]uint8{} {
 		s.Repeats = c.repeats[:]
@@ -178,8 +179,8 @@ func (t *Tracker) restoreConnection(source string, record []byte) error {
 	}
 	c := &Connection{
 		Source: p.source, ID: s.ID, N: s.N, State: s.State, Cause: s.Cause, got: s.Got, rank: s.Rank,
-		ages: min(s.Ages, maxAges), listed: s.Listed, Transport: s.Transport, Stop: s.Stop, DetailsListed: s.DetailsListed,
-		Statistics: s.Statistics, Sinkhole: s.Sinkhole, Echo: s.Echo, Decision: s.Decision, until: s.Until, serial: s.Serial,
+		ages: min(s.Ages, maxAges), held: min(s.Held, s.Ages, maxAges), listed: s.Listed, Transport: s.Transport, Stop: s.Stop, DetailsListed: s.DetailsListed,
+		Statistics: s.Statistics, Sinkhole: s.Sinkhole, Echo: s.Echo, Decision: s.Decision, until: s.Until, serial: s.Serial, p: p,
 		repeatedAfter: s.RepeatedAfter,
 	}
 	copy(c.repeats[:], s.Repeats)

@@ -29,7 +29,7 @@ type History interface {
 	HistoryOf(source, name string, visit func(entry []byte)) error
 }
 
-// Options are what an API works with. All of them are set, and safe for concurrent use.
+// Options are what an API works with. All of them but Forget are set, and they are safe for concurrent use.
 type Options struct {
 	State    Querier
 	History  History
@@ -39,6 +39,8 @@ type Options struct {
 	Rules *access.Rules
 	// System tells about the exporter itself.
 	System System
+	// Forget removes a proxy and all that is known of it. It is nil if that is not enabled.
+	Forget func(ctx context.Context, source string) error
 	// TraceURL is the setting page.trace_url.
 	TraceURL string
 	Now      func() time.Time
@@ -160,6 +162,7 @@ func (a *API) routes() []route {
 		{"GET /api/v1/overview", a.getOverview},
 		{"GET /api/v1/connections", a.getConnections},
 		{"GET /api/v1/connections/{source}/{name}", a.getConnection},
+		{"DELETE /api/v1/proxies/{source}", a.deleteProxy},
 		{"GET /api/v1/access", a.getAccess},
 		{"POST /api/v1/access/try", a.postTry},
 		{"GET /api/v1/top", a.getTop},
@@ -177,6 +180,7 @@ func (a *API) routes() []route {
 //	GET  /api/v1/overview                       Overview
 //	GET  /api/v1/connections                    ConnectionPage; with format=csv the same as CSV
 //	GET  /api/v1/connections/{source}/{name}    ConnectionDetail
+//	DELETE /api/v1/proxies/{source}             forgets a proxy
 //	GET  /api/v1/access                         Access
 //	POST /api/v1/access/try                     TryRequest (JSON or a form) to TryResult
 //	GET  /api/v1/top                            Top; parameters dimension, window, order, limit

@@ -14,7 +14,7 @@ type Connection struct {
 	SpanID  string `json:"span_id"`
 	// TraceURL shows the trace, see page.trace_url.
 	TraceURL string `json:"trace_url,omitempty"`
-	// State is open, closing or finished.
+	// State is open, unknown (open at a proxy that is down), closing or finished.
 	State string `json:"state"`
 	// Reason is stop, rejected, lost, restart or evicted; absent while open.
 	Reason         string    `json:"close_reason,omitempty"`

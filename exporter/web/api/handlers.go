@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"smithproxy_exporter/docs"
+	"smithproxy_exporter/exporter/track"
 )
 
 const (
@@ -252,10 +253,12 @@ func writeError(w http.ResponseWriter, err error) {
 		if input.Position >= 0 {
 			p.Position = &input.Position
 		}
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrNotFound), errors.Is(err, track.ErrUnknownProxy):
 		status = http.StatusNotFound
-	case errors.Is(err, ErrForbidden):
+	case errors.Is(err, ErrForbidden), errors.Is(err, errForgetDisabled):
 		status = http.StatusForbidden
+	case errors.Is(err, track.ErrProxySpoke):
+		status = http.StatusConflict
 	default:
 		w.Header().Set("Retry-After", "1")
 	}

@@ -103,7 +103,7 @@ func (a *API) search(ctx context.Context, q ConnectionQuery) (results, error) {
 	r := results{limit: q.limit, next: q.at, now: a.Now().UnixNano()}
 	if q.at.before == 0 {
 		r.next.before = math.MaxUint64
-		if q.query.MayBe(search.Open) || q.query.MayBe(search.Closing) {
+		if q.query.MayBe(search.Open) || q.query.MayBe(search.Unknown) || q.query.MayBe(search.Closing) {
 			r.next = q.at
 			if err := a.searchLive(ctx, q.query, &r, began); err != nil || r.next.before == 0 {
 				return r, err

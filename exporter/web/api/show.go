@@ -5,14 +5,9 @@ import (
 
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/history"
+	"smithproxy_exporter/exporter/search"
 	"smithproxy_exporter/exporter/traceid"
-	"smithproxy_exporter/exporter/track"
 )
-
-// stateNames are the names of the states.
-var stateNames = map[track.State]string{
-	track.StateOpen: "open", track.StateClosing: "closing", track.StateClosed: "finished",
-}
 
 // transportOf returns the transport in the start, or else in the session label.
 func transportOf(r *history.Record, s event.Session) event.Transport {
@@ -29,7 +24,7 @@ func show(r *history.Record, traceURL string) Connection {
 	id := traceid.Of(r.Source, name)
 	v := Connection{
 		Source: r.Source, ID: r.ID, Name: name, TraceID: id.TraceString(), SpanID: id.SpanString(),
-		State: stateNames[r.State], Reason: string(r.Reason), Session: r.Label,
+		State: search.StateOf(r.State, r.Unknown).String(), Reason: string(r.Reason), Session: r.Label,
 		Client: session.Client.Host, ClientPort: session.Client.Port, Server: session.Server.Host, Port: session.Server.Port,
 		Start: r.Start, StartEstimated: r.StartEstimated, End: r.End, EndEstimated: r.EndEstimated,
 	}
