@@ -57,6 +57,9 @@ func TestMetrics(t *testing.T) {
 		for _, v := range d.Templating.List {
 			check(t, file+", variable "+v.Name, v.Definition)
 		}
+		for _, a := range d.Annotations.List {
+			check(t, file+", annotation "+a.Name, a.Expr)
+		}
 		for _, p := range d.everyPanel() {
 			for _, q := range p.Targets {
 				check(t, file+", "+p.Title, q.Expr)
@@ -73,7 +76,7 @@ func TestMetrics(t *testing.T) {
 // notShown are metrics for ad hoc queries and alerts.
 var notShown = []string{
 	"smithproxy_instance_info",
-	"smithproxy_exporter_config_last_reload_success_timestamp_seconds",
+	"smithproxy_payload_entropy_last_bits",
 	"smithproxy_exporter_store_load_duration_seconds",
 	"smithproxy_exporter_store_loaded_records",
 }
@@ -89,6 +92,11 @@ func TestQueries(t *testing.T) {
 		variables := map[string]bool{}
 		for _, v := range d.Templating.List {
 			variables[v.Name] = true
+		}
+		for _, a := range d.Annotations.List {
+			if err := balanced(placeholder.ReplaceAllString(macros.Replace(a.Expr), "x")); err != "" || !a.Datasource.variable() {
+				t.Errorf("%s, annotation %s: %s, data source %v", file, a.Name, err, a.Datasource)
+			}
 		}
 		for _, p := range d.everyPanel() {
 			for _, q := range p.Targets {

@@ -99,6 +99,7 @@ access:
   rules:
     - {name: dry-run, client_file: [`+list+`], verdict: reject, dry_run: true}
 connections: {grace_period: 5s}
+proxies: {ping_timeout: 10s}
 `)
 	s.start(t, "exporter", s.programs.exporter, nil,
 		"--config.file="+configuration, "--webhook.listen-address="+s.webhook, "--web.listen-address="+s.exporter,
