@@ -49,11 +49,9 @@ func verdicts() panel {
 }
 
 func rejectShare() panel {
-	of := func(more string) string {
-		return `sum by (source) (rate(smithproxy_access_requests_total{source=~"$source", rule=~"$rule"` + more + `}[$__rate_interval]))`
-	}
-	return lines(about{"Rejected share", "Share of rejected connections, by proxy.", "percentunit", 12, 9},
-		over(`(`+of(`, verdict="reject"`)+"\n\t\t\tor "+of("")+` * 0) / (`+of("")+` > 0)`+"\n\t\t\tor "+of("")+" * 0", "{{source}}")).
+	return lines(about{"Rejected share", "Share of rejected connections, by proxy, of those that rejected any.", "percentunit", 12, 9},
+		over(`(`+ratesBy("source", `smithproxy_access_requests_total{source=~"$source", rule=~"$rule", verdict="reject"}`)+`)
+			/ on (source) (sum by (source) (rate(smithproxy_access_requests_total{source=~"$source", rule=~"$rule"}[$__rate_interval])) > 0)`, "{{source}}")).
 		FillOpacity(0).LineWidth(2).Max(1).
 		DataLinks(toConnections("Rejected connections of ${__field.labels.source}", "var-source=${__field.labels.source}&var-verdict=reject"))
 }
@@ -84,8 +82,8 @@ func ruleTable() panel {
 		{field: "Value #A", title: "Decisions", unit: "short"},
 		{field: "Value #B", title: "Share", unit: "percentunit"},
 	},
-		rows(`round(sum by (rule, verdict) (increase(smithproxy_access_requests_total{`+chosenDecisions+`}[$__range])))`),
-		rows(`sum by (rule, verdict) (increase(smithproxy_access_requests_total{`+chosenDecisions+`}[$__range]))
+		rows(`round(sum by (rule, verdict) (increase(smithproxy_access_requests_total{`+chosenDecisions+`}[$__range]))) > 0`),
+		rows(`(sum by (rule, verdict) (increase(smithproxy_access_requests_total{`+chosenDecisions+`}[$__range])) > 0)
 			/ on() group_left() (sum(increase(smithproxy_access_requests_total{`+chosenDecisions+`}[$__range])) > 0)`),
 	)
 }
@@ -111,7 +109,7 @@ func dryRunTable() panel {
 		{field: "source", title: "Proxy"},
 		{field: "Value", title: "Would be rejected", unit: "short"},
 	},
-		rows(`round(sum by (rule, source) (increase(smithproxy_access_dry_run_rejects_total{source=~"$source"}[$__range])))`))
+		rows(`round(sum by (rule, source) (increase(smithproxy_access_dry_run_rejects_total{source=~"$source"}[$__range]))) > 0`))
 }
 
 func listSizes() panel {

@@ -96,11 +96,11 @@ func handshakeErrors() panel {
 }
 
 func spansSent() panel {
-	rate := func(outcome string) string {
-		return `sum(rate(smithproxy_exporter_spans_` + outcome + `_total{` + thisExporter + `}[$__rate_interval]))`
+	rate := func(outcome string) query {
+		return over(rateOf(`smithproxy_exporter_spans_`+outcome+`_total{`+thisExporter+`}`), outcome)
 	}
 	return paint(lines(about{"Spans sent", "Spans per second that the tracing backend accepted, that were in a failed attempt and are retried, and that were dropped.", "suffix: spans/s", 8, 9},
-		over(rate("exported"), "exported"), over(rate("failed"), "failed"), over(rate("dropped"), "dropped")),
+		rate("exported"), rate("failed"), rate("dropped")),
 		[]seriesColor{{"exported", good}, {"failed", warn}, {"dropped", bad}})
 }
 
@@ -128,7 +128,7 @@ func storageSize() panel {
 func storageErrors() panel {
 	return lines(about{"Store errors", "Failed store operations and damaged items per second. Damage found at the start precedes the first scrape and is not shown.", "cps", 12, 9},
 		over(ratesBy("operation", `smithproxy_exporter_store_errors_total{`+thisExporter+`}`), "{{operation}}"),
-		over(`sum(rate(smithproxy_exporter_store_damaged_total{`+thisExporter+`}[$__rate_interval]))`, "damaged"))
+		over(rateOf(`smithproxy_exporter_store_damaged_total{`+thisExporter+`}`), "damaged"))
 }
 
 func storeBehind() panel {

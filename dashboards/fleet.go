@@ -100,11 +100,11 @@ func restartsOverTime() panel {
 func fleetLoad() []panel {
 	return []panel{
 		stacks(about{"Connections started", "New connections per second, by proxy.", connectionsPerSecond, 12, 9},
-			over(`sum by (source) (rate(smithproxy_connections_started_total{source=~"$source"}[$__rate_interval]))`, "{{source}}")).DataLinks(ofProxy()),
+			over(ratesBy("source", `smithproxy_connections_started_total{source=~"$source"}`), "{{source}}")).DataLinks(ofProxy()),
 		stacks(about{"Open connections", "Open connections, by proxy.", "short", 12, 9},
-			over(`sum by (source) (smithproxy_connections_active{source=~"$source"})`, "{{source}}")).DataLinks(ofProxy()),
+			over(gaugesBy("source", `smithproxy_connections_active{source=~"$source"}`), "{{source}}")).DataLinks(ofProxy()),
 		stacks(about{"Bytes", "Payload in both directions, by proxy. A connection is counted when it ends.", "Bps", 12, 9},
-			over(`sum by (source) (rate(smithproxy_connection_bytes_total{source=~"$source"}[$__rate_interval]))`, "{{source}}")).DataLinks(ofProxy()),
+			over(ratesBy("source", `smithproxy_connection_bytes_total{source=~"$source"}`), "{{source}}")).DataLinks(ofProxy()),
 		stacks(about{"Rejected connections", "Access-requests per second that were rejected, by proxy.", "reqps", 12, 9},
 			over(ratesBy("source", `smithproxy_access_requests_total{source=~"$source", verdict="reject"}`), "{{source}}")).
 			DataLinks(toConnections("Rejected connections of ${__field.labels.source}", "var-source=${__field.labels.source}&var-reason=rejected")),

@@ -52,7 +52,7 @@ func hostNumbers() []panel {
 
 func hostsAlive() panel {
 	return stacks(about{"Hosts by proxy", "Client addresses with traffic within the neighbor window, by proxy.", "short", 12, 9},
-		over(`sum by (source) (smithproxy_neighbors{source=~"$source"})`, "{{source}}")).DataLinks(ofProxy())
+		over(gaugesBy("source", `smithproxy_neighbors{source=~"$source"}`), "{{source}}")).DataLinks(ofProxy())
 }
 
 func hostsDiscovered() panel {
@@ -105,7 +105,8 @@ func entropyCells(direction, title, scheme string) panel {
 
 func highUploads() panel {
 	return stacks(about{"High-entropy uploads", "Uploads above the chosen entropy per second, by proxy.", connectionsPerSecond, 12, 9},
-		over(highEntropy(" by (source)", "rate", "$__rate_interval"), "{{source}}")).
+		over("("+highEntropy(" by (source)", "rate", "$__rate_interval")+`)
+			and on (source) sum by (source) (increase(smithproxy_payload_entropy_bits_count{source=~"$source", direction="up"}[$__range] @ end())) > 0`, "{{source}}")).
 		DataLinks(toConnections("Their connections", "var-source=${__field.labels.source}&${entropy:queryparam}"))
 }
 

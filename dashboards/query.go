@@ -52,6 +52,17 @@ func ratesBy(label, counter string) string {
 			and on (` + label + `) sum by (` + label + `) (increase(` + counter + `[$__range] @ end())) > 0`
 }
 
+// rateOf returns the rate per second of a counter if it was counted in the time range.
+func rateOf(counter string) string {
+	return `sum(rate(` + counter + `[$__rate_interval])) and sum(increase(` + counter + `[$__range] @ end())) > 0`
+}
+
+// gaugesBy returns the sum of a gauge by a label, of the values of the label that had one in the time range.
+func gaugesBy(label, gauge string) string {
+	return `sum by (` + label + `) (` + gauge + `)
+			and on (` + label + `) sum by (` + label + `) (max_over_time(` + gauge + `[$__range] @ end())) > 0`
+}
+
 // newSince returns what was counted since the previous point of a graph, by an aggregation such as sum by (source). Each
 // count is in one point. increase counts it in several, because it looks further back than to the previous point.
 func newSince(aggregation, counter string) string {

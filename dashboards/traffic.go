@@ -112,8 +112,13 @@ func exceptionShares() panel {
 }
 
 func policies() panel {
-	sum := func(metric, more string) string {
-		return readablePolicy(`sum by (policy) (increase(` + metric + `{` + chosenTraffic + more + `}[$__range]))`)
+	// of returns what was counted of each policy that has connections, also if that is nothing.
+	of := func(metric, more string) query {
+		sum := func(metric, more string) string {
+			return `sum by (policy) (increase(` + metric + `{` + chosenTraffic + more + `}[$__range]))`
+		}
+		all := sum("smithproxy_connections_closed_total", "")
+		return rows(readablePolicy("round((" + sum(metric, more) + " or " + all + " * 0) and " + all + " > 0)"))
 	}
 	return records(about{"Policies", "Connections by policy in the time range. implicit: accepted because no policy matched.", "none", 24, 8}, "Connections", true, []column{
 		{field: "policy", title: "Policy"},
@@ -122,10 +127,10 @@ func policies() panel {
 		{field: "Value #C", title: "Bytes up", unit: "decbytes"},
 		{field: "Value #D", title: "Bytes down", unit: "decbytes"},
 	},
-		rows("round("+sum("smithproxy_connections_closed_total", "")+")"),
-		rows("round("+sum("smithproxy_connections_closed_total", `, reason="rejected"`)+")\n\t\t\tor "+sum("smithproxy_connections_closed_total", "")+" * 0"),
-		rows(sum("smithproxy_connection_bytes_total", `, direction="up"`)+"\n\t\t\tor "+sum("smithproxy_connections_closed_total", "")+" * 0"),
-		rows(sum("smithproxy_connection_bytes_total", `, direction="down"`)+"\n\t\t\tor "+sum("smithproxy_connections_closed_total", "")+" * 0"),
+		of("smithproxy_connections_closed_total", ""),
+		of("smithproxy_connections_closed_total", `, reason="rejected"`),
+		of("smithproxy_connection_bytes_total", `, direction="up"`),
+		of("smithproxy_connection_bytes_total", `, direction="down"`),
 	)
 }
 

@@ -68,14 +68,17 @@ func (v variable) text() string {
 }
 
 // chosen are Grafana's own variables and choices of the user, for a scenario of less than a minute.
-var chosen = map[string]string{"__rate_interval": "15s", "__interval": "1m", "__range": "5m", "top": "1"}
+var chosen = map[string]string{"__rate_interval": "10s", "__interval": "15s", "__range": "5m", "top": "1"}
 
 // variableName is $name, ${name} or ${name:format}.
 var variableName = regexp.MustCompile(`\$(?:(\w+)|\{(\w+)(?::\w+)?\})`)
 
+// before are times to compare with that the scenario has.
+var before = strings.NewReplacer(" offset 1d", " offset 2s", " offset 1w)", " offset 4s)")
+
 // expand puts values in the place of variables.
 func (d dashboard) expand(expr string) string {
-	return variableName.ReplaceAllStringFunc(expr, func(found string) string {
+	return variableName.ReplaceAllStringFunc(before.Replace(expr), func(found string) string {
 		parts := variableName.FindStringSubmatch(found)
 		name := parts[1] + parts[2]
 		if value, ok := chosen[name]; ok {
@@ -91,12 +94,13 @@ func (d dashboard) expand(expr string) string {
 }
 
 // labelValues is the query of a variable whose values are those of a label.
-var labelValues = regexp.MustCompile(`^label_values\((.+),\s*\w+\)$`)
+var labelValues = regexp.MustCompile(`^label_values\((.+),\s*(\w+)\)$`)
 
 // question is a query of a dashboard.
 type question struct {
 	expr    string
 	instant bool
+	label   string // of a variable, whose values are those of this label
 }
 
 // queries are the PromQL of all panels, variables and annotations, by where they are.
@@ -111,7 +115,7 @@ func (d dashboard) queries() map[string]question {
 					kind = p.Datasource.Type
 				}
 				if target.Expr != "" && (kind == "" || kind == "prometheus") {
-					found[p.Title+"/"+target.RefID] = question{target.Expr, target.Instant}
+					found[p.Title+"/"+target.RefID] = question{expr: target.Expr, instant: target.Instant}
 				}
 			}
 			walk(p.Panels)
@@ -120,11 +124,11 @@ func (d dashboard) queries() map[string]question {
 	walk(d.Panels)
 	for _, v := range d.Templating.List {
 		if parts := labelValues.FindStringSubmatch(v.text()); parts != nil {
-			found["variable "+v.Name] = question{parts[1], true}
+			found["variable "+v.Name] = question{expr: parts[1], instant: true, label: parts[2]}
 		}
 	}
 	for _, a := range d.Annotations.List {
-		found["annotation "+a.Name] = question{a.Expr, true}
+		found["annotation "+a.Name] = question{expr: a.Expr}
 	}
 	return found
 }

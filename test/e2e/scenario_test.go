@@ -13,7 +13,7 @@ import (
 )
 
 // scenario is what three proxies do, the same in every second: the values on the dashboards follow from it. edge-1 asks
-// for access and inspects TLS, edge-2 has statistics and restarts halfway, edge-3 falls silent after its first ping.
+// for access and inspects TLS, edge-2 has statistics and restarts once, edge-3 falls silent after its first ping.
 type scenario struct {
 	t    *testing.T
 	url  string
@@ -21,10 +21,11 @@ type scenario struct {
 	next int    // number of a connection
 }
 
-// The scenario takes 40 seconds, of which the middle is in the steady state.
+// The scenario takes 40 seconds.
 const (
 	scenarioSeconds = 40
-	scenarioMiddle  = 18 // the boot id of edge-2 changes at the next second
+	scenarioRestart = 5  // the boot id of edge-2 changes
+	scenarioSteady  = 18 // everything has had its rate for longer than rates look back
 )
 
 // play plays the scenario and returns the times of its steady state and of its end.
@@ -34,18 +35,27 @@ func (s *scenario) play() (steady, end time.Time) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for second := range scenarioSeconds {
-		if second == scenarioMiddle {
-			steady = time.Now()
+		switch second {
+		case scenarioRestart:
+			s.opened()
 			s.boot = "Proxy-4444"
+		case scenarioSteady:
+			steady = time.Now()
 		}
 		s.ping("edge-1", "Proxy-1111")
 		s.ping("edge-2", s.boot)
 		s.inspected("a.example")
+		s.inspected("a.example")
 		s.inspected("b.example")
 		s.rejected()
 		s.measured()
-		s.lost()
-		s.send("edge-1", "neighbor", "", fmt.Sprintf(`"addresses":["10.9.0.%d"],"state":"new",`, second))
+		// Connections that wait for their stop when the proxy restarts would be lost or closed by the restart.
+		if second < scenarioRestart-2 || second >= scenarioRestart {
+			s.lost()
+		}
+		if second%10 == 2 && second < 30 {
+			s.send("edge-1", "neighbor", "", fmt.Sprintf(`"addresses":["10.9.0.%d"],"state":"new",`, second))
+		}
 		<-tick.C
 	}
 	return steady, time.Now()
@@ -88,6 +98,11 @@ func (s *scenario) measured() {
 	s.send("edge-2", "connection-stop", id, `"details":{"info":{"bytes_down":100,"bytes_up":300,"policy":65500,"session":"`+session+`"}},`)
 	s.send("edge-2", "connection-info", id, `"details":{"statistics":{"entropy":{"left":{"bytes_accounted":300,"entropy":7.95},"right":{"bytes_accounted":100,"entropy":4.25}},`+
 		`"flow":{"skew":-0.8},"info":{"session":"`+session+`"}},"sinkhole":{"replacement_size":0,"sink_left":true,"sink_right":false,"sunken_left":50,"sunken_right":0}},`)
+}
+
+// opened is a connection of edge-2 that is open when the proxy restarts.
+func (s *scenario) opened() {
+	s.send("edge-2", "connection-start", s.id(s.boot), fmt.Sprintf(`"details":{"info":{"session":"tcp_10.2.0.3:%d+tcp_192.0.2.5:443"}},`, 1024+s.next))
 }
 
 // lost is a connection of edge-2 with an info and no stop.
