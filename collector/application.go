@@ -3,7 +3,6 @@ package collector
 import (
 	"time"
 
-	"smithproxy_exporter/exporter/traceid"
 	"smithproxy_exporter/exporter/track"
 )
 
@@ -72,12 +71,18 @@ func (m *applicationSeries) take(f track.Fact, now time.Time) {
 		if f.C.Started() {
 			m.lasted(f.C, now)
 		}
+	case track.Finished:
+		if d, known := f.C.Duration(); known && !f.C.Unsampled {
+			if list := m.apps.shown(label(f.C.App())); list != nil {
+				list[appDuration].histogram.offer(d.Seconds(), f.C, now)
+			}
+		}
 	}
 }
 
 // lasted observes the duration, once both start and end are known.
 func (m *applicationSeries) lasted(c *track.Connection, now time.Time) {
 	if d, known := c.Duration(); known {
-		m.apps.seriesFor(label(c.App()), now)[appDuration].histogram.trace(d.Seconds(), traceid.Of(c.Source, c.Name()), now)
+		m.apps.seriesFor(label(c.App()), now)[appDuration].histogram.Observe(d.Seconds())
 	}
 }

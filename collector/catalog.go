@@ -87,7 +87,7 @@ func unitOf(name string) string {
 	if strings.HasSuffix(name, "_successful") || strings.HasSuffix(name, "_behind") {
 		return "0 or 1"
 	}
-	for _, counted := range []string{"events", "spans", "errors", "records", "entries", "requests", "damaged", "connections"} {
+	for _, counted := range []string{"events", "spans", "errors", "records", "entries", "requests", "damaged", "connections", "traces"} {
 		if slices.Contains(strings.Split(name, "_"), counted) {
 			return counted
 		}

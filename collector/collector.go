@@ -33,6 +33,8 @@ type Sink struct {
 	persistent, expiring []family
 	bounds               *bounds
 	accessRequests       *accessRequests
+	forgotten            *forgotten
+	places               *places
 
 	// scraping and changing are locked before mu, and for longer.
 	scraping sync.Mutex // one scrape at a time
@@ -73,9 +75,11 @@ type proxy struct {
 func New(c Config, now func() time.Time) *Sink {
 	d := &definitions{}
 	s := &Sink{now: now, expiry: c.Expiry, proxies: map[string]*proxy{}, byLabel: map[string]*proxy{}, sweptAt: now()}
-	s.bounds = newBounds(d, c, now)
+	s.bounds, s.forgotten = newBounds(d, c, now), newForgotten(d)
 	s.persistent = []family{newLiveness(d), newGauges(d)}
 	s.accessRequests = newAccessRequests(d, s.bounds)
+	s.places = newPlaces(d, s.bounds)
+	clientNetworks := NewNetworks(c.Networks)
 	s.expiring = []family{
 		newEvents(d),
 		newNeighbors(d, s.bounds),
@@ -87,6 +91,10 @@ func New(c Config, now func() time.Time) *Sink {
 		newSinkhole(d),
 		s.accessRequests,
 		newContent(d),
+		newServerAddresses(d, s.bounds),
+		newClients(d, s.bounds, clientNetworks),
+		newRejects(d, s.bounds, clientNetworks),
+		s.places,
 	}
 	s.metrics = d.metrics
 	slices.SortFunc(s.metrics, func(a, b *metric) int { return strings.Compare(a.name, b.name) })
@@ -104,9 +112,12 @@ func (s *Sink) Take(f track.Fact) {
 		return
 	}
 	p, ok := s.proxies[source]
-	if _, gone := f.(track.ProxyForgotten); gone {
+	if gone, is := f.(track.ProxyForgotten); is {
 		if ok {
 			s.forget(source, p)
+		}
+		if gone.Asked {
+			s.forgotten.add(label(source), now)
 		}
 		return
 	}
@@ -139,6 +150,7 @@ func (s *Sink) appear(source string, now time.Time) *proxy {
 		p.persistent = open(s.persistent, p, now)
 		p.expiring = open(s.expiring, p, now)
 		s.byLabel[name] = p
+		s.forgotten.remove(name)
 	}
 	p.names++
 	s.proxies[source] = p

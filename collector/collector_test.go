@@ -197,11 +197,15 @@ func TestLimitedValues(t *testing.T) {
 		# HELP smithproxy_exporter_series_limited_total Total number of increments counted in _other because the label is at its limit.
 		# TYPE smithproxy_exporter_series_limited_total counter
 		smithproxy_exporter_series_limited_total{metric="smithproxy_access_dry_run_rejects_total"} 0
-smithproxy_exporter_series_limited_total{metric="smithproxy_access_requests_total"} 0
+smithproxy_exporter_series_limited_total{metric="smithproxy_access_rejects_total"} 0
+		smithproxy_exporter_series_limited_total{metric="smithproxy_access_requests_total"} 0
+		smithproxy_exporter_series_limited_total{metric="smithproxy_client_connections_total"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_connection_duration_seconds"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_connections_closed_total"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_connections_started_total"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_neighbor_last_seen_timestamp_seconds"} 0
+		smithproxy_exporter_series_limited_total{metric="smithproxy_server_connections_total"} 0
+		smithproxy_exporter_series_limited_total{metric="smithproxy_server_rejects_total"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_signatures_total"} 0
 		smithproxy_exporter_series_limited_total{metric="smithproxy_sni_connections_total"} 3
 	`

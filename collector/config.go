@@ -22,6 +22,8 @@ type Config struct {
 	Expiry time.Duration `yaml:"expiry"`
 	// SNIGrouping is by what TLS server names are counted.
 	SNIGrouping SNIGrouping `yaml:"sni_grouping"`
+	// Networks name the networks of clients. Of several networks with an address, the smallest counts.
+	Networks []NetworkConfig `yaml:"networks"`
 }
 
 // SNIGrouping is by what TLS server names are counted.
@@ -51,5 +53,6 @@ func (c Config) Validate() error {
 		setting.Positive("max_apps", c.MaxApps),
 		setting.Positive("grace", c.Grace),
 		setting.Positive("expiry", c.Expiry),
+		validateNetworks(c.Networks),
 	)
 }

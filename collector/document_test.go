@@ -32,6 +32,8 @@ func TestDocument(t *testing.T) {
 // TestCatalogLabels holds the labels that are said of each metric against those that its series have.
 func TestCatalogLabels(t *testing.T) {
 	w := newWorld(t, 10)
+	w.sink.UseLocator(atlas{})
+	w.sink.Take(track.ProxyForgotten{Source: "edge-2", Asked: true})
 	w.send(event.ActionPing, "", event.Ping{Instance: "Proxy-A1"})
 	w.send(event.ActionNeighbor, "", event.Neighbor{State: event.NeighborNew, Addresses: []string{"10.0.0.1"}})
 	w.connection("Proxy-A1-OID-1", event.Stop{TLS: true, SNI: "example.com", App: "http2", Signatures: []string{"www/http2/start"}})

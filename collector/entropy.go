@@ -6,7 +6,6 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"smithproxy_exporter/exporter/event"
-	"smithproxy_exporter/exporter/traceid"
 	"smithproxy_exporter/exporter/track"
 )
 
@@ -59,28 +58,39 @@ func (f *entropy) open(p *proxy, now time.Time) familySeries {
 }
 
 func (m *entropySeries) take(f track.Fact, now time.Time) {
-	profiled, ok := f.(track.Profiled)
-	if !ok {
-		return
+	switch f := f.(type) {
+	case track.Profiled:
+		if f.Statistics {
+			m.profiled(f.C.Statistics, now)
+		}
+	case track.Finished:
+		if st := f.C.Statistics; st != nil && !f.C.Unsampled {
+			m.up.offer(st.Up, f.C, now)
+			m.down.offer(st.Down, f.C, now)
+		}
 	}
-	c := profiled.C
-	st := c.Statistics
-	if !profiled.Statistics {
-		return
-	}
-	id := traceid.Of(c.Source, c.Name())
-	m.measured(&m.up, st.Up, id, now)
-	m.measured(&m.down, st.Down, id, now)
+}
+
+func (m *entropySeries) profiled(st *event.Statistics, now time.Time) {
+	m.measured(&m.up, st.Up, now)
+	m.measured(&m.down, st.Down, now)
 	if st.Skew != nil {
 		m.skew.histogram.Observe(*st.Skew)
 	}
 }
 
-func (m *entropySeries) measured(d *direction, e *event.Entropy, id traceid.ID, now time.Time) {
+// offer offers the connection with a measurement as an exemplar.
+func (d *direction) offer(e *event.Entropy, c *track.Connection, now time.Time) {
+	if e != nil {
+		d.bits.histogram.offer(e.Bits, c, now)
+	}
+}
+
+func (m *entropySeries) measured(d *direction, e *event.Entropy, now time.Time) {
 	if e == nil {
 		return
 	}
-	d.bits.histogram.trace(e.Bits, id, now)
+	d.bits.histogram.Observe(e.Bits)
 	if d.last == nil {
 		d.last = m.family.last.with(now, m.source, d.label)
 	}

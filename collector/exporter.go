@@ -22,6 +22,8 @@ type Exporter struct {
 	refused          *prometheus.CounterVec
 	exported, failed prometheus.Counter
 	dropped          *prometheus.CounterVec
+	traces           *prometheus.CounterVec
+	unsampled        prometheus.Counter
 	reloadOK         prometheus.Gauge
 	reloadAt         prometheus.Gauge
 	fallbacks        *prometheus.CounterVec
@@ -33,7 +35,8 @@ type Exporter struct {
 
 // ExporterOptions have the label values that start at 0, and access to the store.
 type ExporterOptions struct {
-	Refusals, Fallbacks, DropReasons     []string
+	Refusals, Fallbacks                  []string
+	DropReasons, Samplings               []string
 	ConnectionRefusals, HandshakeReasons []string
 	Store                                StoreState
 	// Connections and BodyBytes are what the webhook listener holds now.
@@ -55,6 +58,10 @@ func NewExporter(r prometheus.Registerer, o ExporterOptions) *Exporter {
 			Help: "Total number of spans in failed attempts to send, retries included."}),
 		dropped: counter(prefix+"spans_dropped_total",
 			"Total number of dropped spans.", "reason"),
+		traces: counter(prefix+"traces_total",
+			"Total number of traces, by what kept them: a sampling rule, the ratio, or none if they were left out.", "sampling"),
+		unsampled: prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "spans_unsampled_total",
+			Help: "Total number of spans that were not made because sampling left out their trace."}),
 		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "config_last_reload_successful",
 			Help: "Whether the last attempt to load the configuration succeeded (1) or not (0)."}),
 		reloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "config_last_reload_success_timestamp_seconds",
@@ -71,7 +78,7 @@ func NewExporter(r prometheus.Registerer, o ExporterOptions) *Exporter {
 			Help: "Memory held by large request bodies in bytes."}, func() float64 { return float64(o.BodyBytes()) }),
 		e.connections, e.handshakes)
 	e.storeMetrics, e.accessLists = newStoreMetrics(r, o.Store), newAccessLists(r)
-	r.MustRegister(e.refused, e.fallbacks, e.exported, e.failed, e.dropped, e.reloadOK, e.reloadAt)
+	r.MustRegister(e.refused, e.fallbacks, e.exported, e.failed, e.dropped, e.traces, e.unsampled, e.reloadOK, e.reloadAt)
 	for _, reason := range o.Refusals {
 		e.refused.WithLabelValues(reason)
 	}
@@ -86,6 +93,9 @@ func NewExporter(r prometheus.Registerer, o ExporterOptions) *Exporter {
 	}
 	for _, reason := range o.DropReasons {
 		e.dropped.WithLabelValues(reason)
+	}
+	for _, sampling := range o.Samplings {
+		e.traces.WithLabelValues(sampling)
 	}
 	return e
 }
@@ -103,6 +113,12 @@ func (e *Exporter) SpansFailed(n int) { e.failed.Add(float64(n)) }
 func (e *Exporter) SpansDropped(reason string, n int) {
 	e.dropped.WithLabelValues(reason).Add(float64(n))
 }
+
+// TraceSampled counts a trace, by one of ExporterOptions.Samplings.
+func (e *Exporter) TraceSampled(why string) { e.traces.WithLabelValues(why).Inc() }
+
+// SpansUnsampled counts spans that are not made because their trace is left out.
+func (e *Exporter) SpansUnsampled(n int) { e.unsampled.Add(float64(n)) }
 
 // Loaded records that a configuration was loaded at the given time.
 func (e *Exporter) Loaded(at time.Time) {

@@ -13,7 +13,7 @@ type gauges struct{ connections, neighbors *metric }
 func newGauges(d *definitions) *gauges {
 	return &gauges{
 		connections: d.gauge("smithproxy_connections_active", "connections",
-			"Number of open connections, as far as the events of the proxy tell.", "source"),
+			"Number of open connections, as far as the events of the proxy tell; 0 while it is down.", "source"),
 		neighbors: d.gauge("smithproxy_neighbors", "addresses",
 			"Number of client addresses with traffic within the neighbor window.", "source"),
 	}
@@ -33,7 +33,11 @@ func (f *gauges) open(p *proxy, now time.Time) familySeries {
 
 func (m *gaugeSeries) take(f track.Fact, _ time.Time) {
 	if s, ok := f.(track.ProxyStatus); ok {
-		m.connections.set(float64(s.Open))
+		open := float64(s.Open)
+		if !s.Up && !s.Unknown {
+			open = 0 // whether they are open is not known
+		}
+		m.connections.set(open)
 		m.neighbors.set(float64(s.Neighbors))
 	}
 }

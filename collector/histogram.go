@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"smithproxy_exporter/exporter/traceid"
+	"smithproxy_exporter/exporter/track"
 )
 
 // Native buckets grow by a factor of 1.1. If there are more than nativeBuckets, they widen. They are never reset, so that
@@ -21,9 +22,13 @@ const (
 	nativeBuckets = 100
 )
 
-// histogram is a histogram of client_golang with classic and native buckets, and the last exemplar of each classic
-// bucket. It keeps the exemplars itself, because client_golang would create a protobuf message for each observation, of
-// which a scrape shows only the last.
+// exemplarEvery is the least time between two exemplars of a bucket: that of client_golang's native histograms. Each
+// exemplar that a scrape finds new is a dot in a panel. More of them hide the rest: at each scrape it would be one for
+// each bucket and series.
+const exemplarEvery = 5 * time.Minute
+
+// histogram is a histogram of client_golang with classic and native buckets, and an exemplar of each classic bucket. It
+// keeps the exemplars itself, because they come later than their values: when it is known that a trace is kept.
 type histogram struct {
 	prometheus.Histogram
 	bounds []float64
@@ -47,16 +52,17 @@ func newHistogram(m *metric) *histogram {
 	})}
 }
 
-// trace observes a value of a connection, with an exemplar.
-func (h *histogram) trace(value float64, id traceid.ID, now time.Time) {
-	h.Observe(value)
+// offer offers a finished connection, whose trace is kept, as an exemplar of a value that was observed before.
+func (h *histogram) offer(value float64, c *track.Connection, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.exemplars == nil {
 		h.exemplars = make([]exemplar, len(h.bounds)+1)
 	}
 	bucket, _ := slices.BinarySearch(h.bounds, value)
-	h.exemplars[bucket] = exemplar{id, value, now}
+	if e := &h.exemplars[bucket]; e.at.IsZero() || now.Sub(e.at) >= exemplarEvery {
+		*e = exemplar{traceid.Of(c.Source, c.Name()), value, now}
+	}
 }
 
 var (
@@ -64,14 +70,22 @@ var (
 	spanLabel  = proto.String("span_id")
 )
 
-// write sets the histogram of m. The exemplars are read first, so that their values are counted in it.
+// write sets the histogram of m. The exemplars are read first, so that their values are counted in it. A value that is not
+// was observed by an earlier run of the exporter, or under another label.
 func (h *histogram) write(m *dto.Metric) {
 	h.mu.Lock()
 	exemplars := slices.Clone(h.exemplars)
 	h.mu.Unlock()
-	_ = h.Write(m) // does not fail for a histogram of NewHistogram
+	_ = h.Write(m)       // does not fail for a histogram of NewHistogram
+	counted := uint64(0) // in the buckets below
 	for i, e := range exemplars {
-		if e.at.IsZero() {
+		upTo := m.Histogram.GetSampleCount()
+		if i < len(h.bounds) {
+			upTo = m.Histogram.Bucket[i].GetCumulativeCount()
+		}
+		empty := upTo == counted
+		counted = upTo
+		if e.at.IsZero() || empty {
 			continue
 		}
 		if i == len(h.bounds) {

@@ -40,6 +40,9 @@ type limitedLabel[K comparable] struct {
 	*limit
 	open     func(K, time.Time) []*series // makes the series of a value
 	overflow K                            // the value for all others
+	// group returns the value for all others in the group of a value. nil stands for one group, whose value is overflow.
+	// There must be few groups, because their values take no slots.
+	group func(K) K
 
 	pinned  map[K][]*series // values that stay until they are unpinned, and take no slot
 	slots   map[K]*slot[K]
@@ -106,7 +109,8 @@ func (l *limitedLabel[K]) seriesFor(value K, now time.Time) []*series {
 	if list, ok := l.pinned[value]; ok {
 		return list
 	}
-	if value == l.overflow {
+	overflow := l.overflowOf(value)
+	if value == overflow {
 		return l.pin(value, now)
 	}
 	l.age(now)
@@ -130,7 +134,26 @@ func (l *limitedLabel[K]) seriesFor(value K, now time.Time) []*series {
 		return l.fill(value, seen, now)
 	}
 	l.limited.add(1)
-	return l.pin(l.overflow, now)
+	return l.pin(overflow, now)
+}
+
+func (l *limitedLabel[K]) overflowOf(value K) K {
+	if l.group == nil {
+		return l.overflow
+	}
+	return l.group(value)
+}
+
+// shown returns the series in which an increment for the value would be counted, without counting one; nil if there are
+// none yet.
+func (l *limitedLabel[K]) shown(value K) []*series {
+	if list, ok := l.pinned[value]; ok {
+		return list
+	}
+	if p, ok := l.slots[value]; ok && p.goneAt.IsZero() {
+		return p.series
+	}
+	return l.pinned[l.overflowOf(value)]
 }
 
 func (l *limitedLabel[K]) fill(value K, seen uint32, now time.Time) []*series {

@@ -20,6 +20,7 @@ func (s *sweep) running() bool { return len(s.left) > 0 }
 // beginSweep starts a sweep of all proxies.
 func (s *Sink) beginSweep(now time.Time) {
 	s.sweptAt = now
+	s.forgotten.sweep(now)
 	clear(s.sweep.left)
 	s.sweep = sweep{left: s.sweep.left[:0]}
 	for _, p := range s.byLabel {

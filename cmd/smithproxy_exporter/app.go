@@ -19,6 +19,8 @@ import (
 	"smithproxy_exporter/collector"
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/geo"
+	"smithproxy_exporter/exporter/geo/mmdb"
 	"smithproxy_exporter/exporter/pipeline"
 	"smithproxy_exporter/exporter/privacy/keyfile"
 	"smithproxy_exporter/exporter/proc"
@@ -53,7 +55,8 @@ type app struct {
 	own      *collector.Exporter
 	pipeline *pipeline.Pipeline
 	reloader *reload.Reloader
-	spans    *traces.Sink // nil without an OTLP endpoint
+	spans    *traces.Sink    // nil without an OTLP endpoint
+	places   *mmdb.Databases // nil without any
 	client   traces.Client
 	webhook  *webhook.Server
 	web      *http.Server
@@ -75,7 +78,7 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 	door := webhook.NewDoor(f.storagePath, logger)
 	var handler *webhook.Handler
 	a.own = collector.NewExporter(registry, collector.ExporterOptions{
-		Refusals: webhook.Refusals, Fallbacks: webhook.Fallbacks, DropReasons: traces.DropReasons,
+		Refusals: webhook.Refusals, Fallbacks: webhook.Fallbacks, DropReasons: traces.DropReasons, Samplings: traces.Samplings,
 		ConnectionRefusals: webhook.ConnectionRefusals, HandshakeReasons: webhook.HandshakeReasons,
 		Connections: func() int { return a.webhook.Connections.Open() }, BodyBytes: func() int64 { return handler.BodyBytes() },
 		Store: collector.StoreState{
@@ -103,6 +106,12 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 			a.own.UseAccessLists(set)
 		},
 	})
+	if len(cfg.GeoIP.Files) > 0 {
+		if a.places, err = mmdb.Open(cfg.GeoIP, logger); err != nil {
+			return nil, cfg.Positions.Locate("geoip", err)
+		}
+		families.UseLocator(a.places)
+	}
 	recent := web.NewRecent(cfg.API.Finished)
 	if err := a.openTraces(ctx); err != nil {
 		return nil, err
@@ -132,7 +141,7 @@ func openAt(ctx context.Context, f flags, cfg config.Config, logger *slog.Logger
 		API: web.NewAPI(a.pipeline, recent), Ready: a.ready.Load, Profiling: f.profiling,
 	}
 	if f.lifecycle {
-		page.Reload = a.reloader.Reload
+		page.Reload, page.Forget = a.reloader.Reload, a.pipeline.Forget
 	}
 	if a.web, err = web.NewServer(page, logger); err != nil {
 		return nil, err
@@ -180,10 +189,21 @@ func (a *app) openTraces(ctx context.Context) error {
 	if a.client, err = traces.NewClient(cfg); err != nil {
 		return fmt.Errorf("otlp: %w", err)
 	}
-	if a.spans, err = traces.NewSink(ctx, a.config.Connections.MaxRequests); err != nil {
+	if a.spans, err = traces.NewSink(ctx, traces.SinkOptions{
+		Config: a.config.Traces, Requests: a.config.Connections.MaxRequests, Metrics: a.own,
+		Network: collector.NewNetworks(a.config.Metrics.Networks).NameOf, Places: a.locator(),
+	}); err != nil {
 		return fmt.Errorf("traces: %w", err)
 	}
 	return nil
+}
+
+// locator returns nil without a GeoIP database.
+func (a *app) locator() geo.Locator {
+	if a.places == nil {
+		return nil
+	}
+	return a.places
 }
 
 // webhookURL is as a proxy on another host would reach this one, as far as that can be known here.
@@ -244,6 +264,9 @@ func (a *app) serve(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("storage.path: %w", err), a.webhook.HTTP.Close(), a.web.Close())
 	}
 	a.store.Store(s)
+	if a.places != nil {
+		go a.places.Run(ctx)
+	}
 	var sender *traces.Sender
 	if a.spans != nil {
 		sender = traces.NewSender(a.client, s, a.own, a.logger)

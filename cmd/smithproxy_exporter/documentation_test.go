@@ -208,7 +208,7 @@ var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
 
 // TestExamplesLoad loads the configuration files that the documents show.
 func TestExamplesLoad(t *testing.T) {
-	for _, page := range []string{"configuration.md", "access.md"} {
+	for _, page := range []string{"configuration.md", "access.md", "traces.md"} {
 		blocks := yamlBlock.FindAllStringSubmatch(read(t, filepath.Join("..", "..", "docs", page)), -1)
 		if len(blocks) == 0 {
 			t.Errorf("%s has no example", page)

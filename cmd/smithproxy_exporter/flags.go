@@ -57,7 +57,7 @@ func (f *flags) define() *kingpin.Application {
 	f.web = toolkitflag.AddFlags(app, ":10932")
 	app.Flag("web.telemetry-path", "Path under which to expose metrics.").
 		Default("/metrics").StringVar(&f.telemetryPath)
-	app.Flag("web.enable-lifecycle", "Reload the configuration on POST /-/reload, as on SIGHUP.").BoolVar(&f.lifecycle)
+	app.Flag("web.enable-lifecycle", "Reload the configuration on POST /-/reload, as on SIGHUP, and forget a proxy on DELETE /api/v1/proxies/{source}.").BoolVar(&f.lifecycle)
 	app.Flag("web.enable-pprof", "Serve profiles under /debug/pprof/ on the web listener.").BoolVar(&f.profiling)
 	app.Flag("process.core-dumps", "Allow core dumps and debuggers, which can read the webhook secrets in memory.").BoolVar(&f.coreDumps)
 	app.Flag("storage.path", "Directory for persistent state.").

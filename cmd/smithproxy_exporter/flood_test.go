@@ -367,7 +367,7 @@ func checkFlood(t *testing.T, sent *floodSent, m metrics) {
 				switch l.GetName() {
 				case "source":
 					source = l.GetValue()
-				case "sni", "signature", "address", "app", "policy":
+				case "sni", "signature", "address", "app", "policy", "client", "server", "rule", "country", "as":
 					value += l.GetValue() + "\x00"
 				}
 			}

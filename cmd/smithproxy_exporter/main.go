@@ -14,6 +14,7 @@ import (
 
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
+	"smithproxy_exporter/exporter/geo/mmdb"
 	"smithproxy_exporter/exporter/logging"
 	"smithproxy_exporter/exporter/proc"
 	"smithproxy_exporter/exporter/reload"
@@ -75,6 +76,10 @@ func verify(f flags, command string, cfg config.Config, stdout, stderr io.Writer
 	default:
 		if err = cfg.Webhook.Check(); err != nil {
 			err = cfg.Positions.Locate("webhook", err)
+			break
+		}
+		if _, err = mmdb.Open(cfg.GeoIP, nil); err != nil {
+			err = cfg.Positions.Locate("geoip", err)
 			break
 		}
 		fmt.Fprintln(stdout, "configuration is valid")

@@ -1,8 +1,7 @@
 package main
 
 import (
-	"io"
-	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,31 +77,13 @@ func TestBackendThatIsAway(t *testing.T) {
 
 // TestExemplars follows an exemplar from a histogram to the trace.
 func TestExemplars(t *testing.T) {
-	e := startExporter(t, nil, nil)
+	e := startExporter(t, []string{"--otlp.endpoint=http://" + newReceiver(t).address}, nil)
 	e.live()
-	request, err := http.NewRequest(http.MethodGet, e.web+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
 	_, shown := e.get("/api/v1/connections/edge-1/Proxy-A-OID-1")
 	_, id, _ := strings.Cut(shown, `"trace_id": "`)
 	id, _, _ = strings.Cut(id, `"`)
 	for _, histogram := range []string{"smithproxy_connection_duration_seconds", "smithproxy_payload_entropy_bits"} {
-		found := false
-		for line := range strings.Lines(string(body)) {
-			found = found || strings.HasPrefix(line, histogram+"_bucket") && strings.Contains(line, `trace_id="`+id+`"`)
-		}
-		if !found || id == "" {
+		if !slices.Contains(e.exemplars(histogram), id) {
 			t.Errorf("no exemplar of %s leads to trace %q", histogram, id)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"smithproxy_exporter/collector"
 	"smithproxy_exporter/exporter/access"
+	"smithproxy_exporter/exporter/geo/mmdb"
 	"smithproxy_exporter/exporter/privacy"
 	"smithproxy_exporter/exporter/setting"
 	"smithproxy_exporter/exporter/store"
@@ -25,10 +26,12 @@ type Config struct {
 	Webhook     webhook.Config         `yaml:"webhook"`
 	Access      access.Config          `yaml:"access"`
 	OTLP        traces.Config          `yaml:"otlp"`
+	Traces      traces.SpanConfig      `yaml:"traces"`
 	Storage     store.Config           `yaml:"storage"`
 	Connections track.ConnectionConfig `yaml:"connections"`
 	Proxies     track.ProxyConfig      `yaml:"proxies"`
 	Metrics     collector.Config       `yaml:"metrics"`
+	GeoIP       mmdb.Config            `yaml:"geoip"`
 	API         web.Config             `yaml:"api"`
 	Privacy     privacy.Config         `yaml:"privacy"`
 	// Positions locate errors that are found after Load.
@@ -42,10 +45,12 @@ func Default() Config {
 		Webhook:     webhook.DefaultConfig(),
 		Access:      access.DefaultConfig(),
 		OTLP:        traces.DefaultConfig(),
+		Traces:      traces.DefaultSpanConfig(),
 		Storage:     store.DefaultConfig(),
 		Connections: tracker.Connections,
 		Proxies:     tracker.Proxies,
 		Metrics:     collector.DefaultConfig(),
+		GeoIP:       mmdb.DefaultConfig(),
 		API:         web.DefaultConfig(),
 		Privacy:     privacy.DefaultConfig(),
 	}
@@ -79,6 +84,7 @@ func Load(path string) (Config, error) {
 	dir := filepath.Dir(path)
 	c.Webhook.SetDirectory(dir)
 	c.Access.SetDirectory(dir)
+	c.GeoIP.SetDirectory(dir)
 	return c, nil
 }
 
@@ -88,10 +94,12 @@ func (c *Config) validate() error {
 		setting.Within("webhook", c.Webhook.Validate()),
 		setting.Within("access", c.Access.Validate()),
 		setting.Within("otlp", c.OTLP.Validate()),
+		setting.Within("traces", c.Traces.Validate()),
 		setting.Within("storage", c.Storage.Validate()),
 		setting.Within("connections", c.Connections.Validate()),
 		setting.Within("proxies", c.Proxies.Validate()),
 		setting.Within("metrics", c.Metrics.Validate()),
+		setting.Within("geoip", c.GeoIP.Validate()),
 		setting.Within("api", c.API.Validate()),
 		setting.Within("privacy", c.Privacy.Validate()),
 	)

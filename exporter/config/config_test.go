@@ -19,6 +19,7 @@ import (
 	"smithproxy_exporter/exporter/access"
 	"smithproxy_exporter/exporter/config"
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/geo/mmdb"
 	"smithproxy_exporter/exporter/privacy"
 	"smithproxy_exporter/exporter/store"
 	"smithproxy_exporter/exporter/traces"
@@ -53,6 +54,12 @@ func TestLoadValid(t *testing.T) {
 			Endpoint: "https://otlp.example.com:4317", Protocol: "http/protobuf", Headers: map[string]string{"authorization": "Bearer token"},
 			FlushTimeout: 10 * time.Second,
 		},
+		Traces: traces.SpanConfig{Sampling: traces.SamplingConfig{Ratio: 0.25, Keep: traces.KeepConfig{
+			Reasons: []track.Reason{track.ReasonEvicted, track.ReasonLost}, LongerThan: time.Hour, BytesOver: 10 * units.MiB,
+			EntropyUpOver: 7.5, Rules: []string{"no-mail"}, Sources: []access.Glob{"lab-*"},
+		}}, ClientSpan: traces.ClientSpanConfig{Enabled: true, Services: []traces.ServiceConfig{{
+			Name: "code", Domains: []string{"github.com", "example.org"}, Servers: []access.Network{access.Network(netip.MustParsePrefix("192.0.2.0/24"))},
+		}}}},
 		Storage: store.Config{Sync: true, MaxSize: 100 * units.MiB},
 		Connections: track.ConnectionConfig{
 			GracePeriod: 40 * time.Second, IdleTimeout: 3 * time.Hour, OpenSpanAge: time.Minute,
@@ -65,8 +72,13 @@ func TestLoadValid(t *testing.T) {
 		},
 		Metrics: collector.Config{
 			MaxValues: 50, MaxApps: 10, Grace: 10 * time.Minute, Expiry: 30 * time.Minute, SNIGrouping: collector.SNIRegisteredDomain,
+			Networks: []collector.NetworkConfig{
+				{Name: "guests", CIDRs: []access.Network{access.Network(netip.MustParsePrefix("10.20.0.0/16")), access.Network(netip.MustParsePrefix("fd00:20::/32"))}},
+				{Name: "printer", CIDRs: []access.Network{access.Network(netip.MustParsePrefix("10.20.0.9/32"))}},
+			},
 		},
-		API: web.Config{Finished: 200},
+		GeoIP: mmdb.Config{Files: []string{filepath.Join("testdata", "city.mmdb"), "/usr/share/GeoIP/asn.mmdb"}},
+		API:   web.Config{Finished: 200},
 		Privacy: privacy.Config{
 			URLs: privacy.URLsNoQuery, ClientAddresses: privacy.AddressesHashed, SensitiveParameters: []privacy.Parameter{"customer_id", "iban"},
 		},
@@ -88,7 +100,7 @@ func TestLoadDefaults(t *testing.T) {
 		"comment":        "# nothing\n",
 		"null":           "null\n",
 		"empty mapping":  "{}\n",
-		"empty sections": "webhook:\naccess:\notlp:\nstorage:\nconnections:\nproxies:\nmetrics:\napi:\nprivacy:\n",
+		"empty sections": "webhook:\naccess:\notlp:\ntraces:\nstorage:\nconnections:\nproxies:\nmetrics:\ngeoip:\napi:\nprivacy:\n",
 	}
 	for name, content := range contents {
 		t.Run(name, func(t *testing.T) {
@@ -180,6 +192,15 @@ func TestLoadInvalid(t *testing.T) {
 		{"zero-grace-period", "connections.grace_period: must be more than 0"},
 		{"zero-max-open-total", "connections.max_open_total: must be more than 0"},
 		{"otlp-protocol", `otlp.protocol: "http/json" is neither grpc nor http/protobuf`},
+		{"sampling-ratio", ":3: traces.sampling.ratio: 1.5 is not a number from 0 to 1"},
+		{"sampling-ratio-nan", ":3: traces.sampling.ratio: NaN is not a number from 0 to 1"},
+		{"sampling-reason", `:4: traces.sampling.keep.reasons[1]: "Lost" is none of [stop`},
+		{"sampling-entropy", ":4: traces.sampling.keep.entropy_up_over: 9 is not a number from 0 to 8"},
+		{"sampling-bytes", ":4: traces.sampling.keep.bytes_over: must not be negative"},
+		{"service-without-name", ":4: traces.client_span.services[0].name: is missing"},
+		{"service-of-nothing", ":4: traces.client_span.services[0]: needs domains or servers"},
+		{"service-domain", ":4: traces.client_span.services[0].domains: has an empty name"},
+		{"sampling-rule", ":4: traces.sampling.keep.rules[0]: is empty"},
 		{"storage-too-small", "storage.max_size: must be at least 64MiB"},
 		{"zero-flush-timeout", "otlp.flush_timeout: must be more than 0"},
 		{"zero-max-open", "connections.max_open: must be more than 0"},
@@ -194,10 +215,16 @@ func TestLoadInvalid(t *testing.T) {
 		{"zero-grace", "metrics.grace: must be more than 0"},
 		{"zero-expiry", "metrics.expiry: must be more than 0"},
 		{"sni-grouping", "metrics.sni_grouping: \"tld\" is neither exact nor registered_domain"},
+		{"network-without-name", ":3: metrics.networks[0].name: is missing"},
+		{"network-name-twice", `:4: metrics.networks[1].name: "a" is the name of networks[0]`},
+		{"network-name-control", `:3: metrics.networks[0].name: "a\nb" is over 128 bytes or cannot be printed`},
+		{"network-without-cidrs", ":3: metrics.networks[0].cidrs: is empty"},
+		{"network-cidr", `:3: metrics.networks[0].cidrs[0]: "10.0.0.0/33" is neither`},
 		{"zero-max-values", "metrics.max_values: must be more than 0"},
 		{"privacy-urls", `:2: privacy.urls: "some" is none of full`},
 		{"privacy-client-addresses", `:2: privacy.client_addresses: "none" is none of full`},
 		{"privacy-parameter", ":2: privacy.sensitive_parameters[1]: has no letter"},
+		{"geoip-file", ":2: geoip.files[0]: is empty"},
 		{"negative-finished-connections", "api.finished_connections: must be more than 0"},
 	}
 	tests = append(tests, accessTests...)

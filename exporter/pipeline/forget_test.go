@@ -1,6 +1,9 @@
 package pipeline_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -64,4 +67,40 @@ func recordsOf(t *testing.T, s *store.Store, source string) map[track.Kind]int {
 		t.Fatal(err)
 	}
 	return records
+}
+
+// TestForget has an operator forget a proxy with more connections than one step closes.
+func TestForget(t *testing.T) {
+	path := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := openStore(t, path, nil)
+		p := newPipeline(&metrics{})
+		ran := make(chan struct{})
+		go func() { defer close(ran); p.Run(s, func() {}) }()
+		for i := range 600 {
+			take(t, p, start(fmt.Sprintf("Proxy-A1-SID-%X", i+1)))
+		}
+		if err := p.Forget(t.Context(), "nobody"); !errors.Is(err, track.ErrUnknownProxy) {
+			t.Errorf("Forget() = %v, want %v", err, track.ErrUnknownProxy)
+		}
+		if err := p.Forget(t.Context(), source); err != nil {
+			t.Error(err)
+		}
+		if left := recordsOf(t, s, source); len(left) > 0 {
+			t.Errorf("records by kind after the proxy is forgotten: %v", left)
+		}
+		cancelled, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := p.Forget(cancelled, source); !errors.Is(err, context.Canceled) && !errors.Is(err, track.ErrUnknownProxy) {
+			t.Errorf("Forget() = %v with a context that is done", err)
+		}
+		p.Stop()
+		<-ran
+		if err := p.Forget(t.Context(), source); !errors.Is(err, pipeline.ErrStopped) {
+			t.Errorf("Forget() = %v after the end, want %v", err, pipeline.ErrStopped)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

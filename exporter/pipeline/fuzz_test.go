@@ -69,19 +69,22 @@ func startExporter(t *testing.T) *exporter {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	config := track.DefaultConfig()
-	sink, err := traces.NewSink(t.Context(), config.Connections.MaxRequests)
-	if err != nil {
-		t.Fatal(err)
-	}
-	x := &exporter{spans: &collected{Sink: sink}, store: openStore(t, t.TempDir(), nil), ran: make(chan struct{})}
+	x := &exporter{store: openStore(t, t.TempDir(), nil), ran: make(chan struct{})}
 	families := collector.New(collector.DefaultConfig(), time.Now)
 	own := collector.NewExporter(registry, collector.ExporterOptions{
-		Refusals: webhook.Refusals, Fallbacks: webhook.Fallbacks, DropReasons: traces.DropReasons,
+		Refusals: webhook.Refusals, Fallbacks: webhook.Fallbacks, DropReasons: traces.DropReasons, Samplings: traces.Samplings,
 		Store: collector.StoreState{
 			Bytes: x.store.Size, Pending: x.store.Pending, Oldest: x.store.OldestSpan,
 		},
 		Connections: func() int { return 0 }, BodyBytes: func() int64 { return 0 },
 	})
+	sink, err := traces.NewSink(t.Context(), traces.SinkOptions{
+		Config: traces.DefaultSpanConfig(), Requests: config.Connections.MaxRequests, Metrics: own,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.spans = &collected{Sink: sink}
 	x.gatherer = prometheus.Gatherers{registry, families}
 	x.pipeline = pipeline.New(pipeline.Options{
 		Track: config, Now: time.Now, Tick: grain, Spans: x.spans, Sinks: []track.Sink{families},

@@ -39,6 +39,8 @@ type SpanMaker interface {
 	// Encoded visits the spans since the last call: encoded ResourceSpans messages, and the number of spans in each. A
 	// message is valid during the visit.
 	Encoded(visit func(encoded []byte, spans int))
+	// Sampled is for track.Tracker.Sampled.
+	Sampled(c *track.Connection, at time.Time) bool
 }
 
 // Metrics has the metrics of a pipeline. Its methods are called from the goroutine of Run.
@@ -89,17 +91,21 @@ type Pipeline struct {
 	store *store.Store
 	saved saved
 	batch []item
+	// forgets are the calls of Forget that wait.
+	forgets []*forget
 	// more is set while the tracker has work that does not depend on time.
 	more bool
 }
 
-// item is an element of the queue: an event, an answered access-request, a query, or a call of Advance.
+// item is an element of the queue: an event, an answered access-request, a query, a proxy to be forgotten, or a call of
+// Advance.
 type item struct {
 	event    event.Event
 	at       time.Time
 	taken    *taken
 	decision *track.Decision
 	query    func(*track.Tracker)
+	forget   *forget
 	advance  bool
 }
 
@@ -115,6 +121,10 @@ func New(o Options) *Pipeline {
 	p.waiting.New = func() any { return &taken{done: make(chan struct{}, 1)} }
 	p.tracker = track.New(o.Track, p.emit)
 	p.tracker.Privacy = o.Privacy
+	p.tracker.Sampled = func(*track.Connection, time.Time) bool { return false } // there are no traces
+	if o.Spans != nil {
+		p.tracker.Sampled = o.Spans.Sampled
+	}
 	p.clock = newClock(o.Mono, o.Now()) // also for events that are received before Run
 	return p
 }

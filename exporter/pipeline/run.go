@@ -75,6 +75,7 @@ func (p *Pipeline) process() {
 		}
 	}
 	p.commit(events)
+	p.endForgets()
 	for i := range p.batch {
 		if t := p.batch[i].taken; t != nil {
 			t.done <- struct{}{}
@@ -89,6 +90,9 @@ func (p *Pipeline) do(it *item) bool {
 	switch {
 	case it.query != nil:
 		it.query(p.tracker)
+		return false
+	case it.forget != nil:
+		p.beginForget(it.forget)
 		return false
 	case it.advance:
 		for p.tracker.Advance(p.clock.instant(p.Now())) || p.tracker.Busy() {
@@ -111,7 +115,7 @@ func (p *Pipeline) findPasts() {
 	for i := range p.batch {
 		it := &p.batch[i]
 		switch {
-		case it.query != nil, it.advance:
+		case it.query != nil, it.forget != nil, it.advance:
 		case it.decision != nil:
 			if d := it.decision; event.Instance(d.ConnectionID) != "" && p.tracker.NeedsPast(d.Source, d.ConnectionID, d.Label) {
 				p.saved.want(d.Source, d.ConnectionID)
@@ -141,6 +145,7 @@ func (p *Pipeline) advance() {
 	p.more = p.tracker.Advance(at)
 	p.adopt()
 	p.commit(0)
+	p.endForgets()
 	p.expire(at)
 	p.rewrite()
 	p.more = p.more || p.tracker.Busy()
@@ -166,6 +171,7 @@ func (p *Pipeline) adopt() {
 
 // finish stores the state for the next run. If it cannot be stored, closing connections are finished now.
 func (p *Pipeline) finish() {
+	p.stopForgets()
 	p.checkClock(p.Now())
 	now := p.clock.instant(p.Now())
 	for p.saved.rewriting() && p.saved.state != behind {

@@ -1,12 +1,14 @@
 package traces
 
 import (
+	"cmp"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/geo"
 	"smithproxy_exporter/exporter/track"
 )
 
@@ -36,6 +38,9 @@ const (
 	keyJA4Server      attribute.Key = "smithproxy.tls.server.ja4s"
 	keyJA4IgnoreSNI   attribute.Key = "smithproxy.tls.client.ja4_ignore_sni"
 	keyJA4HTTP        attribute.Key = "smithproxy.http.ja4h"
+	keyNetwork        attribute.Key = "smithproxy.client.network"
+	keyASN            attribute.Key = "smithproxy.server.as.number"
+	keyOrganization   attribute.Key = "smithproxy.server.as.organization"
 	keySinkLeft       attribute.Key = "smithproxy.sinkhole.client"
 	keySinkRight      attribute.Key = "smithproxy.sinkhole.server"
 	keySunkenLeft     attribute.Key = "smithproxy.sinkhole.bytes.up"
@@ -54,7 +59,7 @@ func (a *attributes) text(key attribute.Key, value string) {
 	}
 }
 
-func connectionAttributes(c *track.Connection) attributes {
+func (s *Sink) connectionAttributes(c *track.Connection) attributes {
 	a := make(attributes, 0, 32)
 	a.add(keyConnection.String(c.ID))
 	if c.N > 1 {
@@ -67,11 +72,7 @@ func connectionAttributes(c *track.Connection) attributes {
 		a.policy(policy)
 	}
 	session := c.Session()
-	sni := ""
-	if c.Stop != nil {
-		sni = c.Stop.SNI
-	}
-	a.add(sessionAttributes(session, sni)...)
+	a.add(s.sessionAttributes(session, sniOf(c))...)
 	if session.Transport() == event.TLS || c.Stop != nil && c.Stop.TLS {
 		a.add(semconv.TLSEstablished(true))
 	}
@@ -157,18 +158,48 @@ func (a *attributes) statistics(st *event.Statistics) {
 	}
 }
 
-// sessionAttributes returns the attributes of both sides. server.address is the name that the client requested, if any;
+func sniOf(c *track.Connection) string {
+	if c.Stop == nil {
+		return ""
+	}
+	return c.Stop.SNI
+}
+
+// serverAddress returns the name that the client requested, or else the address of the server.
+func serverAddress(s event.Session, sni string) string { return cmp.Or(sni, s.Server.Host) }
+
+// sessionAttributes returns the attributes of both sides, with the client's network and the server's place.
+func (s *Sink) sessionAttributes(session event.Session, sni string) []attribute.KeyValue {
+	a := addressAttributes(session, sni)
+	a.text(keyNetwork, s.network(session.Client.Host))
+	if s.places != nil {
+		if addr, ok := session.Server.Addr(); ok {
+			a.place(s.places.Place(addr))
+		}
+	}
+	return a
+}
+
+// place adds where the server is.
+func (a *attributes) place(p geo.Place) {
+	a.text(semconv.GeoContinentCodeKey, p.Continent)
+	a.text(semconv.GeoCountryISOCodeKey, p.Country)
+	a.text(semconv.GeoRegionISOCodeKey, p.Region)
+	a.text(semconv.GeoLocalityNameKey, p.City)
+	if p.ASN != 0 {
+		a.add(keyASN.Int64(int64(p.ASN)))
+	}
+	a.text(keyOrganization, p.Organization)
+}
+
+// addressAttributes returns the attributes of both sides. server.address is the name that the client requested, if any;
 // the address of the connection is the peer's.
-func sessionAttributes(s event.Session, sni string) []attribute.KeyValue {
+func addressAttributes(s event.Session, sni string) attributes {
 	var a attributes
 	if s.Client.Known() {
 		a.add(semconv.ClientAddress(s.Client.Host), semconv.ClientPort(int(s.Client.Port)))
 	}
-	server := sni
-	if server == "" {
-		server = s.Server.Host
-	}
-	if server != "" {
+	if server := serverAddress(s, sni); server != "" {
 		a.add(semconv.ServerAddress(server))
 	}
 	if s.Server.Known() {

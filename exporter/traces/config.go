@@ -7,7 +7,8 @@ import (
 	"smithproxy_exporter/exporter/setting"
 )
 
-// Config is the section otlp of the configuration file: where traces are sent. Start from DefaultConfig.
+// Config is the section otlp of the configuration file: where traces are sent. Start from DefaultConfig. SpanConfig is the
+// section traces.
 type Config struct {
 	// Endpoint is a URL, http or https, or host:port for http. "" leaves it to the OTEL_* variables.
 	Endpoint string `yaml:"endpoint"`

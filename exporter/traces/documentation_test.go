@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"smithproxy_exporter/exporter/event"
+	"smithproxy_exporter/exporter/geo"
 	"smithproxy_exporter/exporter/track"
 )
 
@@ -121,7 +123,15 @@ func everySpan(t *testing.T) (spans []*tracepb.Span) {
 	const label = "ssli_10.20.0.1:40000+ssli_192.0.2.1:443"
 	cfg := track.DefaultConfig()
 	cfg.Connections.MaxRequests = 1
-	sink := newSink(t)
+	spanConfig := DefaultSpanConfig()
+	spanConfig.ClientSpan.Enabled = true
+	sink, err := NewSink(t.Context(), SinkOptions{
+		Config: spanConfig, Requests: 10, Metrics: &traceCounts{by: map[Sampling]int{}},
+		Network: func(string) string { return "guests" }, Places: everywhere{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	tracker := track.New(cfg, sink.Take)
 	decision := func(id, label string) track.Decision {
 		return track.Decision{
@@ -174,6 +184,13 @@ func everySpan(t *testing.T) (spans []*tracepb.Span) {
 		}
 	})
 	return spans
+}
+
+// everywhere is a geo.Locator that knows all of each address.
+type everywhere struct{}
+
+func (everywhere) Place(netip.Addr) geo.Place {
+	return geo.Place{Continent: "EU", Country: "CZ", Region: "CZ-10", City: "Prague", ASN: 64500, Organization: "Example"}
 }
 
 // declaredKeys returns the names that attributes.go declares, so that everySpan cannot miss one.

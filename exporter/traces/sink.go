@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -22,6 +23,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"smithproxy_exporter/exporter/geo"
 	"smithproxy_exporter/exporter/track"
 )
 
@@ -31,9 +33,33 @@ const scope = "smithproxy_exporter"
 // messageSpans bounds the spans of an encoded message, so that a message is much smaller than a request.
 const messageSpans = 64
 
+// SinkMetrics counts traces. Its methods are called from the goroutine that calls Take.
+type SinkMetrics interface {
+	// TraceSampled counts a trace, by one of Samplings.
+	TraceSampled(why string)
+	// SpansUnsampled counts spans that are not made because their trace is left out.
+	SpansUnsampled(n int)
+}
+
+// SinkOptions are the options of NewSink.
+type SinkOptions struct {
+	Config SpanConfig
+	// Requests bounds the http.request events of a span.
+	Requests int
+	Metrics  SinkMetrics
+	// Network returns the name of a client's network, "" if it has none. nil knows none.
+	Network func(host string) string
+	// Places finds where servers are; nil if that is not known.
+	Places geo.Locator
+}
+
 // Sink turns facts into spans. It is not safe for concurrent use.
 type Sink struct {
-	sampler sdktrace.Sampler // nil samples all
+	sampler *sampler
+	metrics SinkMetrics
+	peers   *peers // nil unless there are client spans
+	network func(host string) string
+	places  geo.Locator // nil if there is none
 	limits  sdktrace.SpanLimits
 	base    *resource.Resource
 	scope   *commonpb.InstrumentationScope
@@ -49,9 +75,8 @@ type proxySpans struct {
 	spans    []*tracepb.Span
 }
 
-// NewSink returns a Sink. requests bounds the http.request events of a span. The sink uses the OTEL_* variables of the
-// SDK for resource, sampler and limits.
-func NewSink(ctx context.Context, requests int) (*Sink, error) {
+// NewSink returns a Sink. It uses the OTEL_* variables of the SDK for resource, sampler and limits.
+func NewSink(ctx context.Context, o SinkOptions) (*Sink, error) {
 	base, err := resource.New(ctx,
 		resource.WithAttributes(semconv.ServiceName("smithproxy")),
 		resource.WithTelemetrySDK(),
@@ -60,17 +85,23 @@ func NewSink(ctx context.Context, requests int) (*Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resource: %w", err)
 	}
-	sampler, err := samplerFromEnv()
+	sampler, err := newSampler(o.Config.Sampling)
 	if err != nil {
 		return nil, err
 	}
 	limits := sdktrace.NewSpanLimits()
 	if _, set := os.LookupEnv("OTEL_SPAN_EVENT_COUNT_LIMIT"); !set {
-		limits.EventCountLimit = max(limits.EventCountLimit, requests)
+		limits.EventCountLimit = max(limits.EventCountLimit, o.Requests)
 	}
 	s := &Sink{
-		sampler: sampler, limits: limits, base: base, scope: &commonpb.InstrumentationScope{Name: scope},
-		sources: map[string]*proxySpans{},
+		sampler: sampler, metrics: o.Metrics, limits: limits, base: base, scope: &commonpb.InstrumentationScope{Name: scope},
+		sources: map[string]*proxySpans{}, network: o.Network, places: o.Places,
+	}
+	if s.network == nil {
+		s.network = func(string) string { return "" }
+	}
+	if o.Config.ClientSpan.Enabled {
+		s.peers = newPeers(o.Config.ClientSpan, s.network)
 	}
 	// Fail here if the environment has invalid UTF-8, which cannot be encoded.
 	if _, err := proto.Marshal(s.resource("")); err != nil {
@@ -120,14 +151,35 @@ func (s *Sink) Encoded(visit func(encoded []byte, spans int)) {
 	s.made = s.made[:0]
 }
 
-// add adds a span of a proxy, unless the sampler drops its trace.
-func (s *Sink) add(source string, span *tracepb.Span) {
-	if s.sampler != nil {
-		parameters := sdktrace.SamplingParameters{ParentContext: context.Background(), TraceID: [16]byte(span.TraceId)}
-		if s.sampler.ShouldSample(parameters).Decision != sdktrace.RecordAndSample {
-			return
-		}
+// Sampled reports whether the trace of a connection is kept, as far as that is known at the given time.
+func (s *Sink) Sampled(c *track.Connection, at time.Time) bool {
+	return s.sampler.keepsAll() || s.sampler.connection(c, at) != unsampled
+}
+
+// sampling returns why the trace of a connection is kept. Whether it is, the tracker has asked before.
+func (s *Sink) sampling(c *track.Connection, at time.Time) Sampling {
+	if c.Unsampled {
+		return unsampled
 	}
+	why := s.sampler.connection(c, at)
+	if why == unsampled {
+		return sampledOpen
+	}
+	return why
+}
+
+// leaveOut counts the spans of a trace that is left out.
+func (s *Sink) leaveOut(d *track.Decision) {
+	n := 1
+	if d != nil {
+		n++
+	}
+	s.metrics.SpansUnsampled(n)
+}
+
+// add adds a span of a proxy, whose trace is kept for the given reason.
+func (s *Sink) add(source string, why Sampling, span *tracepb.Span) {
+	span.TraceState = s.sampler.stateFor(why)
 	p, ok := s.sources[source]
 	if !ok {
 		p = &proxySpans{resource: s.resource(source)}

@@ -41,11 +41,35 @@ func made(t *testing.T, sink *Sink) (spans map[string]*tracepb.Span, resources m
 
 func newSink(t *testing.T) *Sink {
 	t.Helper()
-	sink, err := NewSink(t.Context(), 10)
+	sink, _ := newSinkOf(t, DefaultSpanConfig())
+	return sink
+}
+
+// newSinkOf returns a sink with its metrics.
+func newSinkOf(t *testing.T, c SpanConfig) (*Sink, *traceCounts) {
+	t.Helper()
+	counts := &traceCounts{by: map[Sampling]int{}}
+	sink, err := NewSink(t.Context(), SinkOptions{Config: c, Requests: 10, Metrics: counts})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sink
+	return sink, counts
+}
+
+// traceCounts are SinkMetrics.
+type traceCounts struct {
+	by        map[Sampling]int
+	unsampled int // spans
+}
+
+func (c *traceCounts) TraceSampled(why string) { c.by[Sampling(why)]++ }
+func (c *traceCounts) SpansUnsampled(n int)    { c.unsampled += n }
+
+// newTracker returns a tracker whose facts a sink takes.
+func newTracker(sink *Sink) *track.Tracker {
+	tracker := track.New(track.DefaultConfig(), sink.Take)
+	tracker.Sampled = sink.Sampled
+	return tracker
 }
 
 var epoch = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -55,7 +79,7 @@ func at(d time.Duration) track.Instant { return track.At(epoch.Add(d), time.Minu
 // play passes the facts of a connection to a sink.
 func play(sink *Sink, source, id string) {
 	const label = "tcp_10.20.0.1:40000+tcp_192.0.2.1:80"
-	tracker := track.New(track.DefaultConfig(), sink.Take)
+	tracker := newTracker(sink)
 	for i, payload := range []any{event.Start{Session: label}, event.Stop{Session: label, App: "http1", Details: []string{"http://a/1", "http://a/22", "http://a/333"}}, event.Info{}} {
 		action := []event.Action{event.ActionStart, event.ActionStop, event.ActionInfo}[i]
 		tracker.Apply(event.Event{Action: action, Source: source, ID: id, Payload: payload}, at(time.Duration(i)*time.Second), nil)
@@ -103,7 +127,7 @@ func TestResources(t *testing.T) {
 // TestResourceOfTheEnvironment is wrong at the start, not when the first span is encoded.
 func TestResourceOfTheEnvironment(t *testing.T) {
 	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "site=caf%e9")
-	if _, err := NewSink(t.Context(), 10); err == nil {
+	if _, err := NewSink(t.Context(), SinkOptions{Config: DefaultSpanConfig()}); err == nil {
 		t.Error("a resource attribute that is not UTF-8 is taken")
 	}
 }
@@ -142,7 +166,7 @@ func TestSamplerOfTheEnvironment(t *testing.T) {
 		})
 	}
 	t.Setenv("OTEL_TRACES_SAMPLER", "sometimes")
-	if _, err := NewSink(t.Context(), 10); err == nil {
+	if _, err := NewSink(t.Context(), SinkOptions{Config: DefaultSpanConfig()}); err == nil {
 		t.Error("an unknown sampler is taken")
 	}
 }
@@ -209,7 +233,7 @@ func TestRejectedTrace(t *testing.T) {
 
 // BenchmarkConnection is what the spans of a connection cost, to their last byte.
 func BenchmarkConnection(b *testing.B) {
-	sink, err := NewSink(b.Context(), 64)
+	sink, err := NewSink(b.Context(), SinkOptions{Config: DefaultSpanConfig(), Requests: 64, Metrics: &traceCounts{by: map[Sampling]int{}}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -231,5 +255,26 @@ func BenchmarkConnection(b *testing.B) {
 	for b.Loop() {
 		sink.Take(track.Finished{C: finished})
 		sink.Encoded(func([]byte, int) {})
+	}
+}
+
+// TestUnknownEnds: a status says why the end of a connection is not known.
+func TestUnknownEnds(t *testing.T) {
+	for cause := track.CauseAbsence; cause <= track.CauseEvicted; cause++ {
+		message, unknown := unknownEnds[cause]
+		if want := cause.Reason() != track.ReasonStop && cause.Reason() != track.ReasonRejected; unknown != want {
+			t.Errorf("the end for cause %d, reason %s, is unknown: %t", cause, cause.Reason(), unknown)
+		}
+		if unknown && message == "" {
+			t.Errorf("cause %d is not explained", cause)
+		}
+	}
+	l := newLife(t, DefaultSpanConfig())
+	l.apply(event.Info{Statistics: &event.Statistics{Session: lifeLabel}}, 0)
+	for l.tracker.Advance(at(time.Minute)) {
+	}
+	spans, _ := made(t, l.sink)
+	if got := spans["tcp"].GetStatus(); got.GetCode() != tracepb.Status_STATUS_CODE_ERROR || got.GetMessage() != unknownEnds[track.CauseInfo] {
+		t.Errorf("the status is %v", got)
 	}
 }

@@ -1,6 +1,7 @@
 package track
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -24,7 +25,7 @@ func (t *Tracker) admit(source string, action event.Action, at Instant) *proxy {
 		t.add(p)
 	}
 	if p.leaving {
-		p.leaving = false
+		p.leaving, p.asked = false, false
 		t.tracked++
 	}
 	if at.Mono > p.heardAt {
@@ -95,6 +96,40 @@ func (t *Tracker) forgetSilent(p *proxy, now Instant) {
 	}
 }
 
+var (
+	// ErrUnknownProxy is returned for a source that is not tracked.
+	ErrUnknownProxy = errors.New("no such proxy")
+	// ErrProxySpoke is returned if a proxy was to be forgotten, and sent an event meanwhile.
+	ErrProxySpoke = errors.New("the proxy sends events")
+)
+
+// Forget begins to forget a proxy because an operator asks for it. Forgotten reports when that is done.
+func (t *Tracker) Forget(source string) error {
+	p, ok := t.proxies[source]
+	if !ok {
+		return ErrUnknownProxy
+	}
+	p.asked = true
+	if !p.leaving {
+		t.leave(p)
+	}
+	return nil
+}
+
+// Forgotten reports whether a proxy of Forget is gone. It returns ErrProxySpoke if the proxy is kept, because it has sent
+// an event since.
+func (t *Tracker) Forgotten(source string) (done bool, err error) {
+	p, ok := t.proxies[source]
+	switch {
+	case !ok:
+		return true, nil
+	case !p.asked:
+		return true, ErrProxySpoke
+	default:
+		return false, nil
+	}
+}
+
 // leave forgets a proxy after its connections have been closed in steps. A proxy that sends an event meanwhile is kept.
 func (t *Tracker) leave(p *proxy) {
 	p.leaving = true
@@ -122,6 +157,6 @@ func (l *leaveTask) step(t *Tracker, at Instant) (more bool) {
 		t.neverPinged--
 	}
 	t.gone = append(t.gone, p.source)
-	t.emit(ProxyForgotten{Source: p.source})
+	t.emit(ProxyForgotten{Source: p.source, Asked: p.asked})
 	return false
 }

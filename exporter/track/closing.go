@@ -123,23 +123,6 @@ func (t *Tracker) idleAt(c *Connection) time.Duration {
 // maxAges keeps the doubled age, in ns, from an overflow: 20 doublings of 5 minutes are ten years.
 const maxAges = 20
 
-// reportAge emits StillOpen for the latest age that the connection has passed, once for each age.
-func (t *Tracker) reportAge(c *Connection, now Instant) {
-	if t.config.Connections.OpenSpanAge <= 0 {
-		return
-	}
-	passed := -1
-	for age := int(c.ages); age < maxAges && now.Mono-c.first.Mono >= t.config.Connections.OpenSpanAge<<age; age++ {
-		passed = age
-	}
-	if passed < 0 {
-		return
-	}
-	c.ages = uint8(passed + 1)
-	t.touch(c)
-	t.emit(StillOpen{C: c, At: c.first.Time().Add(t.config.Connections.OpenSpanAge << passed)})
-}
-
 // closedRecord is a connection whose record is to be removed from the store.
 type closedRecord struct{ source, key string }
 
@@ -156,7 +139,12 @@ func (t *Tracker) finish(p *proxy, c *Connection, was State, at Instant) {
 	if ok {
 		past.First, past.Ended = before.First, append(past.Ended, before.Ended...)
 	}
-	past.add(c.N, EndedConnection{Client: clientHash(c.Label), Got: c.got, Cause: c.Cause})
+	t.decideTrace(c, at.Time())
+	got := c.got
+	if c.Unsampled {
+		got |= gotUnsampled
+	}
+	past.add(c.N, EndedConnection{Client: clientHash(c.Label), Got: got, Cause: c.Cause})
 	t.putTombstone(p.source, c.ID, past, at)
 	if c.Decision != nil {
 		p.decisions.close(c.Decision, p.heardAt)
@@ -164,5 +152,6 @@ func (t *Tracker) finish(p *proxy, c *Connection, was State, at Instant) {
 	t.deadlines.remove(c)
 	p.conns.remove(c)
 	t.closed = append(t.closed, closedRecord{c.Source, recordKey(c)})
+	c.p = nil
 	t.emit(Finished{c})
 }

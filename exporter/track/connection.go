@@ -17,11 +17,13 @@ type Connection struct {
 	// State and Cause change only as next says.
 	State State
 	Cause Cause
+	// Unsampled is set if the trace of the connection is not kept. It is valid in Finished and Late.
+	Unsampled bool
 
 	got  parts
 	rank uint8 // of Label
-	// ages is how many times the connection was reported for its age.
-	ages uint8
+	// ages is how many of its ages the connection has passed; the last held of them were not reported yet.
+	ages, held uint8
 	// listed is set once a list of its instance had the connection.
 	listed bool
 	dirty  bool // changed since it was written to the store
@@ -49,6 +51,10 @@ type Connection struct {
 	// until is the end of the grace period; only valid in StateClosing.
 	until time.Duration
 
+	// p is the proxy, nil in copies and in finished records. proxyDown is set in copies if it was down.
+	p         *proxy
+	proxyDown bool
+
 	// serial numbers connections in the order in which they became known.
 	serial uint64
 	// list is the number of the latest list with it.
@@ -72,6 +78,12 @@ const (
 	gotEcho
 	gotSinkhole
 )
+
+// IsUnknown reports whether an open connection is of a proxy that is down: whether it still lasts is not known before the
+// proxy's next list.
+func (c *Connection) IsUnknown() bool {
+	return c.State == StateOpen && (c.proxyDown || c.p != nil && c.p.ping.isDown())
+}
 
 // Reason returns why the connection ended, "" while it is open.
 func (c *Connection) Reason() Reason { return c.Cause.Reason() }

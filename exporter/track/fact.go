@@ -33,8 +33,11 @@ type Received struct {
 // the start of the exporter.
 type ProxyAppeared struct{ Source string }
 
-// ProxyForgotten is a proxy that is no longer tracked.
-type ProxyForgotten struct{ Source string }
+// ProxyForgotten is a proxy that is no longer tracked. Asked is set if an operator asked for it.
+type ProxyForgotten struct {
+	Source string
+	Asked  bool
+}
 
 // ProxyStatus is the state of a proxy. It is emitted after changes, once for many of them, and is for gauges only.
 type ProxyStatus struct {
@@ -74,7 +77,8 @@ type Started struct{ C *Connection }
 type Adopted struct{ C *Connection }
 
 // StillOpen is a connection that has been open for ConnectionConfig.OpenSpanAge, or for 2, 4, 8 … times as long. At is
-// when it reached that age.
+// when it reached that age. The fact is about connections whose trace is kept: if that becomes known later, or only at
+// the end, it is emitted then.
 type StillOpen struct {
 	C  *Connection
 	At time.Time

@@ -31,8 +31,9 @@ type proxy struct {
 	sendsInfo   bool
 	missedInfos int
 
-	// leaving is set while the connections of a proxy that is to be forgotten are closed in steps.
-	leaving bool
+	// leaving is set while the connections of a proxy that is to be forgotten are closed in steps, asked if an operator
+	// asked for it.
+	leaving, asked bool
 
 	dirty   bool // changed since it was written to the store
 	changed bool // the status changed since it was emitted
@@ -50,6 +51,9 @@ type pings struct {
 	// downAt is the running time at which down was set.
 	downAt time.Duration
 }
+
+// isDown reports whether no ping was received for the ping timeout.
+func (p *pings) isDown() bool { return p.known && p.down }
 
 // infoEvidence is how many connections with data must lack an info before a proxy counts as one that sends none. It is
 // more than one, because connection-info is a feature of a policy, not of the proxy.

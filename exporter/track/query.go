@@ -14,6 +14,7 @@ func (c *Connection) Cursor() Cursor { return Cursor{c.Source, c.serial} }
 // set once.
 func (c *Connection) Copy() Connection {
 	copied := *c
+	copied.p, copied.proxyDown = nil, c.IsUnknown()
 	copied.prevOfClient, copied.nextOfClient = nil, nil
 	if c.Decision != nil {
 		d := *c.Decision

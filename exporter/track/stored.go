@@ -34,6 +34,7 @@ type connectionState struct {
 	Past  *Past         `cbor:"20,keyasint,omitempty"`
 	// Form is the form of client addresses, in Label and Decision; see privacy.Policy.Form.
 	Form string `cbor:"21,keyasint,omitempty"`
+	Held uint8  `cbor:"22,keyasint,omitempty"`
 }
 
 // decisionState is a pending decision.
@@ -70,7 +71,7 @@ func (c *Connection) encode(t *Tracker) []byte {
 		ID: c.ID, N: c.N, Serial: c.serial, State: c.State, Cause: c.Cause, Got: c.got, Rank: c.rank, Ages: c.ages,
 		Listed: c.listed, Label: c.Label, Transport: c.Transport, Stop: c.Stop, DetailsListed: c.DetailsListed,
 		Statistics: c.Statistics, Sinkhole: c.Sinkhole, Echo: c.Echo, Decision: c.Decision, Until: c.until,
-		Form: t.Privacy.Form(),
+		Form: t.Privacy.Form(), Held: c.held,
 	}
 	if c.N > 1 {
 		s.Past = t.proxies[c.Source].conns.past[c.ID]
@@ -173,8 +174,8 @@ func (t *Tracker) restoreConnection(source string, record []byte) error {
 	}
 	c := &Connection{
 		Source: p.source, ID: s.ID, N: s.N, State: s.State, Cause: s.Cause, got: s.Got, rank: s.Rank,
-		ages: min(s.Ages, maxAges), listed: s.Listed, Transport: s.Transport, Stop: s.Stop, DetailsListed: s.DetailsListed,
-		Statistics: s.Statistics, Sinkhole: s.Sinkhole, Echo: s.Echo, Decision: s.Decision, until: s.Until, serial: s.Serial,
+		ages: min(s.Ages, maxAges), held: min(s.Held, s.Ages, maxAges), listed: s.Listed, Transport: s.Transport, Stop: s.Stop, DetailsListed: s.DetailsListed,
+		Statistics: s.Statistics, Sinkhole: s.Sinkhole, Echo: s.Echo, Decision: s.Decision, until: s.Until, serial: s.Serial, p: p,
 	}
 	for i, at := range []*Instant{&c.started, &c.stopped, &c.informed, &c.first, &c.alive} {
 		*at = Instant{s.Times[2*i], time.Duration(s.Times[2*i+1])}

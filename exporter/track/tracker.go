@@ -21,6 +21,10 @@ type Tracker struct {
 	// Privacy is the policy that the events have passed. Restore applies it to records that another one has passed.
 	// It is set before the first call; nil is the policy that keeps everything.
 	Privacy *privacy.Policy
+	// Sampled reports whether the trace of a connection is kept, as far as that is known at the given time. The answer for
+	// an open connection can turn from false to true. It must not depend on anything else that changes. It is set before
+	// the first call; nil keeps all traces.
+	Sampled func(c *Connection, at time.Time) bool
 
 	config  Config
 	limits  limits
@@ -215,7 +219,7 @@ func (t *Tracker) record(p *proxy, id string, n uint32, at Instant) *Connection 
 		}
 	}
 	t.serial++
-	c := &Connection{Source: p.source, ID: id, N: n, serial: t.serial}
+	c := &Connection{Source: p.source, ID: id, N: n, serial: t.serial, p: p}
 	p.conns.add(c)
 	return c
 }
@@ -239,6 +243,7 @@ func (t *Tracker) late(p *proxy, past *Past, i int, ev event.Event, at Instant) 
 	ended := past.Ended[i]
 	c := &Connection{
 		Source: p.source, ID: ev.ID, N: past.First + uint32(i), State: StateClosed, Cause: ended.Cause,
+		Unsampled: ended.Got&gotUnsampled != 0,
 	}
 	added := c.merge(ev.Payload, at, t.limits) &^ ended.Got
 	if added == 0 {

@@ -13,6 +13,16 @@ var stateNames = map[track.State]string{
 	track.StateOpen: "open", track.StateClosing: "closing", track.StateClosed: "finished",
 }
 
+// stateUnknown is the name of the state of open connections whose proxy is down.
+const stateUnknown = "unknown"
+
+func stateName(c *track.Connection) string {
+	if c.IsUnknown() {
+		return stateUnknown
+	}
+	return stateNames[c.State]
+}
+
 // connection is a connection in the API; docs/api.md has the fields. Unknown values are absent.
 type connection struct {
 	Source string `json:"source"`
@@ -88,7 +98,7 @@ func show(c *track.Connection) connection {
 	id, session := traceid.Of(c.Source, c.Name()), c.Session()
 	v := connection{
 		Source: c.Source, ID: c.ID, TraceID: id.TraceString(), SpanID: id.SpanString(),
-		State: stateNames[c.State], Reason: string(c.Reason()), Session: c.Label,
+		State: stateName(c), Reason: string(c.Reason()), Session: c.Label,
 		Client: session.Client.Host, Server: session.Server.Host, Port: session.Server.Port,
 	}
 	if c.N > 1 {

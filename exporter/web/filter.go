@@ -32,6 +32,7 @@ type filter struct {
 	source, app    string
 	client, server host
 	state          track.State
+	unknown        bool // with state open: those whose proxy is down, and no others
 	reason         track.Reason
 	transport      event.Transport
 }
@@ -40,7 +41,7 @@ var (
 	errUnknown    = errors.New("no such parameter")
 	errRepeated   = errors.New("must not be repeated")
 	errLimit      = fmt.Errorf("must be a number from 1 to %d", maxLimit)
-	errState      = errors.New("must be open, closing or finished")
+	errState      = errors.New("must be open, unknown, closing or finished")
 	errReason     = fmt.Errorf("must be one of %v", track.Reasons)
 	errTransport  = errors.New("must consist of a-z and 0-9, as in tcp, tls, udp, unix, ssh, quic")
 	errNotAddress = errors.New("must be an IP address, a CIDR, or a hashed address as in client-0123456789abcdef")
@@ -105,6 +106,10 @@ var parameters = map[string]func(q *query, text string) error{
 		return nil
 	},
 	"state": func(q *query, text string) error {
+		if text == stateUnknown {
+			q.state, q.unknown = track.StateOpen, true
+			return nil
+		}
 		for state, name := range stateNames {
 			if name == text {
 				q.state = state
@@ -133,7 +138,7 @@ var parameters = map[string]func(q *query, text string) error{
 func (f *filter) matches(c *track.Connection) bool {
 	switch {
 	case f.source != "" && f.source != c.Source,
-		f.state != 0 && f.state != c.State,
+		f.state != 0 && (f.state != c.State || f.unknown != c.IsUnknown()),
 		f.reason != "" && f.reason != c.Reason(),
 		f.app != "" && f.app != c.App():
 		return false

@@ -30,6 +30,8 @@ func TestFilter(t *testing.T) {
 		{"source=PROXY-A", open, false},
 		{"state=open", open, true},
 		{"state=open", closing, false},
+		{"state=unknown", open, false},
+		{"state=unknown", closing, false},
 		{"state=closing", closing, true},
 		{"state=finished", closed, true},
 		{"state=finished", closing, false},

@@ -25,6 +25,8 @@ type Options struct {
 	Ready func() bool
 	// Reload reloads the configuration; nil if that is not enabled over HTTP.
 	Reload func(context.Context) error
+	// Forget forgets a proxy; nil if that is not enabled.
+	Forget func(ctx context.Context, source string) error
 	// Profiling serves /debug/pprof/.
 	Profiling bool
 }
@@ -74,6 +76,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	})
 	mux.HandleFunc("POST /-/reload", o.reload)
 	mux.HandleFunc("PUT /-/reload", o.reload)
+	mux.Handle("DELETE /api/v1/proxies/{source}", o.forgetHandler())
 	mux.HandleFunc("GET /api/v1/connections", o.API.list)
 	mux.HandleFunc("GET /api/v1/connections/{source}/{name}", o.API.one)
 	if o.MetricsPath != "/" {

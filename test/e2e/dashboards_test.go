@@ -74,7 +74,7 @@ var chosen = map[string]string{"__rate_interval": "10s", "__interval": "15s", "_
 var variableName = regexp.MustCompile(`\$(?:(\w+)|\{(\w+)(?::\w+)?\})`)
 
 // before are times to compare with that the scenario has.
-var before = strings.NewReplacer(" offset 1d", " offset 2s", " offset 1w)", " offset 4s)")
+var before = strings.NewReplacer(" offset 1d", " offset 2s", " offset 1w", " offset 4s")
 
 // expand puts values in the place of variables.
 func (d dashboard) expand(expr string) string {

@@ -83,7 +83,7 @@ func (s *servers) startCollector(t *testing.T, otlp, backend, health string) {
 	}
 	s.start(t, "collector", s.collector, []string{
 		"OTLP_LISTEN=" + otlp, "TRACES_ENDPOINT=" + backend, "STORAGE=" + filepath.Join(t.TempDir(), "queue"),
-		"SAMPLING_WAIT=1s", "SPAN_METRICS_LISTEN=" + s.spanMetricsListen, "SPAN_METRICS_INTERVAL=1s",
+		"SPAN_METRICS_LISTEN=" + s.spanMetricsListen, "SPAN_METRICS_INTERVAL=1s",
 		"TELEMETRY_HOST=" + host, "TELEMETRY_PORT=" + port, "HEALTH_LISTEN=" + health,
 	}, "--config="+absolute(t, filepath.Join(root, "otel-collector.yaml")))
 }
@@ -100,6 +100,7 @@ access:
     - {name: dry-run, client_file: [`+list+`], verdict: reject, dry_run: true}
 connections: {grace_period: 5s}
 proxies: {ping_timeout: 10s}
+traces: {sampling: {ratio: 0.1}}
 `)
 	s.start(t, "exporter", s.programs.exporter, nil,
 		"--config.file="+configuration, "--webhook.listen-address="+s.webhook, "--web.listen-address="+s.exporter,

@@ -1,0 +1,89 @@
+package collector
+
+import (
+	"strconv"
+	"time"
+
+	"smithproxy_exporter/exporter/geo"
+	"smithproxy_exporter/exporter/track"
+)
+
+// places counts stopped connections and their bytes by where the server is.
+type places struct {
+	connections, bytes *metric
+	bounds             *bounds
+	limit              *limit
+	locator            geo.Locator // nil if there is none, and no series
+}
+
+func newPlaces(d *definitions, b *bounds) *places {
+	return &places{
+		connections: d.counter("smithproxy_geo_connections_total", "connections",
+			"Total number of stopped connections, by country and autonomous system of the server.", "source", "country", "as"),
+		bytes: d.counter("smithproxy_geo_bytes_total", "bytes",
+			"Total number of payload bytes of stopped connections, by country and autonomous system of the server.", "source", "country", "as", "direction"),
+		bounds: b,
+	}
+}
+
+// UseLocator makes the metrics by place. It must be called before the first fact.
+func (s *Sink) UseLocator(l geo.Locator) {
+	s.places.locator = l
+	s.places.limit = s.bounds.limit(s.places.connections, s.bounds.config.MaxValues)
+}
+
+// place is a country and an autonomous system; "" if they are unknown.
+type place struct{ country, as string }
+
+func placeOf(p geo.Place) place {
+	as := ""
+	if p.ASN != 0 {
+		as = label("AS" + strconv.FormatUint(uint64(p.ASN), 10) + " " + p.Organization)
+	}
+	return place{label(p.Country), as}
+}
+
+// Indexes of the series of a place.
+const (
+	placeConnections = iota
+	placeUp
+	placeDown
+)
+
+type placeSeries struct {
+	perProxy
+	family *places
+	places *limitedLabel[place] // nil without a locator
+}
+
+func (f *places) open(p *proxy, now time.Time) familySeries {
+	m := &placeSeries{perProxy: newPerProxy(p), family: f}
+	if f.locator == nil {
+		return m
+	}
+	m.places = limitLabel(&m.perProxy, f.bounds, f.limit, place{other, other}, now, func(p place, now time.Time) []*series {
+		country, as := pair("country", p.country), pair("as", p.as)
+		return []*series{
+			placeConnections: f.connections.with(now, m.source, country, as),
+			placeUp:          f.bytes.with(now, m.source, country, as, upLabel),
+			placeDown:        f.bytes.with(now, m.source, country, as, downLabel),
+		}
+	})
+	m.places.pin(m.places.overflow, now)
+	return m
+}
+
+func (m *placeSeries) take(f track.Fact, now time.Time) {
+	stopped, ok := f.(track.Stopped)
+	if !ok || m.places == nil {
+		return
+	}
+	found := geo.Place{}
+	if addr, ok := stopped.C.Session().Server.Addr(); ok {
+		found = m.family.locator.Place(addr)
+	}
+	list := m.places.seriesFor(placeOf(found), now)
+	list[placeConnections].add(1)
+	list[placeUp].add(float64(stopped.C.Stop.BytesUp))
+	list[placeDown].add(float64(stopped.C.Stop.BytesDown))
+}
