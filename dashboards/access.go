@@ -13,6 +13,7 @@ func access() *board {
 		rows: []row{
 			{panels: accessNumbers()},
 			{title: "Verdicts", panels: []panel{verdicts(), rejectShare(), decisionsByRule(), decisionsByProxy(), ruleTable()}},
+			{title: "Who is rejected", panels: []panel{rejectedClients(), rejectedServers()}},
 			{title: "Answers without the rules", panels: []panel{defaultAnswers(), unanswered()}},
 			{title: "Dry run", panels: []panel{dryRuns(), dryRunTable()}},
 			{title: "Lists", panels: []panel{listSizes(), listAges()}},
@@ -86,6 +87,23 @@ func ruleTable() panel {
 		rows(`(sum by (rule, verdict) (increase(smithproxy_access_requests_total{`+chosenDecisions+`}[$__range])) > 0)
 			/ on() group_left() (sum(increase(smithproxy_access_requests_total{`+chosenDecisions+`}[$__range])) > 0)`),
 	)
+}
+
+func rejectedClients() panel {
+	return records(about{"Rejected clients", "Client addresses whose connections were rejected most in the time range, with the rule. The address links to its connections.", "none", 12, 10}, "Rejected", true, []column{
+		{field: "client", title: "Client", links: cellLink("Rejected connections of ${__value.raw}", searchURL+"&${source:queryparam}&var-reason=rejected&var-client=${__value.raw}")},
+		{field: "network", title: "Network"},
+		{field: "rule", title: "Rule", links: ofRule()},
+		{field: "Value", title: "Rejected", unit: "short"},
+	}, rows(`topk(50, round(sum by (client, network, rule) (increase(smithproxy_access_rejects_total{source=~"$source", rule=~"$rule", client!="_other"}[$__range]))) > 0)`))
+}
+
+func rejectedServers() panel {
+	return records(about{"Rejected servers", "Server addresses to which connections were rejected most in the time range, with the rule. The rule links to its connections.", "none", 12, 10}, "Rejected", true, []column{
+		{field: "server", title: "Server"},
+		{field: "rule", title: "Rule", links: ofRule()},
+		{field: "Value", title: "Rejected", unit: "short"},
+	}, rows(`topk(50, round(sum by (server, rule) (increase(smithproxy_server_rejects_total{source=~"$source", rule=~"$rule", server!="_other"}[$__range]))) > 0)`))
 }
 
 func defaultAnswers() panel {

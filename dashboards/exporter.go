@@ -14,7 +14,7 @@ func exporter() *board {
 			{panels: exporterNumbers()},
 			{title: "Events", panels: []panel{eventsByAction(), eventsRejected(), eventsDuplicate(), eventsLate(), eventsUntracked(), adopted()}},
 			{title: "Webhook listener", panels: []panel{webhookConnections(), webhookBodies(), connectionsRefused(), handshakeErrors()}},
-			{title: "Traces", panels: []panel{spansSent(), spansPending(), spansOldest()}},
+			{title: "Traces", panels: []panel{spansSent(), spansPending(), spansOldest(), tracesSampled(), spansUnsampled()}},
 			{title: "Storage", panels: []panel{storageSize(), storageErrors(), storeBehind(), eventsUnsaved(), configurationAge()}},
 			{title: "Series and scrapes", panels: []panel{seriesLimited(), seriesByMetric(), distinctValues(), knownProxies(), scrapeDuration(), scrapeSamples()}},
 			{title: "Process", panels: []panel{cpu(), memory(), goroutines(), collections(), files(), receivedContent()}},
@@ -117,6 +117,16 @@ func spansOldest() panel {
 func configurationAge() panel {
 	return lines(about{"Configuration age", "Time since the last successful load of the configuration.", "s", 8, 9},
 		over(`time() - max by (instance) (smithproxy_exporter_config_last_reload_success_timestamp_seconds{`+thisExporter+`})`, "{{instance}}")).FillOpacity(0)
+}
+
+func tracesSampled() panel {
+	return stacks(about{"Traces by sampling", "Traces per second, by what kept them: a sampling rule, the ratio, or none if they were left out (traces.sampling).", "cps", 12, 9},
+		over(ratesBy("sampling", `smithproxy_exporter_traces_total{`+thisExporter+`}`), "{{sampling}}"))
+}
+
+func spansUnsampled() panel {
+	return lines(about{"Spans left out", "Spans per second that were not made because sampling left out their trace.", "suffix: spans/s", 12, 9},
+		over(`sum by (instance) (rate(smithproxy_exporter_spans_unsampled_total{`+thisExporter+`}[$__rate_interval]))`, "{{instance}}"))
 }
 
 func storageSize() panel {

@@ -79,6 +79,8 @@ const (
 	noApp    = "no app"
 	noPolicy = "no policy"
 	others   = "all others"
+
+	noNetwork = "no network"
 )
 
 func readableApp(expr string) string {

@@ -19,7 +19,9 @@ func traffic() *board {
 			{title: "Volume", panels: []panel{bytesUpDown(), connectionsCompared(), bytesCompared()}},
 			{title: "Applications and policies", panels: []panel{connectionsByApp(), bytesByApp(), policies()}},
 			{title: "How connections end", panels: []panel{exceptions(), exceptionShares()}},
-			{title: "Server names", panels: serverNames()},
+			{title: "Clients", panels: clients()},
+			{title: "Servers", panels: servers()},
+			{title: "Places", panels: places()},
 			{title: "Durations", panels: []panel{durations(), durationQuantiles()}},
 			{title: "Content", panels: []panel{topSignatures(), requestsByApp(), byTransport(), sunken()}},
 		},
@@ -134,7 +136,38 @@ func policies() panel {
 	)
 }
 
-func serverNames() []panel {
+func clients() []panel {
+	const bytes, connections = "smithproxy_client_bytes_total", "smithproxy_client_connections_total"
+	link := func(address string) string { return "var-client=" + address }
+	return []panel{
+		top(about{"Top clients by bytes", "Payload by client address, in the chosen directions and the time range.", "decbytes", 9, 11}, "client", bytes, `, direction=~"$direction"`, link),
+		shareOfOthers("Other clients, bytes", "client", bytes, `, direction=~"$direction"`, 3, 11),
+		top(about{"Top clients by connections", "Closed connections by client address in the time range.", "short", 9, 11}, "client", connections, "", link),
+		shareOfOthers("Other clients, connections", "client", connections, "", 3, 11),
+		byNetwork(about{"Bytes by network", "Payload by the network of the client (metrics.networks), in the chosen directions.", "Bps", 12, 9},
+			`smithproxy_client_bytes_total{source=~"$source", direction=~"$direction"}`),
+		byNetwork(about{"Connections by network", "Closed connections per second, by the network of the client (metrics.networks).", connectionsPerSecond, 12, 9},
+			`smithproxy_client_connections_total{source=~"$source"}`),
+	}
+}
+
+func byNetwork(a about, counter string) panel {
+	return paint(stacks(a, over(relabel(ratesBy("network", counter), "network", noNetwork, ""), "{{network}}")), []seriesColor{{noNetwork, gone}})
+}
+
+func places() []panel {
+	country := func(counter string) string {
+		return relabel(relabel(ratesBy("country", counter), "country", "unknown", ""), "country", others, "_other")
+	}
+	return []panel{
+		paint(stacks(about{"Bytes by country", "Payload by the country of the server, in the chosen directions. Needs geoip.files.", "Bps", 12, 10},
+			over(country(`smithproxy_geo_bytes_total{source=~"$source", direction=~"$direction"}`), "{{country}}")), []seriesColor{{"unknown", gone}}),
+		ranking(about{"Top autonomous systems by connections", "Connections by the autonomous system of the server in the time range. Needs geoip.files.", "short", 12, 10}, neutral,
+			now(`topk($top, round(sum by (as) (increase(smithproxy_geo_connections_total{source=~"$source", as!~"|_other"}[$__range]))) > 0)`, "{{as}}")),
+	}
+}
+
+func servers() []panel {
 	const bytes, connections = "smithproxy_sni_bytes_total", "smithproxy_sni_connections_total"
 	link := func(name string) string { return "var-server=" + name }
 	return []panel{
@@ -142,6 +175,8 @@ func serverNames() []panel {
 		shareOfOthers("Other names, bytes", "sni", bytes, `, direction=~"$direction"`, 3, 11),
 		top(about{"Top server names by connections", "Connections by TLS server name in the time range.", "short", 9, 11}, "sni", connections, "", link),
 		shareOfOthers("Other names, connections", "sni", connections, "", 3, 11),
+		top(about{"Top servers without a name, by bytes", "Payload by server address, of connections without a TLS server name, in the chosen directions and the time range.", "decbytes", 12, 10}, "server", "smithproxy_server_bytes_total", `, direction=~"$direction"`, link),
+		top(about{"Top servers without a name, by connections", "Connections without a TLS server name by server address in the time range.", "short", 12, 10}, "server", "smithproxy_server_connections_total", "", link),
 	}
 }
 

@@ -46,6 +46,7 @@ access:
     - {name: trial, client_file: [`+list+`], verdict: reject, dry_run: true}
     - {name: no-mail, port: ["25"], verdict: reject}
 connections: {grace_period: 1s}
+metrics: {networks: [{name: office, cidrs: [10.1.0.0/16]}]}
 proxies: {ping_timeout: 10s}
 `)
 	s.start(t, "exporter", s.programs.exporter, nil,
