@@ -3,6 +3,8 @@ package dashboards
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
@@ -47,7 +49,7 @@ func (b *board) build() (model, error) {
 		SchemaVersion: schemaVersion, Editable: &yes, Refresh: &refresh, GraphTooltip: &cursor,
 		Timezone: &timezone, Links: links(),
 		Time:        &dashboard.DashboardDashboardTime{From: from, To: to},
-		Annotations: dashboard.AnnotationContainer{List: []dashboard.AnnotationQuery{}},
+		Annotations: dashboard.AnnotationContainer{List: annotations()},
 	}
 	for _, v := range b.variables {
 		variable, err := v.Build()
@@ -56,13 +58,13 @@ func (b *board) build() (model, error) {
 		}
 		d.Templating.List = append(d.Templating.List, variable)
 	}
-	g := grid{board: &d}
+	g := grid{board: &d, ids: map[string]uint32{}}
 	for _, r := range b.rows {
 		if err := g.add(r); err != nil {
 			return d, fmt.Errorf("row %q: %w", r.title, err)
 		}
 	}
-	return d, nil
+	return d, g.resolve()
 }
 
 // grid places panels next to each other, and starts a new line when one is full.
@@ -71,6 +73,8 @@ type grid struct {
 	id     uint32
 	x, y   uint32
 	height uint32 // of the line that is being filled
+
+	ids map[string]uint32 // of panels by title; 0 for a title that two panels have
 }
 
 func (g *grid) add(r row) error {
@@ -111,8 +115,14 @@ func (g *grid) place(p cog.Builder[dashboard.Panel]) (dashboard.Panel, error) {
 		g.wrap()
 	}
 	g.id++
-	id := g.id
-	panel.Id, panel.GridPos.X, panel.GridPos.Y = &id, g.x, g.y
+	id, own := g.id, g.id
+	panel.Id, panel.GridPos.X, panel.GridPos.Y = &own, g.x, g.y
+	if panel.Title != nil {
+		if _, twice := g.ids[*panel.Title]; twice {
+			id = 0
+		}
+		g.ids[*panel.Title] = id
+	}
 	g.x += panel.GridPos.W
 	g.height = max(g.height, panel.GridPos.H)
 	return panel, nil
@@ -120,4 +130,29 @@ func (g *grid) place(p cog.Builder[dashboard.Panel]) (dashboard.Panel, error) {
 
 func (g *grid) wrap() {
 	g.x, g.y, g.height = 0, g.y+g.height, 0
+}
+
+// resolve puts the ids of panels into links that name a panel of the dashboard, see toPanel.
+func (g *grid) resolve() error {
+	for _, p := range g.board.Panels {
+		if p.Panel == nil || p.Panel.FieldConfig == nil {
+			continue
+		}
+		for i, link := range p.Panel.FieldConfig.Defaults.Links {
+			if link.Url == nil {
+				continue
+			}
+			before, title, ok := strings.Cut(*link.Url, panelMark)
+			if !ok {
+				continue
+			}
+			id := g.ids[title]
+			if id == 0 {
+				return fmt.Errorf("a link to %q, which is not the title of exactly one panel", title)
+			}
+			url := before + strconv.Itoa(int(id))
+			p.Panel.FieldConfig.Defaults.Links[i].Url = &url
+		}
+	}
+	return nil
 }

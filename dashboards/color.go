@@ -2,17 +2,19 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
-// Colors have one meaning on all dashboards. Grafana adapts these names to the theme.
+// Colors have one meaning on all dashboards. They are those of Okabe and Ito, which people with any kind of color
+// vision can tell apart, on dark and on light ground.
 const (
-	good    = "green"
-	warn    = "orange"
-	bad     = "red"
-	restart = "purple"
-	neutral = "blue"
-	muted   = "text"
+	good    = "#009E73" // bluish green
+	warn    = "#E69F00" // orange
+	bad     = "#D55E00" // vermilion
+	restart = "#CC79A7" // reddish purple
+	neutral = "#3A9BDC" // blue
+	gone    = "#6E6E6E" // gray
+	muted   = "text"    // of Grafana's theme
 
-	upload   = "orange"
-	download = "blue"
+	upload   = warn
+	download = neutral
 )
 
 // steps are the colors of values in ascending order. The first has no lower bound.
@@ -53,7 +55,9 @@ func state(text, color string) dashboard.ValueMappingResult {
 
 var (
 	upOrDown = named(map[string]dashboard.ValueMappingResult{"1": state("up", good), "0": state("down", bad)})
-	firing   = named(map[string]dashboard.ValueMappingResult{"1": state("firing", bad), "0": state("all is well", good)})
+	severity = named(map[string]dashboard.ValueMappingResult{
+		"critical": state("critical", bad), "warning": state("warning", warn), "info": state("info", muted),
+	})
 
 	verdictNames = named(map[string]dashboard.ValueMappingResult{"accept": state("accept", good), "reject": state("reject", bad)})
 	loadedOrNot  = named(map[string]dashboard.ValueMappingResult{"1": state("loaded", good), "0": state("failed", bad)})
@@ -89,11 +93,10 @@ type seriesColor struct{ series, color string }
 var (
 	directionColors = []seriesColor{{"up", upload}, {"down", download}}
 	verdictColors   = []seriesColor{{"accept", good}, {"reject", bad}}
-	reasonColors    = []seriesColor{{"stop", good}, {"rejected", bad}, {"lost", warn}, {"restart", restart}, {"evicted", warn}}
+	reasonColors    = []seriesColor{{"stop", good}, {"rejected", bad}, {"lost", warn}, {"restart", restart}, {"evicted", gone}}
 )
 
-// byHeight colors a share by its value, and its name in the legend by its highest value.
-func byHeight() *dashboard.FieldColorBuilder {
-	return dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdContinuousGrYlRd).
-		SeriesBy(dashboard.FieldColorSeriesByModeMax)
+// palette gives each series a color that only distinguishes it.
+func palette() *dashboard.FieldColorBuilder {
+	return dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdPaletteClassic)
 }

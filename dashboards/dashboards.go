@@ -11,7 +11,7 @@ import (
 )
 
 // all are the dashboards, in the order in which they link to each other.
-var all = []func() *board{fleet, traffic, hosts, access, exporter, search}
+var all = []func() *board{fleet, traffic, hosts, access, exporter, search, jaegerSearch}
 
 // Files returns the JSON of every dashboard by the name of its file.
 func Files() (map[string][]byte, error) {

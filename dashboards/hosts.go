@@ -1,7 +1,5 @@
 package dashboards
 
-import "github.com/grafana/grafana-foundation-sdk/go/common"
-
 // hosts returns the dashboard of client addresses and payload entropy.
 func hosts() *board {
 	return &board{
@@ -14,10 +12,10 @@ func hosts() *board {
 		},
 		rows: []row{
 			{panels: hostNumbers()},
-			{title: "Hosts", panels: []panel{hostsAlive(), hostsDiscovered(), hostTable(), hostsSeenWithin()}},
+			{title: "Hosts", panels: []panel{hostsAlive(), hostsDiscovered(), newHostTable(), newServerTable(), hostTable()}},
 			{title: "Entropy of payload", panels: []panel{
 				entropyCells("up", "Entropy of uploads", "Oranges"), entropyCells("down", "Entropy of downloads", "Blues"),
-				highUploads(), highUploadShare(), entropyQuantiles(), lastEntropy(),
+				highUploads(), highUploadShare(), entropyQuantiles(), entropyByProxy(),
 			}},
 			{title: "Direction of flow", panels: []panel{skewQuantiles(), skewShares()}},
 		},
@@ -39,48 +37,64 @@ func allUploads(by, function, window string) string {
 
 func hostNumbers() []panel {
 	return []panel{
-		number(about{"Hosts alive", "Client addresses with traffic within the neighbor window (proxies.neighbor_window).", "short", 5, 4}, always(neutral),
-			over(orZero(`sum(smithproxy_neighbors{source=~"$source"})`), "alive")),
-		number(about{"New hosts", "Client addresses that the proxies reported as new in the time range.", "short", 5, 4}, always(neutral),
+		number(about{"Hosts", "Client addresses with traffic within the neighbor window (proxies.neighbor_window).", "short", 5, 4}, always(neutral), toPanel("hosts", "Hosts by proxy"),
+			over(orZero(`sum(smithproxy_neighbors{source=~"$source"})`), "hosts")),
+		number(about{"New hosts", "Client addresses that the proxies reported as new in the time range.", "short", 5, 4}, always(neutral), toPanel("hosts", "New hosts by name"),
 			now(orZero(`sum(round(increase(smithproxy_neighbors_discovered_total{source=~"$source"}[$__range])))`), "new")),
-		number(about{"Uploads measured", "Connections with a measured upload entropy in the time range. Needs a policy with the statistics feature.", "short", 5, 4}, always(neutral),
+		number(about{"Uploads measured", "Connections with a measured upload entropy in the time range. Needs a policy with the statistics feature.", "short", 5, 4}, always(neutral), toPanel("hosts", "Entropy of uploads"),
 			now(orZero("round("+allUploads("", "increase", "$__range")+")"), "uploads")),
-		number(about{"High-entropy uploads", "Uploads above the chosen entropy in the time range. Such data was encrypted or compressed by the client.", "short", 5, 4}, steps{{0, good}, {1, warn}},
-			now(orZero("round("+highEntropy("", "increase", "$__range")+")"), "uploads")).
-			DataLinks(chosen("Their connections", "${entropy:queryparam}")),
-		number(about{"High-entropy share", "Share of measured uploads above the chosen entropy in the time range.", "percentunit", 4, 4}, steps{{0, good}, {.25, warn}, {.5, bad}},
+		number(about{"High-entropy uploads", "Uploads above the chosen entropy in the time range. Such data was encrypted or compressed by the client.", "short", 5, 4}, steps{{0, good}, {1, warn}}, chosen("Their connections", "${entropy:queryparam}"),
+			now(orZero("round("+highEntropy("", "increase", "$__range")+")"), "uploads")),
+		number(about{"High-entropy share", "Share of measured uploads above the chosen entropy in the time range.", "percentunit", 4, 4}, steps{{0, good}, {.25, warn}, {.5, bad}}, toPanel("hosts", "Share of high-entropy uploads"),
 			now(orZero("("+highEntropy("", "increase", "$__range")+") / ("+allUploads("", "increase", "$__range")+" > 0)"), "share")).Decimals(1),
 	}
 }
 
 func hostsAlive() panel {
-	return stacks(about{"Hosts alive", "Client addresses with traffic within the neighbor window, by proxy.", "short", 12, 7},
-		over(`sum by (source) (smithproxy_neighbors{source=~"$source"})`, "{{source}}")).DataLinks(ofProxy())
+	return stacks(about{"Hosts by proxy", "Client addresses with traffic within the neighbor window, by proxy.", "short", 12, 9},
+		over(gaugesBy("source", `smithproxy_neighbors{source=~"$source"}`), "{{source}}")).DataLinks(ofProxy())
 }
 
 func hostsDiscovered() panel {
-	return bars(about{"New hosts", "Client addresses that the proxy reported as new.", "short", 12, 7},
-		over(`sum by (source) (round(increase(smithproxy_neighbors_discovered_total{source=~"$source"}[$__rate_interval])))`, "{{source}}")).
-		Decimals(0).DataLinks(ofProxy())
+	return bars(about{"New hosts over time", "Client addresses that the proxy reported as new.", "short", 12, 9},
+		over(newSince("sum by (source)", `smithproxy_neighbors_discovered_total{source=~"$source"}`)+" > 0", "{{source}}")).DataLinks(ofProxy())
+}
+
+const (
+	namedHosts   = `smithproxy_neighbor_last_seen_timestamp_seconds{source=~"$source", address=~"$address", address!="_other"}`
+	namedServers = `smithproxy_sni_connections_total{source=~"$source", sni!~"_other|_invalid"}`
+)
+
+// firstSeen returns the time in milliseconds of the first sample in the time range, of the series that had none in the
+// week before it.
+func firstSeen(label, series string) string {
+	return `min by (source, ` + label + `) (min_over_time(timestamp(` + series + `)[$__range:$__interval])) * 1000
+			unless on (source, ` + label + `) last_over_time(` + series + `[1w] offset $__range)`
+}
+
+func newHostTable() panel {
+	return records(about{"New hosts by name", "Client addresses that Prometheus had not seen in the week before the time range, of those with a series of their own. The address links to its connections.", "none", 12, 10}, "First seen", true, []column{
+		{field: "address", title: "Address", links: cellLink("Connections of ${__value.raw}", searchURL+"&${source:queryparam}&var-client=${__value.raw}")},
+		{field: "source", title: "Proxy"},
+		{field: "Value", title: "First seen", unit: "dateTimeAsIso"},
+	}, rows(firstSeen("address", namedHosts))).NoValue("no new host in the time range")
+}
+
+func newServerTable() panel {
+	return records(about{"New server names", "TLS server names that Prometheus had not seen in the week before the time range, of those with a series of their own. The name links to its connections.", "none", 12, 10}, "First seen", true, []column{
+		{field: "sni", title: "Server name", links: cellLink("Connections to ${__value.raw}", searchURL+"&${source:queryparam}&var-server=${__value.raw}")},
+		{field: "source", title: "Proxy"},
+		{field: "Value", title: "First seen", unit: "dateTimeAsIso"},
+	}, rows(firstSeen("sni", namedServers))).NoValue("no new server name in the time range")
 }
 
 func hostTable() panel {
-	return records(about{"Recently seen hosts", "Client addresses with their own series, by the time at which the proxy last reported them. The address links to its connections. The rest is in \"" + others + "\".", "none", 16, 10}, "Last seen", true, []column{
+	return records(about{"Recently seen hosts", "Client addresses with a series of their own, by the time at which the proxy last reported them. The address links to its connections.", "none", 24, 10}, "Last seen", true, []column{
 		{field: "address", title: "Address", links: cellLink("Connections of ${__value.raw}", searchURL+"&${source:queryparam}&var-client=${__value.raw}")},
 		{field: "source", title: "Proxy"},
 		{field: "Value", title: "Last seen", unit: "dateTimeFromNow"},
 	},
-		rows(`topk by (source) (100, `+relabel(`max by (source, address) (max_over_time(smithproxy_neighbor_last_seen_timestamp_seconds{source=~"$source", address=~"$address"}[$__range]))`, "address", others, "_other")+` * 1000)`))
-}
-
-func hostsSeenWithin() panel {
-	// The series of an address expires (metrics.expiry) after its last report, so the query looks at the past.
-	within := func(seconds string) string {
-		return orZero(`count(time() - max by (source, address) (max_over_time(smithproxy_neighbor_last_seen_timestamp_seconds{source=~"$source", address=~"$address", address!="_other"}[` + seconds + `s])) < ` + seconds + `)`)
-	}
-	return ranking(about{"Hosts by last report", "Number of client addresses with their own series, by the time since the proxy last reported them.", "short", 8, 10}, neutral,
-		now(within("300"), "5 minutes"), now(within("3600"), "1 hour"), now(within("86400"), "1 day"), now(within("604800"), "1 week")).
-		Text(common.NewVizTextDisplayOptionsBuilder().TitleSize(14).ValueSize(24))
+		rows(`topk by (source) (100, max by (source, address) (max_over_time(`+namedHosts+`[$__range])) * 1000)`))
 }
 
 func entropyCells(direction, title, scheme string) panel {
@@ -90,13 +104,14 @@ func entropyCells(direction, title, scheme string) panel {
 }
 
 func highUploads() panel {
-	return bars(about{"High-entropy uploads", "Uploads above the chosen entropy per second, by proxy.", connectionsPerSecond, 12, 8},
-		over(highEntropy(" by (source)", "rate", "$__rate_interval"), "{{source}}")).
+	return stacks(about{"High-entropy uploads", "Uploads above the chosen entropy per second, by proxy.", connectionsPerSecond, 12, 9},
+		over("("+highEntropy(" by (source)", "rate", "$__rate_interval")+`)
+			and on (source) sum by (source) (increase(smithproxy_payload_entropy_bits_count{source=~"$source", direction="up"}[$__range] @ end())) > 0`, "{{source}}")).
 		DataLinks(toConnections("Their connections", "var-source=${__field.labels.source}&${entropy:queryparam}"))
 }
 
 func highUploadShare() panel {
-	return lines(about{"Share of high-entropy uploads", "Share of measured uploads above the chosen entropy, by proxy. A host that uploads encrypted files makes it rise.", "percentunit", 12, 8},
+	return lines(about{"Share of high-entropy uploads", "Share of measured uploads above the chosen entropy, by proxy. A host that uploads encrypted files makes it rise.", "percentunit", 12, 9},
 		over(`(`+highEntropy(" by (source)", "rate", "$__rate_interval")+`) / (`+allUploads(" by (source)", "rate", "$__rate_interval")+` > 0)`, "{{source}}")).
 		FillOpacity(0).Max(1).DataLinks(toConnections("Their connections", "var-source=${__field.labels.source}&${entropy:queryparam}"))
 }
@@ -105,17 +120,17 @@ func entropyQuantiles() panel {
 	quantile := func(q, direction string) string {
 		return `histogram_quantile(` + q + `, sum by (le) (rate(smithproxy_payload_entropy_bits_bucket{source=~"$source", direction="` + direction + `"}[$__rate_interval])))`
 	}
-	return paint(lines(about{"Entropy quantiles", "Median and 90th percentile of the payload entropy. Diamonds are single uploads and link to their traces.", bitsPerByte, 12, 8},
+	return paint(lines(about{"Entropy quantiles", "Median and 90th percentile of the payload entropy. Diamonds are single uploads and link to their traces.", bitsPerByte, 12, 9},
 		traced(quantile("0.5", "up"), "up, 50 %"), over(quantile("0.9", "up"), "up, 90 %"),
 		over(quantile("0.5", "down"), "down, 50 %"), over(quantile("0.9", "down"), "down, 90 %")),
-		[]seriesColor{{"up, 50 %", "orange"}, {"up, 90 %", "dark-orange"}, {"down, 50 %", "blue"}, {"down, 90 %", "dark-blue"}}).
+		[]seriesColor{{"up, 50 %", upload}, {"up, 90 %", bad}, {"down, 50 %", download}, {"down, 90 %", restart}}).
 		FillOpacity(0).Max(8)
 }
 
-func lastEntropy() panel {
-	return lines(about{"Entropy of the last upload", "Upload entropy of the connection that was measured last, by proxy.", bitsPerByte, 12, 8},
-		over(`max by (source) (smithproxy_payload_entropy_last_bits{source=~"$source", direction="up"})`, "{{source}}")).
-		DrawStyle(common.GraphDrawStylePoints).ShowPoints(common.VisibilityModeAlways).PointSize(4).Max(8).DataLinks(ofProxy())
+func entropyByProxy() panel {
+	return lines(about{"Entropy of uploads by proxy", "90th percentile of the upload entropy, by proxy.", bitsPerByte, 12, 9},
+		over(`histogram_quantile(0.9, sum by (source, le) (rate(smithproxy_payload_entropy_bits_bucket{source=~"$source", direction="up"}[$__rate_interval]))) >= 0`, "{{source}}")).
+		FillOpacity(0).Max(8).DataLinks(ofProxy())
 }
 
 // skewQuantiles is not a heatmap, because Grafana assumes 0 as the lower bound of the lowest bucket.

@@ -15,6 +15,25 @@ func toConnections(title, variables string) []cog.Builder[dashboard.DashboardLin
 	}
 }
 
+// toBoard returns a link to another dashboard, for the selected proxies.
+func toBoard(title, board string) []cog.Builder[dashboard.DashboardLink] {
+	return []cog.Builder[dashboard.DashboardLink]{
+		dashboard.NewDashboardLinkBuilder(title).Type(dashboard.DashboardLinkTypeLink).
+			Url("/d/" + uidPrefix + board + "?${__url_time_range}&${datasource:queryparam}&${source:queryparam}"),
+	}
+}
+
+// panelMark precedes the title of a panel in a URL. The dashboard replaces both by the panel's id when it is built.
+const panelMark = "panel:"
+
+// toPanel returns a link to another panel of the same dashboard, which then fills the window.
+func toPanel(board, panel string) []cog.Builder[dashboard.DashboardLink] {
+	return []cog.Builder[dashboard.DashboardLink]{
+		dashboard.NewDashboardLinkBuilder(panel).Type(dashboard.DashboardLinkTypeLink).
+			Url("/d/" + uidPrefix + board + "?${__url_time_range}&${__all_variables}&viewPanel=" + panelMark + panel),
+	}
+}
+
 // cellLink is toConnections for a column of a table.
 func cellLink(title, url string) []map[string]any {
 	return []map[string]any{{"title": title, "url": url}}

@@ -45,11 +45,18 @@ func show[B builder[B]](b B, a about, queries ...query) B {
 
 // lines returns a panel of time series that do not add up.
 func lines(a about, queries ...query) *timeseries.PanelBuilder {
-	return show(timeseries.NewPanelBuilder(), a, queries...).
-		Min(0).LineWidth(1).FillOpacity(8).ShowPoints(common.VisibilityModeNever).
-		Legend(bottomLegend()).Tooltip(allSeries()).
-		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdPaletteClassic))
+	return graph(a, queries...).Min(0)
 }
+
+// graph returns lines whose axis can begin below 0.
+func graph(a about, queries ...query) *timeseries.PanelBuilder {
+	return show(timeseries.NewPanelBuilder(), a, queries...).NoValue(none).
+		LineWidth(1).FillOpacity(8).ShowPoints(common.VisibilityModeNever).
+		Legend(valueLegend()).Tooltip(allSeries()).ColorScheme(palette())
+}
+
+// none is what a panel shows if nothing was counted in the time range. A failed query shows its error instead.
+const none = "none in the time range"
 
 // stacks returns a panel of time series that add up to a whole. It draws areas without lines, because the line of a
 // series that is 0 would cover the others.
@@ -58,23 +65,28 @@ func stacks(a about, queries ...query) *timeseries.PanelBuilder {
 		Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal).Group("A"))
 }
 
-// bars returns stacks for rare events.
+// bars returns stacks for rare events, which newSince counts: a bar covers at least a minute.
 func bars(a about, queries ...query) *timeseries.PanelBuilder {
-	return stacks(a, queries...).DrawStyle(common.GraphDrawStyleBars).FillOpacity(80)
+	return stacks(a, queries...).DrawStyle(common.GraphDrawStyleBars).FillOpacity(80).Interval("1m").
+		Legend(valueLegend("sum")).Decimals(0)
 }
 
-func bottomLegend() *common.VizLegendOptionsBuilder {
-	return common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeList).
-		Placement(common.LegendPlacementBottom).ShowLegend(true).Calcs([]string{})
+// valueLegend returns a table of the series with values: by default the last, the mean and the highest.
+func valueLegend(calcs ...string) *common.VizLegendOptionsBuilder {
+	if len(calcs) == 0 {
+		calcs = []string{"lastNotNull", "mean", "max"}
+	}
+	return common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeTable).
+		Placement(common.LegendPlacementBottom).ShowLegend(true).Calcs(calcs)
 }
 
 func allSeries() *common.VizTooltipOptionsBuilder {
 	return common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending)
 }
 
-// number returns a panel of one value, colored by the steps.
-func number(a about, s steps, queries ...query) *stat.PanelBuilder {
-	return show(stat.NewPanelBuilder(), a, queries...).NoValue("none").Thresholds(s.thresholds()).
+// number returns a panel of one value, colored by the steps. A click on it leads to its detail.
+func number(a about, s steps, detail []cog.Builder[dashboard.DashboardLink], queries ...query) *stat.PanelBuilder {
+	return show(stat.NewPanelBuilder(), a, queries...).NoValue("none").Thresholds(s.thresholds()).DataLinks(detail).
 		ColorMode(common.BigValueColorModeValue).GraphMode(common.BigValueGraphModeNone).
 		TextMode(common.BigValueTextModeValue).JustifyMode(common.BigValueJustifyModeAuto).
 		ReduceOptions(last())
@@ -83,7 +95,7 @@ func number(a about, s steps, queries ...query) *stat.PanelBuilder {
 // ranking returns a panel with a bar for each series. Grafana reserves the width of the name with the most letters. The
 // small title size keeps names with fewer but wider letters from being cut.
 func ranking(a about, color string, queries ...query) *bargauge.PanelBuilder {
-	return show(bargauge.NewPanelBuilder(), a, queries...).NoValue("none").Min(0).
+	return show(bargauge.NewPanelBuilder(), a, queries...).NoValue(none).Min(0).
 		Orientation(common.VizOrientationHorizontal).DisplayMode(common.BarGaugeDisplayModeBasic).
 		ShowUnfilled(false).ReduceOptions(last()).
 		Text(common.NewVizTextDisplayOptionsBuilder().TitleSize(10).ValueSize(14)).
@@ -98,9 +110,11 @@ func last() *common.ReduceDataOptionsBuilder {
 func states(a about, mappings []dashboard.ValueMapping, queries ...query) *statetimeline.PanelBuilder {
 	return show(statetimeline.NewPanelBuilder(), a, queries...).Mappings(mappings).
 		ShowValue(common.VisibilityModeNever).MergeValues(true).FillOpacity(80).LineWidth(0).RowHeight(0.8).
-		AlignValue(common.TimelineValueAlignmentLeft).Legend(bottomLegend()).Tooltip(allSeries()).
+		AlignValue(common.TimelineValueAlignmentLeft).Tooltip(allSeries()).
+		Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeList).
+			Placement(common.LegendPlacementBottom).ShowLegend(true).Calcs([]string{})).
 		// With a palette the legend has the names and colors of the mappings, and not the thresholds.
-		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdPaletteClassic))
+		ColorScheme(palette())
 }
 
 // density returns a heatmap of a histogram over time, with exemplars if the query asks for them.

@@ -47,6 +47,9 @@ func checkPanel(t *testing.T, p panelJSON) {
 	if !p.Datasource.variable() || len(p.Targets) == 0 {
 		t.Errorf("%q has no data source by variable, or no query", p.Title)
 	}
+	if p.Type == "stat" && len(p.FieldConfig.Defaults.Links) == 0 {
+		t.Errorf("%q leads to no detail", p.Title)
+	}
 	refs := map[string]bool{}
 	for _, q := range p.Targets {
 		if q.RefID == "" || refs[q.RefID] {
@@ -126,6 +129,9 @@ func TestBoards(t *testing.T) {
 			if !slices.Contains(to, other.UID) {
 				t.Errorf("%s has no link to %s", name, other.UID)
 			}
+		}
+		if len(d.Annotations.List) != len(annotations()) {
+			t.Errorf("%s has %d annotations", name, len(d.Annotations.List))
 		}
 		if !slices.ContainsFunc(d.Templating.List, func(v variableJSON) bool { return v.Name == "source" }) {
 			t.Errorf("%s has no variable source", name)

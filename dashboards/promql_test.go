@@ -57,6 +57,9 @@ func TestMetrics(t *testing.T) {
 		for _, v := range d.Templating.List {
 			check(t, file+", variable "+v.Name, v.Definition)
 		}
+		for _, a := range d.Annotations.List {
+			check(t, file+", annotation "+a.Name, a.Expr)
+		}
 		for _, p := range d.everyPanel() {
 			for _, q := range p.Targets {
 				check(t, file+", "+p.Title, q.Expr)
@@ -72,20 +75,10 @@ func TestMetrics(t *testing.T) {
 
 // notShown are metrics for ad hoc queries and alerts.
 var notShown = []string{
+	"smithproxy_client_rejects_total", // by rule on a panel
 	"smithproxy_instance_info",
-	"smithproxy_access_rejects_total",
-	"smithproxy_client_bytes_total",
-	"smithproxy_client_connections_total",
-	"smithproxy_client_rejects_total",
-	"smithproxy_geo_bytes_total",
-	"smithproxy_geo_connections_total",
-	"smithproxy_server_bytes_total",
-	"smithproxy_server_connections_total",
-	"smithproxy_server_rejects_total",
+	"smithproxy_payload_entropy_last_bits",
 	"smithproxy_exporter_proxy_forgotten_timestamp_seconds",
-	"smithproxy_exporter_spans_unsampled_total",
-	"smithproxy_exporter_traces_total",
-	"smithproxy_exporter_config_last_reload_success_timestamp_seconds",
 	"smithproxy_exporter_store_load_duration_seconds",
 	"smithproxy_exporter_store_loaded_records",
 }
@@ -101,6 +94,11 @@ func TestQueries(t *testing.T) {
 		variables := map[string]bool{}
 		for _, v := range d.Templating.List {
 			variables[v.Name] = true
+		}
+		for _, a := range d.Annotations.List {
+			if err := balanced(placeholder.ReplaceAllString(macros.Replace(a.Expr), "x")); err != "" || !a.Datasource.variable() {
+				t.Errorf("%s, annotation %s: %s, data source %v", file, a.Name, err, a.Datasource)
+			}
 		}
 		for _, p := range d.everyPanel() {
 			for _, q := range p.Targets {

@@ -45,9 +45,28 @@ func buckets(expr string) query {
 // orZero returns an expression that is 0 while expr has no series.
 func orZero(expr string) string { return "(" + expr + ") or vector(0)" }
 
-// orNamed is orZero for an expression by label; the 0 has the given label value.
-func orNamed(expr, label, value string) string {
-	return "(" + expr + ") or on() " + relabel("vector(0)", label, value, "")
+// ratesBy returns the rate per second of a counter by a label. Values of the label that were not counted in the time
+// range are left out, so that legends have only what a graph shows.
+func ratesBy(label, counter string) string {
+	return `sum by (` + label + `) (rate(` + counter + `[$__rate_interval]))
+			and on (` + label + `) sum by (` + label + `) (increase(` + counter + `[$__range] @ end())) > 0`
+}
+
+// rateOf returns the rate per second of a counter if it was counted in the time range.
+func rateOf(counter string) string {
+	return `sum(rate(` + counter + `[$__rate_interval])) and sum(increase(` + counter + `[$__range] @ end())) > 0`
+}
+
+// gaugesBy returns the sum of a gauge by a label, of the values of the label that had one in the time range.
+func gaugesBy(label, gauge string) string {
+	return `sum by (` + label + `) (` + gauge + `)
+			and on (` + label + `) sum by (` + label + `) (max_over_time(` + gauge + `[$__range] @ end())) > 0`
+}
+
+// newSince returns what was counted since the previous point of a graph, by an aggregation such as sum by (source). Each
+// count is in one point. increase counts it in several, because it looks further back than to the previous point.
+func newSince(aggregation, counter string) string {
+	return aggregation + ` (clamp_min(` + counter + ` - (` + counter + ` offset $__interval), 0))`
 }
 
 // relabel returns an expression that replaces one value of a label.
@@ -60,6 +79,8 @@ const (
 	noApp    = "no app"
 	noPolicy = "no policy"
 	others   = "all others"
+
+	noNetwork = "no network"
 )
 
 func readableApp(expr string) string {

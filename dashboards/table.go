@@ -65,7 +65,7 @@ func arranged(cols []column) dashboard.DataTransformerConfig {
 
 func (c column) properties() []dashboard.DynamicConfigValue {
 	// With the default width ten columns need two screens.
-	list := []dashboard.DynamicConfigValue{property("custom.minWidth", 80)}
+	list := []dashboard.DynamicConfigValue{property("custom.minWidth", 80), property("noValue", "–")}
 	if c.unit != "" {
 		list = append(list, property("unit", c.unit))
 	}
@@ -79,7 +79,7 @@ func (c column) properties() []dashboard.DynamicConfigValue {
 		t, _ := c.colors.thresholds().Build() // fails for no thresholds
 		list = append(list, property("thresholds", t))
 	}
-	if c.colors != nil || c.mappings != nil {
+	if c.colors != nil || c.mappings != nil && c.links == nil {
 		// Grafana 9.4 calls it so; newer ones turn it into cell options.
 		list = append(list, property("custom.displayMode", "color-text"))
 	}

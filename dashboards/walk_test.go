@@ -19,6 +19,9 @@ type (
 		Templating    struct {
 			List []variableJSON `json:"list"`
 		} `json:"templating"`
+		Annotations struct {
+			List []annotationJSON `json:"list"`
+		} `json:"annotations"`
 	}
 	panelJSON struct {
 		ID          int             `json:"id"`
@@ -55,6 +58,11 @@ type (
 		Name       string          `json:"name"`
 		Type       string          `json:"type"`
 		Definition string          `json:"definition"`
+		Datasource *datasourceJSON `json:"datasource"`
+	}
+	annotationJSON struct {
+		Name       string          `json:"name"`
+		Expr       string          `json:"expr"`
 		Datasource *datasourceJSON `json:"datasource"`
 	}
 	linkJSON struct {

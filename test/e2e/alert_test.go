@@ -65,18 +65,18 @@ func (r *receiver) of(alert string) []notification {
 	return found
 }
 
-// impatient is the shipped rules, but for a proxy that pings every two seconds.
+// impatient is the shipped rules, but for a shorter wait for a proxy that is down.
 func impatient(t *testing.T) string {
 	t.Helper()
 	shipped, err := os.ReadFile(filepath.Join(root, "alerts", "smithproxy.rules.yml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const patient = "seconds:max > 300\n        for: 1m\n"
+	const patient = "max without (instance, pod) (smithproxy_up) == 0\n        for: 1m\n"
 	if strings.Count(string(shipped), patient) != 1 {
 		t.Fatalf("SmithproxyDown no longer has the lines that the test replaces: %q", patient)
 	}
-	return strings.Replace(string(shipped), patient, "seconds:max > 10\n        for: 2s\n", 1)
+	return strings.Replace(string(shipped), patient, strings.Replace(patient, "1m", "2s", 1), 1)
 }
 
 // alert switches one proxy off, and on again.
@@ -108,6 +108,13 @@ func (s *servers) alert(t *testing.T) {
 		if !strings.Contains(n.Annotations["summary"], quiet) {
 			t.Errorf("summary of %s: %q", alert, n.Annotations["summary"])
 		}
+		if url := n.Annotations["runbook_url"]; url != "https://docs.example.com/smithproxy_exporter/alerts#smithproxydown" {
+			t.Errorf("runbook_url of %s: %q", alert, url)
+		}
+		if url := n.Annotations["dashboard_url"]; url != "https://grafana.example.com/d/smithproxy-fleet?var-source="+quiet {
+			t.Errorf("dashboard_url of %s: %q", alert, url)
+		}
+		t.Logf("%s: %s\n%s\n%s\n%s", n.Status, n.Annotations["summary"], n.Annotations["description"], n.Annotations["runbook_url"], n.Annotations["dashboard_url"])
 	}
 	// Its second life is another boot.
 	s.has(t, `smithproxy_restarts_total{source="`+quiet+`"} == 1`)

@@ -3,14 +3,8 @@
 package e2e
 
 import (
-	"encoding/json"
-	"errors"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"testing"
-	"time"
 )
 
 // dashboard is as much of Grafana's JSON as is asked about.
@@ -19,6 +13,12 @@ type dashboard struct {
 	Templating struct {
 		List []variable `json:"list"`
 	} `json:"templating"`
+	Annotations struct {
+		List []struct {
+			Name string `json:"name"`
+			Expr string `json:"expr"`
+		} `json:"list"`
+	} `json:"annotations"`
 }
 
 type panel struct {
@@ -29,6 +29,9 @@ type panel struct {
 		RefID      string     `json:"refId"`
 		Datasource datasource `json:"datasource"`
 		Expr       string     `json:"expr"`
+		Instant    bool       `json:"instant"`
+		Query      string     `json:"query"`
+		Tags       string     `json:"tags"`
 	} `json:"targets"`
 }
 
@@ -64,20 +67,21 @@ func (v variable) text() string {
 	return ""
 }
 
-// ranges are Grafana's own variables, for a test that has seen less than a minute.
-var ranges = map[string]string{
-	"__rate_interval": "1m", "__interval": "15s", "__range": "5m", "__interval_ms": "15000", "__range_s": "300", "__range_ms": "300000",
-}
+// chosen are Grafana's own variables and choices of the user, for a scenario of less than a minute.
+var chosen = map[string]string{"__rate_interval": "10s", "__interval": "15s", "__range": "5m", "top": "1"}
 
 // variableName is $name, ${name} or ${name:format}.
 var variableName = regexp.MustCompile(`\$(?:(\w+)|\{(\w+)(?::\w+)?\})`)
 
+// before are times to compare with that the scenario has.
+var before = strings.NewReplacer(" offset 1d", " offset 2s", " offset 1w", " offset 4s")
+
 // expand puts values in the place of variables.
 func (d dashboard) expand(expr string) string {
-	return variableName.ReplaceAllStringFunc(expr, func(found string) string {
+	return variableName.ReplaceAllStringFunc(before.Replace(expr), func(found string) string {
 		parts := variableName.FindStringSubmatch(found)
 		name := parts[1] + parts[2]
-		if value, ok := ranges[name]; ok {
+		if value, ok := chosen[name]; ok {
 			return value
 		}
 		for _, v := range d.Templating.List {
@@ -90,11 +94,18 @@ func (d dashboard) expand(expr string) string {
 }
 
 // labelValues is the query of a variable whose values are those of a label.
-var labelValues = regexp.MustCompile(`^label_values\((.+),\s*\w+\)$`)
+var labelValues = regexp.MustCompile(`^label_values\((.+),\s*(\w+)\)$`)
 
-// queries are the PromQL of all panels and variables, by where they are.
-func (d dashboard) queries() map[string]string {
-	found := map[string]string{}
+// question is a query of a dashboard.
+type question struct {
+	expr    string
+	instant bool
+	label   string // of a variable, whose values are those of this label
+}
+
+// queries are the PromQL of all panels, variables and annotations, by where they are.
+func (d dashboard) queries() map[string]question {
+	found := map[string]question{}
 	var walk func([]panel)
 	walk = func(panels []panel) {
 		for _, p := range panels {
@@ -104,7 +115,7 @@ func (d dashboard) queries() map[string]string {
 					kind = p.Datasource.Type
 				}
 				if target.Expr != "" && (kind == "" || kind == "prometheus") {
-					found[p.Title+", "+target.RefID] = target.Expr
+					found[p.Title+"/"+target.RefID] = question{expr: target.Expr, instant: target.Instant}
 				}
 			}
 			walk(p.Panels)
@@ -113,46 +124,30 @@ func (d dashboard) queries() map[string]string {
 	walk(d.Panels)
 	for _, v := range d.Templating.List {
 		if parts := labelValues.FindStringSubmatch(v.text()); parts != nil {
-			found["variable "+v.Name] = parts[1]
+			found["variable "+v.Name] = question{expr: parts[1], instant: true, label: parts[2]}
 		}
+	}
+	for _, a := range d.Annotations.List {
+		found["annotation "+a.Name] = question{expr: a.Expr}
 	}
 	return found
 }
 
-// dashboards asks Prometheus every query of every panel: on a healthy system none is empty.
-func (s *servers) dashboards(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(root, "dashboards", "grafana", "*.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(files) == 0 {
-		t.Skip("there are no dashboards")
-	}
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var d dashboard
-		if err := json.Unmarshal(content, &d); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) { s.dashboard(t, d) })
-	}
-}
-
-func (s *servers) dashboard(t *testing.T, d dashboard) {
-	for where, expr := range d.queries() {
-		expr = d.expand(expr)
-		eventually(t, 30*time.Second, where, func() error {
-			names, err := s.names()
-			if err != nil {
-				return err
+// tags are the tags of the searches in Jaeger, by where they are.
+func (d dashboard) tags() map[string]map[string]string {
+	found := map[string]map[string]string{}
+	for _, p := range d.Panels {
+		for _, target := range p.Targets {
+			if target.Datasource.Type != "jaeger" {
+				continue
 			}
-			if err := errors.Join(s.some(expr), unknown(expr, names)); err != nil {
-				return errors.Join(err, errors.New(expr))
+			tags := map[string]string{}
+			for pair := range strings.FieldsSeq(strings.ReplaceAll(target.Tags, "${tags}", "")) {
+				name, value, _ := strings.Cut(pair, "=")
+				tags[name] = value
 			}
-			return nil
-		}, s.processes...)
+			found[p.Title+"/"+target.RefID] = tags
+		}
 	}
+	return found
 }

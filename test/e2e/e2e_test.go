@@ -17,7 +17,7 @@ import (
 const root = "../.."
 
 func TestEndToEnd(t *testing.T) {
-	for _, program := range []string{"prometheus", "promtool", "prometheus-alertmanager"} {
+	for _, program := range []string{"prometheus", "promtool", "prometheus-alertmanager", "amtool"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("%v; test/e2e/run installs it", err)
 		}
@@ -37,6 +37,7 @@ func TestEndToEnd(t *testing.T) {
 	}
 	stage("validate", func(t *testing.T) { validateCollector(t, programs) })
 	stage("promtool", promtool)
+	stage("routes", routes)
 	stage("runbooks", runbooks)
 	stage("outage", func(t *testing.T) { outage(t, programs) })
 
@@ -46,7 +47,6 @@ func TestEndToEnd(t *testing.T) {
 	stage("traces", s.traces)
 	stage("span metrics", s.spanMetrics)
 	stage("rules", s.rules)
-	stage("dashboards", s.dashboards)
 	stage("alert", s.alert)
 }
 

@@ -13,40 +13,15 @@ import (
 	"testing"
 	"time"
 
-	"go.yaml.in/yaml/v3"
+	"smithproxy_exporter/alerts"
 )
 
-// rule is an entry of a rules file.
-type rule struct {
-	Record      string            `yaml:"record"`
-	Alert       string            `yaml:"alert"`
-	Expr        string            `yaml:"expr"`
-	For         string            `yaml:"for"`
-	Labels      map[string]string `yaml:"labels"`
-	Annotations map[string]string `yaml:"annotations"`
-}
-
 // shippedRules are the rules of alerts/.
-func shippedRules(t *testing.T) []rule {
+func shippedRules(t *testing.T) []alerts.Rule {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(root, "alerts", "smithproxy.rules.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct {
-		Groups []struct {
-			Rules []rule `yaml:"rules"`
-		} `yaml:"groups"`
-	}
-	if err := yaml.Unmarshal(content, &file); err != nil {
-		t.Fatal(err)
-	}
-	var rules []rule
-	for _, group := range file.Groups {
-		rules = append(rules, group.Rules...)
-	}
-	if len(rules) == 0 {
-		t.Fatal("there are no rules")
+	rules, err := alerts.Rules()
+	if err != nil || len(rules) == 0 {
+		t.Fatalf("%d rules: %v", len(rules), err)
 	}
 	return rules
 }
@@ -61,6 +36,25 @@ func promtool(t *testing.T) {
 		args := append([]string{c.command, "rules"}, files...)
 		if out, err := exec.CommandContext(t.Context(), "promtool", args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}
+
+// routes lets amtool say who is notified by the routes that are shipped: nobody of an info.
+func routes(t *testing.T) {
+	configuration := filepath.Join(root, "alerts", "alertmanager.yml")
+	for _, r := range shippedRules(t) {
+		if r.Alert == "" {
+			continue
+		}
+		receiver, ok := map[string]string{"critical": "pager", "warning": "ticket", "info": "nobody"}[r.Labels["severity"]]
+		if !ok {
+			t.Errorf("%s has the severity %q", r.Alert, r.Labels["severity"])
+		}
+		out, err := exec.CommandContext(t.Context(), "amtool", "config", "routes", "test", "--config.file="+configuration,
+			"--verify.receivers="+receiver, "alertname="+r.Alert, "severity="+r.Labels["severity"]).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v\n%s", r.Alert, err, out)
 		}
 	}
 }
@@ -89,8 +83,11 @@ func runbooks(t *testing.T) {
 		if r.For == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
 			t.Errorf("%s lacks for, severity, summary or description", r.Alert)
 		}
-		if got, want := r.Annotations["runbook_url"], page+"#"+strings.ToLower(r.Alert); got != want {
-			t.Errorf("%s: runbook_url is %q, want %q", r.Alert, got, want)
+		if url := r.Annotations["runbook_url"]; url != link("runbooks")+"#"+strings.ToLower(r.Alert) {
+			t.Errorf("%s: runbook_url is %q", r.Alert, url)
+		}
+		if url := r.Annotations["dashboard_url"]; !dashboardURL.MatchString(strings.TrimPrefix(url, link("dashboards"))) {
+			t.Errorf("%s: dashboard_url is %q", r.Alert, url)
 		}
 		if !sections[r.Alert] {
 			t.Errorf("%s has no section %q", page, "## "+r.Alert)
@@ -100,6 +97,14 @@ func runbooks(t *testing.T) {
 		}
 	}
 }
+
+// link is the template of an address that the rule smithproxy:links has.
+func link(name string) string {
+	return `{{ with query "smithproxy:links" }}{{ . | first | label "` + name + `" }}{{ end }}`
+}
+
+// dashboardURL is what follows that address: a dashboard, and at most one choice.
+var dashboardURL = regexp.MustCompile(`^/d/smithproxy-(fleet|traffic|hosts|access|exporter)(\?var-(source|instance)=\{\{ \$labels\.(source|instance) \| urlquery \}\})?$`)
 
 // metricName finds the metrics that an expression is about.
 var metricName = regexp.MustCompile(`\bsmithproxy_[a-z0-9_]*[a-z0-9]\b`)

@@ -99,6 +99,7 @@ access:
   rules:
     - {name: dry-run, client_file: [`+list+`], verdict: reject, dry_run: true}
 connections: {grace_period: 5s}
+proxies: {ping_timeout: 10s}
 traces: {sampling: {ratio: 0.1}}
 `)
 	s.start(t, "exporter", s.programs.exporter, nil,

@@ -94,7 +94,7 @@ func (s *servers) search(tags map[string]string) ([]jaegerTrace, error) {
 	}
 	now := time.Now()
 	return s.find("/api/traces?" + url.Values{
-		"service": {"smithproxy"}, "tags": {string(encoded)}, "limit": {"20"},
+		"service": {"smithproxy"}, "tags": {string(encoded)}, "limit": {"1000"},
 		"start": {strconv.FormatInt(now.Add(-time.Hour).UnixMicro(), 10)},
 		"end":   {strconv.FormatInt(now.Add(time.Minute).UnixMicro(), 10)},
 	}.Encode())
