@@ -54,16 +54,15 @@ func (i *installation) flags(app *kingpin.Application) {
 // installed returns the implementation of a command of the installation. Without flags the commands use the paths of the
 // packages, if these are installed.
 func (f flags) installed(command string) (run func(stdout, stderr io.Writer) int, ok bool) {
-	commands := map[string]func(context.Context, io.Writer) error{
-		commandHealth: f.healthcheck, commandSetup: f.setup, commandDoctor: f.doctor,
-	}
-	implementation, ok := commands[command]
 	if _, err := os.Stat(filepath.Dir(packagedConfig)); err == nil && !f.installation.hasConfigFile {
 		f.configFile = packagedConfig
 		if !f.installation.hasStoragePath {
 			f.storagePath = packagedStorage
 		}
 	}
+	implementation, ok := map[string]func(context.Context, io.Writer) error{
+		commandHealth: f.healthcheck, commandSetup: f.setup, commandDoctor: f.doctor,
+	}[command]
 	return func(stdout, stderr io.Writer) int {
 		if err := implementation(context.Background(), stdout); err != nil {
 			fmt.Fprintf(stderr, "smithproxy_exporter: error: %v\n", err)

@@ -25,6 +25,8 @@ type tree struct {
 
 // prepare mounts what systemd expects, and becomes systemd. It runs with process ids, mounts and control groups of its own.
 const prepare = `set -e
+# Services with mounts of their own need a root that is a mount.
+mount --bind "$1" "$1"
 cd "$1"
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
@@ -39,7 +41,9 @@ for node in 'null 1 3' 'zero 1 5' 'full 1 7' 'random 1 8' 'urandom 1 9' 'tty 5 0
 	set -- $node
 	mknod -m 666 "dev/$1" c "$2" "$3"
 done
-exec chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin container=smithproxy-test /lib/systemd/systemd --log-target=console
+pivot_root . .
+umount -l .
+exec chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin container=smithproxy-test /lib/systemd/systemd
 `
 
 // boot unpacks a tree and starts systemd in it.
@@ -71,6 +75,10 @@ func boot(t *testing.T, archive string) *tree {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if t.Failed() {
+			log, err := s.command("journalctl", "--no-pager", "--lines=100").CombinedOutput()
+			t.Logf("the journal: %v\n%s", err, log)
+		}
 		_ = s.init.Process.Kill() // with all that it has started
 		_ = s.init.Wait()
 		if said, err := os.ReadFile(console.Name()); t.Failed() && err == nil {
