@@ -27,8 +27,8 @@ build:
 run: build
 	bin/smithproxy_exporter
 
-# The exporter with its defaults and three simulated proxies. Ctrl-C ends both, and so does the end of the terminal, which
-# would only make the exporter reload.
+# The exporter with its defaults and three simulated proxies. Ctrl-C ends both. So does the end of the terminal: it is
+# looked for, because a hangup may reach make alone, which waits for its commands.
 demo: build
 	@echo; \
 	echo '  pages        http://localhost:10932/'; \
@@ -40,8 +40,11 @@ demo: build
 	bin/smithproxy_sim --url=http://localhost:5000/webhook/ --secret-file=data/webhook-secret --wait=15s \
 		--generation=2026 --quic-share=0.02 --proxies=3 --first-ping=1s --ping-interval=10s --info-delay-max=3s --drain=2s & sim=$$!; \
 	test -z "$$ended" || kill $$sim; \
+	exec 3<&0; \
+	if test -t 3; then (while test -t 3; do sleep 1; done; kill -HUP $$$$) & terminal=$$!; fi; \
 	while kill -0 $$sim 2>/dev/null; do wait $$sim; done; \
-	kill $$exporter && wait $$exporter
+	kill $$terminal 2>/dev/null; \
+	kill $$exporter 2>/dev/null && wait $$exporter
 
 # The race detector needs a C compiler; without one the tests run without it.
 RACE = $(shell command -v $$(go env CC) >/dev/null 2>&1 && echo -race)

@@ -333,6 +333,26 @@ func TestDecisionsWhileTheQueueIsFull(t *testing.T) {
 	}
 }
 
+// Stop does not lose decisions that wait for room in the queue.
+func TestStopWhileDecisionsWait(t *testing.T) {
+	const decisions = 10_000
+	s := &facts{}
+	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
+		s.hold = make(chan struct{})
+		for range decisions {
+			if queued, err := p.Decision(track.Decision{Source: source, ID: "d", Label: label, Received: time.Now()}); !queued || err != nil {
+				t.Fatal(queued, err)
+			}
+		}
+		go p.Stop()
+		synctest.Wait()
+		close(s.hold)
+	})
+	if got := count[track.Received](s); got != decisions {
+		t.Errorf("%d decisions have gone through, want %d", got, decisions)
+	}
+}
+
 // Receivers wait when the queue is full; Stop must neither lose what they hold nor wait for ever.
 func TestStopWhileReceiversWait(t *testing.T) {
 	const receivers, each = 10, 2000

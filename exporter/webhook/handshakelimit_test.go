@@ -96,6 +96,21 @@ func TestEvictedHandshakeStopsWaiting(t *testing.T) {
 	}
 }
 
+// After its handshake a connection needs no turn.
+func TestRequestsNeedNoTurn(t *testing.T) {
+	ca := newAuthority(t)
+	s := listen(t, webhook.Config{TLS: ca.tlsConfig()}, nil)
+	secure := tls.Client(s.dial("127.0.0.2"), &tls.Config{RootCAs: ca.pool, ServerName: "127.0.0.1"})
+	if err := secure.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	release := s.server.Connections.HoldTurns()
+	defer release()
+	if got := s.exchange(secure, ping); got != ok {
+		t.Errorf("answered %s", got)
+	}
+}
+
 // Clients that do not go on with their handshakes do not keep their turns.
 func TestStalledHandshakesKeepNoTurn(t *testing.T) {
 	ca := newAuthority(t)

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"slices"
@@ -82,4 +83,25 @@ func TestTurnsThatAreGivenUp(t *testing.T) {
 			t.Errorf("%d turns are free, %d clients wait at the end", turns.free, len(turns.lines))
 		}
 	})
+}
+
+// BenchmarkTurn is what the limit adds to a handshake that does not wait. The handshake takes about 100 µs or more.
+func BenchmarkTurn(b *testing.B) {
+	connections := newConnections(NewDoor("", nil), DefaultConfig().Limits, nil, nil)
+	c := &conn{connections: connections, client: new(client)}
+	c.all = connections.open.PushBack(c)
+	inForce := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: protocols}
+	base := &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return inForce, nil }}
+	limited := connections.handshakes.limit(base)
+	hello := &tls.ClientHelloInfo{Conn: c}
+	b.ReportAllocs()
+	for b.Loop() {
+		config, err := limited.GetConfigForClient(hello)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := config.VerifyConnection(tls.ConnectionState{}); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
