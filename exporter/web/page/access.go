@@ -50,6 +50,9 @@ type tryResult struct {
 	Request []fact
 }
 
+// maxDecisions bounds the decisions on the page. The API has more.
+const maxDecisions = 50
+
 // tryPath is the address of a page that tries a request.
 func tryPath(source, session, policy string) string {
 	values := url.Values{"source": {source}, "session": {session}}
@@ -75,7 +78,7 @@ func (p *Pages) access(w http.ResponseWriter, r *http.Request) {
 			Path: searchPath("rule", rule.Name),
 		})
 	}
-	for _, d := range a.Recent {
+	for _, d := range a.Recent[:min(len(a.Recent), maxDecisions)] {
 		v.Decisions = append(v.Decisions, decisionRow{
 			Decision: d, When: clock(now, d.At), Client: firstOf(short(d.Client), unknown), Server: peer(d.Server, d.Port),
 			TryPath: tryPath(d.Source, d.Session, d.Policy),

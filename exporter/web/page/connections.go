@@ -39,7 +39,9 @@ type connectionsView struct {
 	SearchedTo *when
 	// Live is the address of the stream, CSV and JSON those of what is shown.
 	Live, CSV, JSON string
-	Follow          bool
+	// Made is when the page was made, for machines.
+	Made   string
+	Follow bool
 }
 
 // choice is a column that can be chosen.
@@ -122,7 +124,7 @@ func (p *Pages) connections(w http.ResponseWriter, r *http.Request) {
 	v.CSV = address("/api/v1/connections", shown)
 	stream := url.Values{}
 	copyValue(stream, values, "q")
-	v.Live = address("/api/v1/stream", stream)
+	v.Live, v.Made = address("/api/v1/stream", stream), newWhen(now, "").ISO
 	title := "Connections"
 	if v.Query != "" {
 		title = short(v.Query) + " – connections"
