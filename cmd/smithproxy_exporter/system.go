@@ -79,8 +79,10 @@ func (a *app) webhookMetrics() webhook.Metrics {
 // system connects the API with the parts of the exporter that it shows.
 func (a *app) system(door *webhook.Door) api.System {
 	return api.System{
-		Ready:   a.ready.Load,
-		Version: func() api.Version { return api.Version{Version: version.Version, Revision: version.GetRevision(), Go: runtime.Version()} },
+		Ready: a.ready.Load,
+		Version: func() api.Version {
+			return api.Version{Version: version.Version, Revision: version.GetRevision(), Go: runtime.Version()}
+		},
 		Config: func() (text, file string) {
 			text, err := a.reloader.Status().Config.Masked()
 			if err != nil {
