@@ -192,6 +192,9 @@ func TestLoadInvalid(t *testing.T) {
 		{"zero-neighbor-window", "proxies.neighbor_window: must be greater than 0"},
 		{"zero-forget-after", "proxies.forget_after: must be greater than 0"},
 		{"zero-max-proxies", "proxies.max: must be greater than 0"},
+		{"history-max-size", "history.max_size: must be greater than 0"},
+		{"page-trace-url", "page.trace_url: \"ftp://tempo/{trace_id}\" is neither an http nor an https URL"},
+		{"page-trace-url-placeholder", "page.trace_url: does not contain {trace_id}"},
 		{"zero-max-apps", "metrics.max_apps: must be greater than 0"},
 		{"zero-grace", "metrics.grace: must be greater than 0"},
 		{"zero-expiry", "metrics.expiry: must be greater than 0"},
@@ -200,7 +203,6 @@ func TestLoadInvalid(t *testing.T) {
 		{"privacy-urls", `:2: privacy.urls: "some" is not one of full`},
 		{"privacy-client-addresses", `:2: privacy.client_addresses: "none" is not one of full`},
 		{"privacy-parameter", ":2: privacy.sensitive_parameters[1]: needs a letter"},
-		{"negative-finished-connections", "api.finished_connections: must be greater than 0"},
 	}
 	tests = append(tests, accessTests...)
 	tested := map[string]bool{}
