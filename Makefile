@@ -87,6 +87,8 @@ fuzz:
 	go test -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME) ./exporter/webhook
 	go test -run '^$$' -fuzz '^FuzzWholeWay$$' -fuzztime $(FUZZTIME) ./exporter/pipeline
 	go test -run '^$$' -fuzz '^FuzzServerName$$' -fuzztime $(FUZZTIME) ./collector
+	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./exporter/search
+	go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./exporter/history
 
 # Keeps what fuzzing has found interesting: from the cache of Go into testdata, where every test run plays it.
 fuzz-keep:
