@@ -78,6 +78,7 @@ type closed struct {
 // is over is added to the current bucket of the next longer one. A value that leaves a full bucket is counted in other, so
 // that the rows and other always add up to the total.
 type top struct {
+	due     time.Time // when the next bucket ends
 	current [windows]bucket
 	past    [windows][]closed // oldest first
 }
@@ -97,6 +98,13 @@ func (t *top) add(value string, up, down uint64, now time.Time) {
 
 // advance ends the buckets whose time is over.
 func (t *top) advance(now time.Time) {
+	if now.Before(t.due) {
+		return
+	}
+	defer func() {
+		// The buckets of the shortest window end first.
+		t.due = t.current[0].from.Add(buckets[0].length)
+	}()
 	for w := range t.current {
 		for {
 			passed := now.Sub(t.current[w].from)

@@ -275,7 +275,7 @@ func (in *instance) writeKept(spans []memorySpan, tombs map[hash]memoryTombstone
 		putPayload(b, m.id, m.meta, m.data)
 	}
 	for h, t := range tombs {
-		putTombstone(b, h, t.at, t.data)
+		in.putTombstone(b, h, t.at, t.data)
 	}
 	in.putHistory(b, done)
 	if !b.Empty() {
