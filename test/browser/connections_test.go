@@ -84,7 +84,7 @@ func testLiveUpdate(t *testing.T, e *exporter) {
 	tb.until(`document.querySelector("#live-state").textContent === "Live"`)
 	const order = `[...document.querySelectorAll("#rows tr")].map((r) => r.dataset.key).join("|")`
 	before := eval[string](tb, order)
-	tb.until(`/^\d+\+? new$/.test(document.querySelector("#fresh").innerText)`)
+	tb.until(`/^\d+ new$/.test(document.querySelector("#fresh").innerText)`)
 	if after := eval[string](tb, order); after != before {
 		t.Error("the table has moved")
 	}

@@ -23,7 +23,7 @@ func TestLarge(t *testing.T) {
 	if !*large {
 		t.Skip("run by make browser-large")
 	}
-	e := startExporter(t, "--storage.path="+t.TempDir())
+	e := startExporter(t)
 	e.wait(t, "--max-speed", fmt.Sprintf("--connections=%d", largeFinished), "--duration-max=1s", "--drain=30s", "--proxies=4", "--name-prefix=edge-", "--info-delay-max=1s")
 	e.wait(t, "--max-speed", "--connections=1000", "--proxies=4", "--name-prefix=edge-", fmt.Sprintf("--leave-open=%d", largeOpen/4), "--drain=30s")
 	t.Logf("%s MiB resident", e.resident(t))

@@ -20,13 +20,14 @@ type accessView struct {
 
 type ruleRow struct {
 	api.Rule
-	Hits, DryRunHits, LastHit string
-	Path                      string
+	Hits, DryRunHits string
+	LastHit          when
+	Path             string
 }
 
 type listRow struct {
-	Path, Entries, Age string
-	Modified           when
+	Path, Entries string
+	Changed       when
 }
 
 type decisionRow struct {
@@ -74,7 +75,7 @@ func (p *Pages) access(w http.ResponseWriter, r *http.Request) {
 	v := accessView{DryRun: a.DryRun, Lists: newLists(now, a.Lists)}
 	for _, rule := range a.Rules {
 		v.Rules = append(v.Rules, ruleRow{
-			Rule: rule, Hits: count(int64(rule.Hits)), DryRunHits: count(int64(rule.DryRunHits)), LastHit: ago(now, rule.LastHit),
+			Rule: rule, Hits: count(int64(rule.Hits)), DryRunHits: count(int64(rule.DryRunHits)), LastHit: age(now, rule.LastHit),
 			Path: searchPath("rule", rule.Name),
 		})
 	}
@@ -122,7 +123,7 @@ func (p *Pages) try(r *http.Request, form *tryForm) error {
 func newLists(now time.Time, lists []api.AccessList) []listRow {
 	var rows []listRow
 	for _, l := range lists {
-		rows = append(rows, listRow{visible(l.Path), count(int64(l.Entries)), ago(now, l.Modified), full(l.Modified)})
+		rows = append(rows, listRow{visible(l.Path), count(int64(l.Entries)), age(now, l.Modified)})
 	}
 	return rows
 }

@@ -30,7 +30,7 @@ type tile struct {
 
 type proxyRow struct {
 	api.Proxy
-	LastEvent, LastPing string
+	LastEvent, LastPing when
 	// State is in words, Kind the class that colors it.
 	State, Kind string
 	// Measures are the open connections and the rates, in the order of the tiles.
@@ -67,7 +67,7 @@ func (p *Pages) overview(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, proxy := range o.Proxies {
 		row := proxyRow{
-			Proxy: proxy, LastEvent: ago(now, proxy.LastEvent), LastPing: ago(now, proxy.LastPing),
+			Proxy: proxy, LastEvent: age(now, proxy.LastEvent), LastPing: age(now, proxy.LastPing),
 			Measures: measures(proxy.Activity, sparkWidth, sparkHeight), Path: searchPath("source", proxy.Source),
 		}
 		if p.Forget != nil && proxy.State != api.ProxyUp {

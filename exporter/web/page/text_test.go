@@ -48,7 +48,7 @@ func TestNumbers(t *testing.T) {
 		{lasting(0), "0ms"}, {lasting(0.0853), "85ms"}, {lasting(0.9999), "1.0s"}, {lasting(9.96), "10s"}, {lasting(59.7), "1m"}, {lasting(200), "3m 20s"},
 		{lasting(7500), "2h 5m"}, {lasting(86400 * 3), "3d"}, {lasting(-5), "0ms"},
 		{percent(0, 10), "0 %"}, {percent(1, 1000), "<1 %"}, {percent(1, 3), "33 %"}, {percent(1, 0), unknown},
-		{ago(time.Unix(100, 0), time.Time{}), "never"}, {ago(time.Unix(100, 0), time.Unix(100, 0)), "just now"}, {ago(time.Unix(100, 0), time.Unix(98, 0)), "2s ago"}, {ago(time.Unix(100, 0), time.Unix(40, 0)), "1m ago"},
+		{age(time.Unix(100, 0), time.Time{}).Text, "never"}, {ago(time.Unix(100, 0), time.Unix(100, 0)), "just now"}, {ago(time.Unix(100, 0), time.Unix(98, 0)), "2s ago"}, {ago(time.Unix(100, 0), time.Unix(40, 0)), "1m ago"},
 	}
 	for _, tt := range tests {
 		if tt.got != tt.want {

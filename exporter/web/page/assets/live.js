@@ -88,7 +88,7 @@ function announce() {
   const n = waiting.size + dropped;
   const fresh = element("fresh");
   fresh.hidden = n === 0;
-  fresh.textContent = `${n}${dropped ? "+" : ""} new`;
+  fresh.textContent = `${n} new`;
   // Not with each event, for those who hear it.
   if (n > 0 && Date.now() - announced > 15000) {
     announced = Date.now();
@@ -173,6 +173,11 @@ if (!("off" in live.dataset)) {
   live.hidden = false;
   press("follow", following);
   connect();
+  // A browser opens few connections to a server. Those of tabs that nobody sees would keep others waiting.
+  document.addEventListener("visibilitychange", () => {
+    source.close();
+    if (!document.hidden && !paused) connect();
+  });
   // The connection would keep the page out of the cache of the back button.
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (e) => e.persisted && !paused && connect());
