@@ -20,6 +20,8 @@ type overviewView struct {
 type attention struct {
 	api.Attention
 	Since *when
+	// Path is the page of the runbook, "" without one.
+	Path string
 }
 
 // tile is a number of all proxies, with its course.
@@ -87,6 +89,9 @@ func (p *Pages) firstRun(ctx context.Context) (bool, error) {
 
 func newAttention(now time.Time, a api.Attention) attention {
 	shown := attention{Attention: a}
+	if a.Runbook != "" {
+		shown.Path = runbookPath(a.Runbook)
+	}
 	if !a.Since.IsZero() {
 		since := clock(now, a.Since)
 		shown.Since = &since

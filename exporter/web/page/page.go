@@ -76,6 +76,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	add("GET /top", p.top)
 	add("GET /status", p.status)
 	add("GET /setup", p.setup)
+	add("GET /runbooks/{name}", p.runbook)
 	add("POST /setup/secret", p.secret)
 	if p.Reload != nil {
 		add("POST /status/reload", p.reload)

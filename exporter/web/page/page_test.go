@@ -49,7 +49,7 @@ func post(h http.Handler, path string) *httptest.ResponseRecorder {
 func paths(d *data) []string {
 	all := []string{
 		"/overview", "/connections", "/proxies/lab/forget", "/connections?q=lost&col=id&col=entropy&col=ja4&col=rule&col=address&col=port",
-		"/access", "/access?source=edge-1&session=x&policy=3", "/top", "/top?dimension=sni&window=24h&order=connections", "/status", "/setup",
+		"/access", "/access?source=edge-1&session=x&policy=3", "/top", "/top?dimension=sni&window=24h&order=connections", "/status", "/setup", "/runbooks/SmithproxyDown",
 	}
 	if d.connection.Source != "" {
 		all = append(all, connectionPath(d))
