@@ -82,7 +82,7 @@ browser-large:
 
 # Pictures of all pages, light and dark, in the folder screenshots.
 screenshots:
-	test/browser/run -run '^Test(Busy|FirstRun)$$/^(pages)?$$' -screenshots $(CURDIR)/screenshots
+	test/browser/run -run '^Test(Busy|FirstRun)$$/^(pages|other_states)$$' -screenshots $(CURDIR)/screenshots
 
 # Rude clients against the exporter, each for RUDE_TIME; from 10s on the p99 of access-requests is judged.
 rude:

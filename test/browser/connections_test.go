@@ -42,7 +42,7 @@ func testSearchPagingAndBack(t *testing.T, e *exporter) {
 
 	tb.goTo("/connections?q=" + url.QueryEscape("reason:lost bytes>abc"))
 	tb.until(`document.querySelector("#search-error")`)
-	tb.expect("400") // Chromium reports the status of the page
+	tb.expect("the server responded with a status of 40") // Chromium reports it
 	if got := tb.text("#search-error mark"); !strings.Contains(got, "abc") {
 		t.Errorf("what is marked: %q", got)
 	}

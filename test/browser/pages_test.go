@@ -48,6 +48,7 @@ func TestBusy(t *testing.T) {
 		run  func(*testing.T, *exporter)
 	}{
 		{"pages", testPages},
+		{"other states", testOtherStates},
 		{"search, paging and back", testSearchPagingAndBack},
 		{"keys and columns", testKeysAndColumns},
 		{"live update", testLiveUpdate},
@@ -87,6 +88,35 @@ func testPages(t *testing.T, e *exporter) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// Menus and errors pass axe, too.
+func testOtherStates(t *testing.T, e *exporter) {
+	for _, dark := range []bool{false, true} {
+		tb := open(t, e, look{width: 1280, dark: dark})
+		for _, state := range []struct{ name, path, click, has string }{
+			{"help", "/connections", "#help summary", "#help[open] table tbody tr"},
+			{"columns", "/connections", "#columns summary", "#columns[open] input"},
+			{"search-error", "/connections?q=" + url.QueryEscape("reason:lost bytes>abc"), "", "#search-error mark"},
+			{"nothing-found", "/connections?q=sni%3Anowhere.example", "", "#empty h2"},
+			{"try-error", "/access?source=edge-1&session=nonsense", "", "#try-error"},
+			{"not-found", "/connections/edge-1/none", "", "#problem"},
+			{"runbook", "/runbooks/SmithproxyDown", "", "article p"},
+		} {
+			tb.goTo(state.path)
+			tb.expect("the server responded with a status of 40") // Chromium reports it
+			if state.click != "" {
+				tb.click(state.click)
+			}
+			if tb.count(state.has) == 0 {
+				t.Errorf("%s: no %s", state.name, state.has)
+			}
+			checkAxe(tb, state.name)
+			if *screenshots != "" {
+				tb.picture(state.name + "-" + tb.look.String())
+			}
 		}
 	}
 }

@@ -291,6 +291,16 @@ func TestButtons(t *testing.T) {
 	}
 }
 
+// A proxy that sends events while it is being forgotten stays.
+func TestNotForgotten(t *testing.T) {
+	h := handler(busy(), func(o *page.Options) {
+		o.Forget = func(context.Context, string) error { return errors.New("the proxy has sent an event") }
+	})
+	if w := post(h, "/proxies/lab/forget"); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "the proxy has sent an event") {
+		t.Errorf("answered %d", w.Code)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	tests := []struct {
 		err    error
