@@ -155,6 +155,7 @@ func TestHostileTexts(t *testing.T) {
 	e.simulate(t, "--rate=20", "--proxies=2", "--fault.hostile=1", "--duration-max=2s")
 	e.stop(t, `<script>document.title="hit"</script>`, `https://a/"><img src=x onerror="document.title='hit'">`)
 	e.stop(t, "a\u202eb\u2066c.example", "https://a/\u202e")
+	e.stop(t, "e"+strings.Repeat("\u0301", 300)+".example", "https://a/e"+strings.Repeat("\u0301", 300))
 	e.stop(t, strings.Repeat("x", 4096), "https://a/"+strings.Repeat("y", 4096))
 	for _, l := range []look{{width: 400}, {width: 1280}} {
 		tb := open(t, e, l)
@@ -186,7 +187,7 @@ func checkInert(tb *tab, name string, l look) {
 	if wide := eval[int](tb, "document.documentElement.scrollWidth"); int64(wide) > l.width {
 		tb.t.Errorf("%s is %d pixels wide", name, wide)
 	}
-	if eval[bool](tb, `/[\u200b-\u200f\u202a-\u202e\u2066-\u2069]/.test(document.body.innerText)`) {
-		tb.t.Errorf("%s shows a character that changes the direction", name)
+	if eval[bool](tb, `/[\u200b-\u200f\u202a-\u202e\u2066-\u2069]|\p{M}{4}/u.test(document.body.innerText)`) {
+		tb.t.Errorf("%s shows characters that change the direction, or are piled", name)
 	}
 }

@@ -53,7 +53,7 @@ type timelineRow struct {
 	When   when
 	Offset string
 	Kind   string
-	Text   string
+	Text   long
 	Count  int
 }
 
@@ -87,7 +87,7 @@ func (p *Pages) connection(w http.ResponseWriter, r *http.Request) {
 		v.Requests = append(v.Requests, newLong(request))
 	}
 	for _, e := range c.Timeline {
-		v.Events = append(v.Events, timelineRow{When: clock(now, e.At), Offset: offset(e.Offset), Kind: e.Kind, Text: e.Text, Count: e.Count})
+		v.Events = append(v.Events, timelineRow{When: clock(now, e.At), Offset: offset(e.Offset), Kind: e.Kind, Text: newLong(e.Text), Count: e.Count})
 	}
 	refresh := 0
 	if c.State != "finished" {

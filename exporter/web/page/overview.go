@@ -19,6 +19,7 @@ type overviewView struct {
 
 type attention struct {
 	api.Attention
+	Text  long
 	Since *when
 	// Path is the page of the runbook, "" without one.
 	Path string
@@ -88,7 +89,7 @@ func (p *Pages) firstRun(ctx context.Context) (bool, error) {
 }
 
 func newAttention(now time.Time, a api.Attention) attention {
-	shown := attention{Attention: a}
+	shown := attention{Attention: a, Text: newLong(a.Text)}
 	if a.Runbook != "" {
 		shown.Path = runbookPath(a.Runbook)
 	}

@@ -18,6 +18,8 @@ func TestVisible(t *testing.T) {
 		{"a\nb\x00", `a\u000ab\u0000`},
 		{"a\xffb", `a\xffb`},
 		{"\ufffd", "\ufffd"},
+		{"e\u0301\u0302\u0303 e\u0301", "e\u0301\u0302\u0303 e\u0301"},
+		{"e\u0301\u0301\u0301\u0301\u0301e\u0301", "e\u0301\u0301\u0301\\u0301\\u0301e\u0301"},
 		{"\U000e0001", `\U000e0001`},
 	}
 	for _, tt := range tests {
