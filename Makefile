@@ -10,6 +10,7 @@ REVIVE = github.com/mgechev/revive@v1.17.0
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 30s
 RUDE_TIME ?= 1s
+LARGE ?= 500000
 
 .PHONY: all build run demo test test-long e2e browser browser-large screenshots rude flood outage lint vulncheck fuzz fuzz-keep crashtest cost latency bench dashboards docs golden clean
 
@@ -76,9 +77,9 @@ e2e:
 browser:
 	test/browser/run -v
 
-# The same with 200,000 open and 500,000 finished connections, a few minutes.
+# The same with LARGE finished connections, and two fifths as many open ones: some ten minutes.
 browser-large:
-	test/browser/run -v -run '^TestLarge$$' -large
+	test/browser/run -v -run '^TestLarge$$' -large $(LARGE)
 
 # Pictures of all pages, light and dark, in the folder screenshots.
 screenshots:
