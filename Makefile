@@ -15,6 +15,7 @@ FUZZTIME ?= 30s
 RUDE_TIME ?= 1s
 # The architectures of a release.
 ARCHES ?= amd64 arm64 armv7
+LARGE ?= 500000
 
 .PHONY: all build run demo test test-long e2e browser browser-large screenshots rude flood outage lint vulncheck dist dist-check install-test compose-check fuzz fuzz-keep crashtest cost latency bench dashboards docs golden clean
 
@@ -104,13 +105,13 @@ e2e:
 browser:
 	test/browser/run -v
 
-# The same with 200,000 open and 500,000 finished connections, a few minutes.
+# The same with LARGE finished connections, and two fifths as many open ones: some ten minutes.
 browser-large:
-	test/browser/run -v -run '^TestLarge$$' -large
+	test/browser/run -v -run '^TestLarge$$' -large $(LARGE)
 
 # Pictures of all pages, light and dark, in the folder screenshots.
 screenshots:
-	test/browser/run -run '^Test(Pages|FirstRun)$$' -screenshots $(CURDIR)/screenshots
+	test/browser/run -run '^Test(Busy|FirstRun)$$/^(pages|other_states)$$' -screenshots $(CURDIR)/screenshots
 
 # Rude clients against the exporter, each for RUDE_TIME; from 10s on the p99 of access-requests is judged.
 rude:
@@ -126,6 +127,8 @@ fuzz:
 	go test -run '^$$' -fuzz '^FuzzHandler$$' -fuzztime $(FUZZTIME) ./exporter/webhook
 	go test -run '^$$' -fuzz '^FuzzWholeWay$$' -fuzztime $(FUZZTIME) ./exporter/pipeline
 	go test -run '^$$' -fuzz '^FuzzServerName$$' -fuzztime $(FUZZTIME) ./collector
+	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./exporter/search
+	go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./exporter/history
 
 # Keeps what fuzzing has found interesting: from the cache of Go into testdata, where every test run plays it.
 fuzz-keep:

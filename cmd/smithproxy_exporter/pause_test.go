@@ -32,10 +32,11 @@ const (
 	pauseQuantile, pauseSlowest = 20 * time.Millisecond, 60 * time.Millisecond
 )
 
-// TestPause measures every event while much is open and everything that could make them wait goes on: scrapes, API
-// reads by many clients, reloads of a long list, and pings that list all connections. A current smithproxy drops
-// events when a receiver pauses for 85 ms. Beside it, in another process, an empty handler gets the same load. It
-// judges the times only with -latency, for which the machine should be idle; that none fails, always.
+// TestPause measures every event while much is open and everything that could make them wait goes on: scrapes, reads of
+// what pages show by many clients, with searches of the history, a stream, reloads of a long list, and pings that list all
+// connections. A current smithproxy drops events when a receiver pauses for 85 ms. Beside it, in another process, an empty
+// handler gets the same load. It judges the times only with -latency, for which the machine should be idle; that none fails,
+// always.
 func TestPause(t *testing.T) {
 	long(t)
 	duration, open := 5*time.Second, pauseOpen/20
@@ -86,9 +87,11 @@ func TestPause(t *testing.T) {
 	all.Go(func() { scrapes = fetchEvery(ctx, t, pauseScrape, "http://"+web+"/metrics") })
 	for i := range reads {
 		all.Go(func() {
-			reads[i] = fetchEvery(ctx, t, pauseRead, "http://"+web+"/api/v1/connections?limit=1000", "http://"+web+"/api/v1/connections?client=203.0.113.1")
+			reads[i] = fetchEvery(ctx, t, pauseRead, urlsOf(web, pauseReads)...)
 		})
 	}
+	streamed := 0
+	all.Go(func() { streamed = follow(ctx, t, "http://"+web+"/api/v1/stream") })
 	all.Go(func() {
 		for n := 0; ; n++ {
 			select {
@@ -106,7 +109,10 @@ func TestPause(t *testing.T) {
 	for _, n := range reads {
 		total += n
 	}
-	t.Logf("%v, %d open: %d reloads, %d scrapes, %d API reads; %.2f processors; %.0f MiB resident", duration, open, reloads, scrapes, total,
+	if streamed == 0 {
+		t.Error("the stream sent nothing")
+	}
+	t.Logf("%v, %d open: %d reloads, %d scrapes, %d API reads, %d KiB streamed; %.2f processors; %.0f MiB resident", duration, open, reloads, scrapes, total, streamed>>10,
 		(cpuTime(t, exporter)-used).Seconds()/duration.Seconds(), float64(resident(t, exporter))/(1<<20))
 	for _, pair := range []struct {
 		what         string
@@ -121,6 +127,45 @@ func TestPause(t *testing.T) {
 			if more := pair.ours.quantile(q) - pair.theirs.quantile(q); *latency && more > most {
 				t.Errorf("%s: quantile %v is %v above that of an empty handler, want %v at the most", pair.what, q, more, most)
 			}
+		}
+	}
+}
+
+// pauseReads are what the page asks for: lists, searches of open connections and of the history, and the other pages.
+var pauseReads = []string{
+	"connections?limit=1000", "connections?client=203.0.113.1", "connections?state=finished&limit=1000", "connections?q=state:finished+nothing.example",
+	"overview", "top?window=24h&dimension=sni", "access", "status", "connections?q=since:1m+bytes>1kB&format=csv",
+}
+
+func urlsOf(web string, paths []string) (urls []string) {
+	for _, path := range paths {
+		urls = append(urls, "http://"+web+"/api/v1/"+path)
+	}
+	return urls
+}
+
+// follow reads a stream until ctx is done, and returns how many bytes it had.
+func follow(ctx context.Context, t *testing.T, url string) (read int) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	defer response.Body.Close()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := response.Body.Read(buf)
+		read += n
+		if err != nil {
+			if ctx.Err() == nil {
+				t.Errorf("the stream ended: %v", err)
+			}
+			return read
 		}
 	}
 }

@@ -26,6 +26,9 @@ type counts struct {
 // at returns the numbers of the step at a time, which become the current ones. A clock that is set back changes nothing.
 func (r *ring) at(now time.Time) *counts {
 	number := now.UnixNano() / int64(step)
+	if number <= r.current {
+		return r.slot(r.current)
+	}
 	if r.current == 0 {
 		r.current = number
 	}

@@ -39,7 +39,7 @@ var Terms = []Term{
 	{"since", equal, "duration before now, or time", "connections that ended after it, or are open", "since:1h"},
 	{"until", equal, "duration before now, or time", "connections that started before it", "until:2026-11-24T18:00:00Z"},
 	{"ja4", equal, "fingerprint", "the JA4 fingerprint of the client's TLS hello", "ja4:t13d1516h2_*"},
-	{"id", equal, "name", "the connection's id, or <id>#<n>", "id:Proxy-1234ABCD-SID-2A"},
+	{"id", equal, "name", "the connection's id or name", "id:Proxy-1234ABCD-SID-2A"},
 	{"", nil, "text", "text in the SNI, the addresses or the requests; an address or a CIDR as client or server", "example"},
 }
 

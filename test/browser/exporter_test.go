@@ -132,7 +132,7 @@ func (e *exporter) simulate(t testing.TB, flags ...string) (stop func()) {
 // wait runs simulated proxies to their end.
 func (e *exporter) wait(t testing.TB, flags ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(binaries, "smithproxy_sim"), append([]string{
 		"--url=http://" + e.webhook + "/webhook/" + secret, "--generation=2026", "--quiet"}, flags...)...)

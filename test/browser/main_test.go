@@ -14,7 +14,7 @@ import (
 
 var (
 	screenshots = flag.String("screenshots", "", "folder for pictures of all pages; without it none are made")
-	large       = flag.Bool("large", false, "measure the pages with 200,000 open and 500,000 finished connections")
+	large       = flag.Int("large", 0, "number of finished connections with which the pages are measured, beside two fifths as many open ones")
 )
 
 // binaries is the folder of the built programs.

@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // browserContext is the context of the browser that all tests share.
@@ -37,6 +39,7 @@ type tab struct {
 	t    testing.TB
 	ctx  context.Context
 	base string
+	look look
 
 	mu sync.Mutex
 	// complaints are errors and warnings of the console.
@@ -59,6 +62,9 @@ func (l look) String() string {
 	return fmt.Sprintf("%d-%s", l.width, theme)
 }
 
+// ready is true when the scripts of a page have run.
+const ready = `document.documentElement.dataset.ready !== undefined`
+
 // zone is the time zone of the tests, which has another offset than UTC at all times.
 const zone = "Asia/Kolkata"
 
@@ -66,7 +72,7 @@ const zone = "Asia/Kolkata"
 func open(t testing.TB, e *exporter, l look) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browserContext)
-	tb := &tab{t: t, ctx: ctx, base: "http://" + e.web}
+	tb := &tab{t: t, ctx: ctx, base: "http://" + e.web, look: l}
 	t.Cleanup(func() {
 		cancel()
 		tb.mu.Lock()
@@ -148,12 +154,16 @@ func (tb *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 	call(tb, chromedp.Steps(actions...))
 }
 
-// goTo loads a page and returns how long it took.
+// goTo loads a page, waits until its scripts have run, and returns how long loading took.
 func (tb *tab) goTo(path string) time.Duration {
 	tb.t.Helper()
 	begin := time.Now()
 	tb.do(chromedp.Navigate(tb.base + path))
-	return time.Since(begin)
+	took := time.Since(begin)
+	if !tb.look.noScript {
+		tb.until(ready)
+	}
+	return took
 }
 
 // eval returns the value of an expression in the page.
@@ -193,8 +203,18 @@ func (tb *tab) click(selector string) {
 	}
 }
 
-// keys presses keys, of which each is a character.
+// keys presses keys, of which each is a character. As with a real keyboard, a key types nothing if the page handles it.
 func (tb *tab) keys(keys string) {
 	tb.t.Helper()
-	tb.do(chromedp.KeyEvent(keys))
+	for _, r := range keys {
+		pressed := kb.Encode(r)
+		down, up := *pressed[0], *pressed[len(pressed)-1]
+		down.Type, down.Text = input.DispatchKeyEventTypeKeyDown, pressed[1].Text
+		for _, event := range []input.DispatchKeyEventParams{down, up} {
+			tb.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+				_, err := chromedp.Call(ctx, input.DispatchKeyEvent, event)
+				return err
+			}))
+		}
+	}
 }

@@ -194,7 +194,7 @@ func Runbook(name string) (text string, ok bool) {
 	begin := "\n## " + name + "\n"
 	page := string(docs.Alerts)
 	start := strings.Index(page, begin)
-	if start < 0 || name == "" {
+	if start < 0 || name == "" || strings.Contains(name, "\n") {
 		return "", false
 	}
 	text = page[start+1:]

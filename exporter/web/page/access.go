@@ -20,13 +20,14 @@ type accessView struct {
 
 type ruleRow struct {
 	api.Rule
-	Hits, DryRunHits, LastHit string
-	Path                      string
+	Hits, DryRunHits string
+	LastHit          when
+	Path             string
 }
 
 type listRow struct {
-	Path, Entries, Age string
-	Modified           when
+	Path, Entries string
+	Changed       when
 }
 
 type decisionRow struct {
@@ -50,6 +51,9 @@ type tryResult struct {
 	Request []fact
 }
 
+// maxDecisions bounds the decisions on the page. The API has more.
+const maxDecisions = 50
+
 // tryPath is the address of a page that tries a request.
 func tryPath(source, session, policy string) string {
 	values := url.Values{"source": {source}, "session": {session}}
@@ -71,11 +75,11 @@ func (p *Pages) access(w http.ResponseWriter, r *http.Request) {
 	v := accessView{DryRun: a.DryRun, Lists: newLists(now, a.Lists)}
 	for _, rule := range a.Rules {
 		v.Rules = append(v.Rules, ruleRow{
-			Rule: rule, Hits: count(int64(rule.Hits)), DryRunHits: count(int64(rule.DryRunHits)), LastHit: ago(now, rule.LastHit),
+			Rule: rule, Hits: count(int64(rule.Hits)), DryRunHits: count(int64(rule.DryRunHits)), LastHit: age(now, rule.LastHit),
 			Path: searchPath("rule", rule.Name),
 		})
 	}
-	for _, d := range a.Recent {
+	for _, d := range a.Recent[:min(len(a.Recent), maxDecisions)] {
 		v.Decisions = append(v.Decisions, decisionRow{
 			Decision: d, When: clock(now, d.At), Client: firstOf(short(d.Client), unknown), Server: peer(d.Server, d.Port),
 			TryPath: tryPath(d.Source, d.Session, d.Policy),
@@ -119,7 +123,7 @@ func (p *Pages) try(r *http.Request, form *tryForm) error {
 func newLists(now time.Time, lists []api.AccessList) []listRow {
 	var rows []listRow
 	for _, l := range lists {
-		rows = append(rows, listRow{visible(l.Path), count(int64(l.Entries)), ago(now, l.Modified), full(l.Modified)})
+		rows = append(rows, listRow{visible(l.Path), count(int64(l.Entries)), age(now, l.Modified)})
 	}
 	return rows
 }

@@ -18,7 +18,6 @@ type cell struct {
 	Title string
 	// Since is the start of a duration that still grows.
 	Since string
-	When  when
 }
 
 // column is a column of the table. The script row.js has the same columns by name.
@@ -32,6 +31,15 @@ type column struct {
 	Default bool
 	Rank    int
 	cell    func(now time.Time, c *api.Connection) cell
+}
+
+// Class is the class of its cells.
+func (c column) Class() string {
+	class := "r" + strconv.Itoa(c.Rank)
+	if c.Numeric {
+		class += " n"
+	}
+	return class
 }
 
 func text(s string) cell {
@@ -54,9 +62,7 @@ func bytesCell(n *uint64) cell {
 
 // columns are all columns, in the order in which they are shown.
 var columns = []column{
-	{Name: "time", Label: "Start", Default: true, Rank: 1, cell: func(now time.Time, c *api.Connection) cell {
-		return cell{When: clock(now, c.Start)}
-	}},
+	{Name: "time", Label: "Start", Default: true, Rank: 1}, // row.Start
 	{Name: "state", Label: "State", Title: "open, or why it ended", Default: true, Rank: 1, cell: func(_ time.Time, c *api.Connection) cell {
 		state := stateOf(c)
 		return cell{Text: short(state), Class: "state " + state}

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -52,7 +53,7 @@ type timelineRow struct {
 	When   when
 	Offset string
 	Kind   string
-	Text   string
+	Text   long
 	Count  int
 }
 
@@ -86,7 +87,7 @@ func (p *Pages) connection(w http.ResponseWriter, r *http.Request) {
 		v.Requests = append(v.Requests, newLong(request))
 	}
 	for _, e := range c.Timeline {
-		v.Events = append(v.Events, timelineRow{When: clock(now, e.At), Offset: offset(e.Offset), Kind: e.Kind, Text: e.Text, Count: e.Count})
+		v.Events = append(v.Events, timelineRow{When: clock(now, e.At), Offset: offset(e.Offset), Kind: e.Kind, Text: newLong(e.Text), Count: e.Count})
 	}
 	refresh := 0
 	if c.State != "finished" {
@@ -118,7 +119,7 @@ func peer(host string, port uint16) string {
 
 func offset(seconds float64) string {
 	switch {
-	case seconds == 0:
+	case math.Abs(seconds) < 0.0005:
 		return "0s"
 	case seconds < 0:
 		return "−" + lasting(-seconds)
@@ -139,6 +140,17 @@ func (l *list) code(name, value, note string) {
 	if value != "" {
 		*l = append(*l, fact{Name: name, Value: newLong(value), Note: note, Code: true})
 	}
+}
+
+func (l *list) bytes(name string, n *uint64) {
+	if n == nil {
+		return
+	}
+	exact := ""
+	if *n >= 1024 {
+		exact = count(int64(*n)) + " bytes"
+	}
+	l.add(name, iec(float64(*n)), exact)
 }
 
 func (l *list) at(name string, t time.Time, estimated bool) {
@@ -167,10 +179,8 @@ func facts(now time.Time, c *api.Connection) []fact {
 	if d := durationCell(now, c); d.Text != unknown {
 		l.add("Duration", d.Text, d.Title)
 	}
-	if c.BytesUp != nil && c.BytesDown != nil {
-		l.add("From the client", iec(float64(*c.BytesUp)), count(int64(*c.BytesUp))+" bytes")
-		l.add("To the client", iec(float64(*c.BytesDown)), count(int64(*c.BytesDown))+" bytes")
-	}
+	l.bytes("From the client", c.BytesUp)
+	l.bytes("To the client", c.BytesDown)
 	l.code("Id", c.Name, "")
 	l.code("Session label", c.Session, "")
 	l.code("Trace id", c.TraceID, "")

@@ -39,7 +39,9 @@ type connectionsView struct {
 	SearchedTo *when
 	// Live is the address of the stream, CSV and JSON those of what is shown.
 	Live, CSV, JSON string
-	Follow          bool
+	// Made is when the page was made, for machines.
+	Made   string
+	Follow bool
 }
 
 // choice is a column that can be chosen.
@@ -50,15 +52,17 @@ type choice struct {
 
 type row struct {
 	// Key is unique; the script row.js makes the same.
-	Key   string
-	Path  string
+	Key  string
+	Path string
+	// Start is the first cell, Cells are the others.
+	Start when
 	Cells []rowCell
 }
 
 type rowCell struct {
 	cell
-	Numeric bool
-	Rank    int
+	// Column is the class of the column's cells.
+	Column string
 }
 
 // queryError is an error in a search, with the query as far as it is valid and from there on.
@@ -122,7 +126,7 @@ func (p *Pages) connections(w http.ResponseWriter, r *http.Request) {
 	v.CSV = address("/api/v1/connections", shown)
 	stream := url.Values{}
 	copyValue(stream, values, "q")
-	v.Live = address("/api/v1/stream", stream)
+	v.Live, v.Made = address("/api/v1/stream", stream), newWhen(now, "").ISO
 	title := "Connections"
 	if v.Query != "" {
 		title = short(v.Query) + " – connections"
@@ -159,9 +163,9 @@ func (p *Pages) search(ctx context.Context, query, cursor string) (api.Connectio
 }
 
 func newRow(now time.Time, columns []column, c *api.Connection) row {
-	r := row{Key: c.Source + "\n" + c.Name, Path: connectionPath(c.Source, c.Name), Cells: make([]rowCell, len(columns))}
-	for i, col := range columns {
-		r.Cells[i] = rowCell{col.cell(now, c), col.Numeric, col.Rank}
+	r := row{Key: c.Source + "\n" + c.Name, Path: connectionPath(c.Source, c.Name), Start: clock(now, c.Start), Cells: make([]rowCell, 0, len(columns))}
+	for _, col := range columns[1:] {
+		r.Cells = append(r.Cells, rowCell{col.cell(now, c), col.Class()})
 	}
 	return r
 }

@@ -102,9 +102,9 @@ func busy() *data {
 	d.overview.Total = activity(121.7)
 	d.overview.Attention = []api.Attention{
 		{Severity: api.Critical, Kind: "proxy_silent", Source: "lab", Text: "Proxy lab has not pinged for 12 minutes. Its last event arrived 11 minutes ago.",
-			Since: before(12 * time.Minute), Runbook: "SmithproxySilent", RunbookURL: "https://example.com/alerts.md#smithproxysilent"},
+			Since: before(12 * time.Minute), Runbook: "SmithproxyDown", RunbookURL: "/api/v1/runbooks/SmithproxyDown"},
 		{Severity: api.Warning, Kind: "handshakes_failing", Text: "12 TLS handshakes from 192.0.2.77 failed: the proxy does not trust the certificate.",
-			Runbook: "SmithproxyTLSHandshakesFailing", RunbookURL: "https://example.com/alerts.md#smithproxytlshandshakesfailing"},
+			Runbook: "SmithproxyTLSHandshakesFailing", RunbookURL: "/api/v1/runbooks/SmithproxyTLSHandshakesFailing"},
 	}
 	d.overview.Proxies = []api.Proxy{
 		{Source: "edge-1", State: api.ProxyUp, Generation: "2026", Instance: "Proxy-1234ABCD", LastEvent: before(300 * time.Millisecond), LastPing: before(47 * time.Second), Open: 1180, Neighbors: 212, Activity: activity(90.2)},
@@ -230,7 +230,7 @@ func hostile() *data {
 		p := busy().overview.Proxies[0]
 		p.Source, p.Generation = text, text
 		d.overview.Proxies = append(d.overview.Proxies, p)
-		d.overview.Attention = append(d.overview.Attention, api.Attention{Severity: api.Warning, Text: text, Runbook: "x", RunbookURL: text})
+		d.overview.Attention = append(d.overview.Attention, api.Attention{Severity: api.Warning, Text: text, Runbook: text, RunbookURL: text})
 		d.top.Rows[i].Value = text
 		d.access.Rules = append(d.access.Rules, api.Rule{Name: text, Verdict: text, Conditions: []string{text}})
 		d.access.Recent = append(d.access.Recent, api.Decision{At: now, Source: text, Client: text, Server: text, Session: text, Verdict: text, Rule: text, DryRunRule: text})

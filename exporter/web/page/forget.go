@@ -19,7 +19,10 @@ func (p *Pages) askForget(w http.ResponseWriter, r *http.Request) {
 // forget removes a proxy and returns to the overview.
 func (p *Pages) forget(w http.ResponseWriter, r *http.Request) {
 	if err := p.Forget(r.Context(), r.PathValue("source")); err != nil {
-		p.fail(w, "overview", err)
+		// The proxy is unknown, or has sent an event meanwhile.
+		p.render(w, http.StatusConflict, "problem", view{Title: "Not forgotten", Nav: "overview", Page: problem{
+			Heading: "The proxy was not forgotten", Text: err.Error(),
+		}})
 		return
 	}
 	http.Redirect(w, r, "/overview", http.StatusSeeOther)

@@ -98,9 +98,6 @@ func twoUnits(n int64, unit string, rest int64, restUnit string) string {
 
 // ago returns how long before now a time was, as in 12s ago.
 func ago(now, t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
 	switch d := now.Sub(t); {
 	case d < time.Second:
 		return "just now"

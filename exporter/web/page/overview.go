@@ -19,7 +19,10 @@ type overviewView struct {
 
 type attention struct {
 	api.Attention
+	Text  long
 	Since *when
+	// Path is the page of the runbook, "" without one.
+	Path string
 }
 
 // tile is a number of all proxies, with its course.
@@ -30,7 +33,7 @@ type tile struct {
 
 type proxyRow struct {
 	api.Proxy
-	LastEvent, LastPing string
+	LastEvent, LastPing when
 	// State is in words, Kind the class that colors it.
 	State, Kind string
 	// Measures are the open connections and the rates, in the order of the tiles.
@@ -67,7 +70,7 @@ func (p *Pages) overview(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, proxy := range o.Proxies {
 		row := proxyRow{
-			Proxy: proxy, LastEvent: ago(now, proxy.LastEvent), LastPing: ago(now, proxy.LastPing),
+			Proxy: proxy, LastEvent: age(now, proxy.LastEvent), LastPing: age(now, proxy.LastPing),
 			Measures: measures(proxy.Activity, sparkWidth, sparkHeight), Path: searchPath("source", proxy.Source),
 		}
 		if p.Forget != nil && proxy.State != api.ProxyUp {
@@ -86,7 +89,10 @@ func (p *Pages) firstRun(ctx context.Context) (bool, error) {
 }
 
 func newAttention(now time.Time, a api.Attention) attention {
-	shown := attention{Attention: a}
+	shown := attention{Attention: a, Text: newLong(a.Text)}
+	if a.Runbook != "" {
+		shown.Path = runbookPath(a.Runbook)
+	}
 	if !a.Since.IsZero() {
 		since := clock(now, a.Since)
 		shown.Since = &since

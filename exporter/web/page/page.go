@@ -8,6 +8,8 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"runtime"
+	"strconv"
 	"time"
 
 	"smithproxy_exporter/exporter/web/api"
@@ -74,6 +76,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	add("GET /top", p.top)
 	add("GET /status", p.status)
 	add("GET /setup", p.setup)
+	add("GET /runbooks/{name}", p.runbook)
 	add("POST /setup/secret", p.secret)
 	if p.Reload != nil {
 		add("POST /status/reload", p.reload)
@@ -101,6 +104,27 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
+// writeTimeout bounds how long a client takes to read a page.
+const writeTimeout = 30 * time.Second
+
+// yielding is a buffer that yields to other goroutines now and then. With few processors, events would otherwise wait while
+// a page is rendered, which takes some milliseconds.
+type yielding struct {
+	bytes.Buffer
+	next int
+}
+
+// yieldBytes are rendered in about 0.1 ms.
+const yieldBytes = 1 << 10
+
+func (b *yielding) Write(p []byte) (int, error) {
+	if b.Len() >= b.next {
+		b.next = b.Len() + yieldBytes
+		runtime.Gosched()
+	}
+	return b.Buffer.Write(p)
+}
+
 // view is what each template gets.
 type view struct {
 	// Title is the title of the page, Nav the name of its entry in the navigation.
@@ -121,12 +145,15 @@ func (p *Pages) render(w http.ResponseWriter, status int, name string, v view) {
 	if v.Now.IsZero() {
 		v.Now = p.Now()
 	}
-	var b bytes.Buffer
+	var b yielding
 	if err := p.templates[name].ExecuteTemplate(&b, "layout", v); err != nil {
 		http.Error(w, "rendering the page: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
+	// Only writers of tests have no deadlines.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes()) // An error means that the client is gone.
 }

@@ -49,7 +49,7 @@ func post(h http.Handler, path string) *httptest.ResponseRecorder {
 func paths(d *data) []string {
 	all := []string{
 		"/overview", "/connections", "/proxies/lab/forget", "/connections?q=lost&col=id&col=entropy&col=ja4&col=rule&col=address&col=port",
-		"/access", "/access?source=edge-1&session=x&policy=3", "/top", "/top?dimension=sni&window=24h&order=connections", "/status", "/setup",
+		"/access", "/access?source=edge-1&session=x&policy=3", "/top", "/top?dimension=sni&window=24h&order=connections", "/status", "/setup", "/runbooks/SmithproxyDown",
 	}
 	if d.connection.Source != "" {
 		all = append(all, connectionPath(d))
@@ -288,6 +288,16 @@ func TestButtons(t *testing.T) {
 	slices.Sort(done)
 	if !slices.Equal(done, []string{"forget lab", "reload"}) {
 		t.Errorf("done: %v", done)
+	}
+}
+
+// A proxy that sends events while it is being forgotten stays.
+func TestNotForgotten(t *testing.T) {
+	h := handler(busy(), func(o *page.Options) {
+		o.Forget = func(context.Context, string) error { return errors.New("the proxy has sent an event") }
+	})
+	if w := post(h, "/proxies/lab/forget"); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "the proxy has sent an event") {
+		t.Errorf("answered %d", w.Code)
 	}
 }
 

@@ -2,6 +2,7 @@ package page
 
 import (
 	"net/http"
+	"strings"
 
 	"smithproxy_exporter/exporter/web/api"
 )
@@ -11,6 +12,8 @@ type setupView struct {
 	api.Setup
 	// Secret is the secret in the URL, "" while it is not shown.
 	Secret string
+	// Secure tells that the webhook is served over HTTPS.
+	Secure bool
 	// MayShow tells that the viewer may see the secret.
 	MayShow bool
 	// Up are the proxies that ping.
@@ -41,7 +44,7 @@ func (p *Pages) showSetup(w http.ResponseWriter, r *http.Request, secret string)
 		p.fail(w, "setup", err)
 		return
 	}
-	v := setupView{Setup: s, Secret: secret, MayShow: p.Data.MaySeeSecret(r)}
+	v := setupView{Setup: s, Secret: secret, Secure: strings.HasPrefix(s.URL, "https:"), MayShow: p.Data.MaySeeSecret(r)}
 	// The configuration is right also while the state is being loaded.
 	if o, err := p.Data.Overview(r.Context()); err == nil {
 		for _, proxy := range o.Proxies {

@@ -7,7 +7,7 @@ import (
 )
 
 // pageNames are the pages, each of which has a template file of its name that defines "content".
-var pageNames = []string{"overview", "connections", "connection", "access", "top", "status", "setup", "forget", "problem"}
+var pageNames = []string{"overview", "connections", "connection", "access", "top", "status", "setup", "forget", "runbook", "problem"}
 
 // functions are the functions of the templates.
 var functions = template.FuncMap{

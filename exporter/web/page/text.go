@@ -13,25 +13,23 @@ const (
 	longText  = 300 // elsewhere; the rest is behind a button
 )
 
-// visible returns a text in which characters that cannot be seen, or that change the direction of what follows, are
-// replaced by their code, as in \u202e. The script row.js does the same.
+// maxMarks is how many marks, such as accents, a letter may have. More would be drawn over what is above and below.
+const maxMarks = 3
+
+// visible returns a text in which characters that cannot be seen, that change the direction of what follows, or that are
+// piled on a letter, are replaced by their code, as in \u202e. The script row.js does the same.
 func visible(s string) string {
-	clean := true
-	for _, r := range s {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			clean = false
-			break
-		}
-	}
-	if clean {
+	if isVisible(s) {
 		return s
 	}
 	var b strings.Builder
+	marks := 0
 	for i, r := range s {
+		marks = countMarks(marks, r)
 		switch {
 		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
 			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case unicode.IsPrint(r):
+		case unicode.IsPrint(r) && marks <= maxMarks:
 			b.WriteRune(r)
 		case r > 0xFFFF:
 			fmt.Fprintf(&b, `\U%08x`, r)
@@ -40,6 +38,24 @@ func visible(s string) string {
 		}
 	}
 	return b.String()
+}
+
+func isVisible(s string) bool {
+	marks := 0
+	for _, r := range s {
+		if marks = countMarks(marks, r); marks > maxMarks || r == utf8.RuneError || !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// countMarks returns how many marks there are in a row, up to and including r.
+func countMarks(before int, r rune) int {
+	if !unicode.Is(unicode.M, r) {
+		return 0
+	}
+	return before + 1
 }
 
 // lines returns a text of several lines, each of them visible.

@@ -18,6 +18,8 @@ func TestVisible(t *testing.T) {
 		{"a\nb\x00", `a\u000ab\u0000`},
 		{"a\xffb", `a\xffb`},
 		{"\ufffd", "\ufffd"},
+		{"e\u0301\u0302\u0303 e\u0301", "e\u0301\u0302\u0303 e\u0301"},
+		{"e\u0301\u0301\u0301\u0301\u0301e\u0301", "e\u0301\u0301\u0301\\u0301\\u0301e\u0301"},
 		{"\U000e0001", `\U000e0001`},
 	}
 	for _, tt := range tests {
@@ -48,7 +50,7 @@ func TestNumbers(t *testing.T) {
 		{lasting(0), "0ms"}, {lasting(0.0853), "85ms"}, {lasting(0.9999), "1.0s"}, {lasting(9.96), "10s"}, {lasting(59.7), "1m"}, {lasting(200), "3m 20s"},
 		{lasting(7500), "2h 5m"}, {lasting(86400 * 3), "3d"}, {lasting(-5), "0ms"},
 		{percent(0, 10), "0 %"}, {percent(1, 1000), "<1 %"}, {percent(1, 3), "33 %"}, {percent(1, 0), unknown},
-		{ago(time.Unix(100, 0), time.Time{}), "never"}, {ago(time.Unix(100, 0), time.Unix(100, 0)), "just now"}, {ago(time.Unix(100, 0), time.Unix(98, 0)), "2s ago"}, {ago(time.Unix(100, 0), time.Unix(40, 0)), "1m ago"},
+		{age(time.Unix(100, 0), time.Time{}).Text, "never"}, {ago(time.Unix(100, 0), time.Unix(100, 0)), "just now"}, {ago(time.Unix(100, 0), time.Unix(98, 0)), "2s ago"}, {ago(time.Unix(100, 0), time.Unix(40, 0)), "1m ago"},
 	}
 	for _, tt := range tests {
 		if tt.got != tt.want {

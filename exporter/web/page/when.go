@@ -10,9 +10,10 @@ const (
 
 // when is an instant as a <time> element.
 type when struct {
-	// ISO is for machines, UTC is shown on hover, and Text in the page.
+	// ISO is for machines, UTC is shown on hover, and Text in the page. ISO is "" if there was no such instant.
 	ISO, UTC, Text string
-	Form           string
+	// Form is "" if the text stays as it is.
+	Form string
 }
 
 func clock(now, t time.Time) when {
@@ -33,6 +34,16 @@ func sameDay(t time.Time, year int, month time.Month, day int) bool {
 func full(t time.Time) when {
 	w := newWhen(t, fullTime)
 	w.Text = t.UTC().Format("Jan 2, 2006, 15:04:05 UTC")
+	return w
+}
+
+// age is an instant whose text is how long ago it was.
+func age(now, t time.Time) when {
+	if t.IsZero() {
+		return when{Text: "never"}
+	}
+	w := newWhen(t, "")
+	w.Text = ago(now, t)
 	return w
 }
 

@@ -14,28 +14,32 @@ const headings = [...document.querySelectorAll("#table thead th")];
 const rows = new Map([...body.rows].map((row) => [row.dataset.key, row]));
 const waiting = new Map(); // functions that return a row, by key, the oldest first
 let dropped = 0; // that waited and were too many
+const made = new Date(live.dataset.made); // the page
+const searching = live.dataset.stream.includes("?");
 let following = "follow" in live.dataset;
 let paused = false;
 let source;
 let planned = false;
 
+// replace changes the cells that differ. The first one, whose link may have the focus, is the same.
 function replace(row, next) {
-  // The link keeps the focus.
-  next.firstElementChild.replaceWith(row.firstElementChild.cloneNode(true));
-  const cells = [...next.cells].slice(1);
-  [...row.cells].slice(1).forEach((cell, i) => {
-    if (cell.textContent === cells[i].textContent) return;
-    cells[i].classList.add("changed");
+  const cells = [...next.cells];
+  [...row.cells].forEach((cell, i) => {
+    if (i === 0 || cell.textContent === cells[i].textContent) return;
+    if (!cell.querySelector("[data-since]")) cells[i].classList.add("changed");
     cell.replaceWith(cells[i]);
   });
 }
 
-function take(key, make) {
+// take changes the row of a connection. If there is none, it waits if it is new: what is not in the table may also be on one
+// of the next pages.
+function take(key, isNew, make) {
   const row = rows.get(key);
   if (row) {
     replace(row, make());
     return;
   }
+  if (!isNew) return;
   waiting.delete(key);
   waiting.set(key, make);
   if (waiting.size > maxWaiting) {
@@ -84,7 +88,7 @@ function announce() {
   const n = waiting.size + dropped;
   const fresh = element("fresh");
   fresh.hidden = n === 0;
-  fresh.textContent = `${n}${dropped ? "+" : ""} new`;
+  fresh.textContent = `${n} new`;
   // Not with each event, for those who hear it.
   if (n > 0 && Date.now() - announced > 15000) {
     announced = Date.now();
@@ -95,7 +99,8 @@ function announce() {
 function receive(event) {
   if (paused) return;
   const c = JSON.parse(event.data);
-  take(keyOf(c), () => newRow(c, headings));
+  const isNew = event.type === "new" || (event.type === "finished" && searching) || new Date(c.start) > made;
+  take(keyOf(c), isNew, () => newRow(c, headings));
 }
 
 // synchronise reads the page again: what was missed waits or changes rows.
@@ -104,7 +109,7 @@ async function synchronise() {
   for (const row of [...page.querySelectorAll("#rows tr")].reverse()) {
     const adopted = document.adoptNode(row);
     localise(adopted);
-    take(row.dataset.key, () => adopted);
+    take(row.dataset.key, new Date(adopted.querySelector("time").dateTime) > made, () => adopted);
   }
 }
 
@@ -168,6 +173,11 @@ if (!("off" in live.dataset)) {
   live.hidden = false;
   press("follow", following);
   connect();
+  // A browser opens few connections to a server. Those of tabs that nobody sees would keep others waiting.
+  document.addEventListener("visibilitychange", () => {
+    source.close();
+    if (!document.hidden && !paused) connect();
+  });
   // The connection would keep the page out of the cache of the back button.
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (e) => e.persisted && !paused && connect());

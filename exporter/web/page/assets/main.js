@@ -53,5 +53,6 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
-if (document.getElementById("search")) import("./table.js");
-if (document.getElementById("live")) import("./live.js");
+if (document.getElementById("search")) await import("./table.js");
+if (document.getElementById("live")) await import("./live.js");
+root.dataset.ready = ""; // for tests

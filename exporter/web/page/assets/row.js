@@ -4,12 +4,15 @@ import { clock } from "./time.js";
 
 const unknown = { text: "–", style: "unknown" };
 
+function escaped(c) {
+  const code = c.codePointAt(0).toString(16);
+  return c.length > 1 ? "\\U" + code.padStart(8, "0") : "\\u" + code.padStart(4, "0");
+}
+
 export function visible(text) {
-  return text.replace(/[\p{C}\p{Z}]/gu, (c) => {
-    if (c === " ") return c;
-    const code = c.codePointAt(0).toString(16);
-    return c.length > 1 ? "\\U" + code.padStart(8, "0") : "\\u" + code.padStart(4, "0");
-  });
+  return text
+    .replace(/\p{M}{4,}/gu, (marks) => [...marks].map((c, i) => (i < 3 ? c : escaped(c))).join(""))
+    .replace(/[\p{C}\p{Z}]/gu, (c) => (c === " " ? c : escaped(c)));
 }
 
 function cut(text, n) {
