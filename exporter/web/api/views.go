@@ -184,7 +184,7 @@ func rowOf(value string, c activity.Counts) TopRow {
 }
 
 // Status returns the state of the exporter itself.
-func (a *API) Status(ctx context.Context) (Status, error) {
+func (a *API) Status(context.Context) (Status, error) {
 	s, v := &a.System, a.System.Version()
 	status := Status{
 		Version: v.Version, Revision: v.Revision, GoVersion: v.Go, Started: a.started.UTC(), Ready: s.Ready(), Reload: s.Reload(),
@@ -196,14 +196,4 @@ func (a *API) Status(ctx context.Context) (Status, error) {
 		status.Connections += p.Status.Open
 	}
 	return status, nil
-}
-
-// Setup returns what a new proxy needs to know, without the secret.
-func (a *API) Setup(context.Context) (Setup, error) {
-	s := Setup{URL: a.System.WebhookURL()}
-	for _, p := range a.Activity.Proxies() {
-		s.Proxies++
-		s.Pinged = s.Pinged || !p.Status.PingedAt.IsZero()
-	}
-	return s, nil
 }
