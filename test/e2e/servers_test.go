@@ -104,7 +104,7 @@ traces: {sampling: {ratio: `+fmt.Sprint(ratio)+`}}
 `)
 	s.start(t, "exporter", s.programs.exporter, nil,
 		"--config.file="+configuration, "--webhook.listen-address="+s.webhook, "--web.listen-address="+s.exporter,
-		"--storage.path="+t.TempDir(), "--otlp.endpoint=http://"+otlp)
+		"--web.enable-lifecycle", "--storage.path="+t.TempDir(), "--otlp.endpoint=http://"+otlp)
 }
 
 // simulate plays proxies that ping every two seconds, and lose a stop now and then.
