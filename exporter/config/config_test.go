@@ -196,7 +196,7 @@ func TestLoadInvalid(t *testing.T) {
 		{"otlp-protocol", `otlp.protocol: "http/json" is neither grpc nor http/protobuf`},
 		{"sampling-ratio", ":3: traces.sampling.ratio: 1.5 is not a number from 0 to 1"},
 		{"sampling-ratio-nan", ":3: traces.sampling.ratio: NaN is not a number from 0 to 1"},
-		{"sampling-reason", `:4: traces.sampling.keep.reasons[1]: "Lost" is none of [stop`},
+		{"sampling-reason", `:4: traces.sampling.keep.reasons[1]: "Lost" is not one of [stop`},
 		{"sampling-entropy", ":4: traces.sampling.keep.entropy_up_over: 9 is not a number from 0 to 8"},
 		{"sampling-bytes", ":4: traces.sampling.keep.bytes_over: must not be negative"},
 		{"service-without-name", ":4: traces.client_span.services[0].name: is missing"},
