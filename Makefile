@@ -22,7 +22,8 @@ build:
 run: build
 	bin/smithproxy_exporter
 
-# The exporter with its defaults and three simulated proxies. Ctrl-C ends both.
+# The exporter with its defaults and three simulated proxies. Ctrl-C ends both, and so does the end of the terminal, which
+# would only make the exporter reload.
 demo: build
 	@echo; \
 	echo '  metrics      http://localhost:10932/metrics'; \
@@ -30,10 +31,11 @@ demo: build
 	echo '  more         http://localhost:10932/'; \
 	echo '  Ctrl-C ends the demo.'; \
 	echo; \
+	trap 'trap "" HUP INT TERM; ended=1; kill $$sim 2>/dev/null' HUP INT TERM; \
 	bin/smithproxy_exporter & exporter=$$!; \
 	bin/smithproxy_sim --url=http://localhost:5000/webhook/ --secret-file=data/webhook-secret --wait=15s \
 		--generation=2026 --quic-share=0.02 --proxies=3 --first-ping=1s --ping-interval=10s --info-delay-max=3s --drain=2s & sim=$$!; \
-	trap 'trap "" INT TERM; kill $$sim 2>/dev/null' INT TERM; \
+	test -z "$$ended" || kill $$sim; \
 	while kill -0 $$sim 2>/dev/null; do wait $$sim; done; \
 	kill $$exporter && wait $$exporter
 

@@ -91,7 +91,7 @@ func startOutage(t *testing.T, binary string, maxSize, urls int) *outage {
 	configuration := filepath.Join(t.TempDir(), "config.yml")
 	// What is remembered of finished connections, for a day, is no matter of the outage: with a
 	// short one there is as much of it before.
-	content := fmt.Sprintf("webhook: {secrets: [{secret: %s}]}\nstorage: {max_size: %dB}\nconnections: {grace_period: 5s}\n", secret, maxSize)
+	content := fmt.Sprintf("webhook: {secrets: [{secret: %s}], limits: {events_per_second: 100000}}\nstorage: {max_size: %dB}\nconnections: {grace_period: 5s}\n", secret, maxSize)
 	if err := os.WriteFile(configuration, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}

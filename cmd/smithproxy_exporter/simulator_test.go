@@ -46,6 +46,7 @@ func runSimulator(t *testing.T, generation fleet.Generation, verdict event.Verdi
 	cfg.Duration = *simDuration
 	cfg.Rate = 60
 	cfg.Form = fleet.FormMixed
+	cfg.Timeout = time.Minute // nobody knows whether what timed out has arrived
 	cfg.DurationMax = 5 * time.Second
 	cfg.PingInterval, cfg.FirstPing = 3*time.Second, time.Second
 	cfg.LastPingGap = 7 * time.Second

@@ -63,7 +63,7 @@ type Schedule struct {
 const maxRuleName = 128
 
 var (
-	errEmpty   = errors.New("is empty, and so would match nothing; leave it out to match everything")
+	errEmpty   = errors.New("must not be empty, because an empty list matches nothing; omit it to match everything")
 	errMissing = errors.New("is missing")
 )
 
@@ -158,12 +158,12 @@ func (r *Rule) validate() error {
 		switch t {
 		case event.TCP, event.TLS, event.UDP, event.SSH, event.QUIC:
 		default:
-			return setting.Invalid(index("transport", i), fmt.Errorf("%q is none of tcp, tls, udp, ssh, quic", t))
+			return setting.Invalid(index("transport", i), fmt.Errorf("%q is not one of tcp, tls, udp, ssh, quic", t))
 		}
 	}
 	for i, p := range r.Policy {
 		if p < event.PolicyUnknown {
-			return setting.Invalid(index("policy", i), fmt.Errorf("%v is not a policy: they count from 0, and -1 is an unknown one", p))
+			return setting.Invalid(index("policy", i), fmt.Errorf("%v is not a policy: must be 0 or more, or -1 for an unknown policy", p))
 		}
 	}
 	for _, files := range []struct {
@@ -192,13 +192,13 @@ func validName(name string) error {
 	case name == "":
 		return errMissing
 	case len(name) > maxRuleName:
-		return fmt.Errorf("is over %d bytes", maxRuleName)
+		return fmt.Errorf("is longer than %d bytes", maxRuleName)
 	case !utf8.ValidString(name):
 		return errors.New("is not UTF-8")
 	}
 	for _, r := range name {
 		if !unicode.IsPrint(r) {
-			return fmt.Errorf("%q: %q cannot be printed", name, r)
+			return fmt.Errorf("%q: contains %q, which cannot be printed", name, r)
 		}
 	}
 	return nil

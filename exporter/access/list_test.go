@@ -34,7 +34,7 @@ func TestParseList(t *testing.T) {
 		"length":          {"10.0.0.1\n\n10.0.0.0/33\n", []string{`f:3: "10.0.0.0/33" is neither an address nor a CIDR`}},
 		"name":            {"a.host\n", []string{`f:1: "a.host" is neither an address nor a CIDR`}},
 		"two on a line":   {"10.0.0.1 10.0.0.2\n", []string{`f:1: "10.0.0.1 10.0.0.2" is neither an address nor a CIDR`}},
-		"zone":            {"fe80::1%eth0\n", []string{`f:1: "fe80::1%eth0": a zone is only valid on one machine`}},
+		"zone":            {"fe80::1%eth0\n", []string{`f:1: "fe80::1%eth0": must not have a zone, which is valid on one host only`}},
 		"zone of network": {"fe80::%eth0/64\n", []string{`f:1: "fe80::%eth0/64" is neither an address nor a CIDR`}},
 		"leading zero":    {"010.0.0.1\n", []string{`f:1: "010.0.0.1" is neither an address nor a CIDR`}},
 	}

@@ -65,7 +65,7 @@ func (n *Networks) Contains(addr netip.Addr) bool {
 	return false
 }
 
-var errZone = errors.New("a zone is only valid on one machine")
+var errZone = errors.New("must not have a zone, which is valid on one host only")
 
 // mappedBits is the length of the prefix ::ffff:0:0/96 of IPv4 addresses in IPv6.
 const mappedBits = 96

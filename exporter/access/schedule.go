@@ -23,7 +23,7 @@ var days = map[string]time.Weekday{
 func (d *Day) UnmarshalText(text []byte) error {
 	day, ok := days[string(text)]
 	if !ok {
-		return fmt.Errorf("%q is none of mon, tue, wed, thu, fri, sat, sun", text)
+		return fmt.Errorf("%q is not one of mon, tue, wed, thu, fri, sat, sun", text)
 	}
 	*d = Day(day)
 	return nil
@@ -55,7 +55,7 @@ func (s *Schedule) validate() error {
 	case empty(s.Days):
 		return setting.Invalid("days", errEmpty)
 	case s.Days == nil && s.From == 0 && s.To == 0:
-		return setting.Invalid("days", errors.New("is missing, and so are from and to: the schedule would be always active"))
+		return setting.Invalid("days", errors.New("needs days, from or to: without them a schedule is always active"))
 	case s.From == s.To && s.From != 0:
 		return setting.Invalid("to", fmt.Errorf("%v is the same as from", s.To))
 	}

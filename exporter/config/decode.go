@@ -31,7 +31,7 @@ func decode(raw []byte, c *Config) (map[string]int, error) {
 	}
 	switch {
 	case err == nil:
-		return nil, &lineError{more.Line, errors.New("there is more than one document")}
+		return nil, &lineError{more.Line, errors.New("the file has more than one document")}
 	case !errors.Is(err, io.EOF):
 		line, text := position(err)
 		return nil, &lineError{line, errors.New("invalid YAML: " + text)}
@@ -125,12 +125,12 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, field string) error {
 		key, value := n.Content[i], n.Content[i+1]
 		child := join(field, key.Value)
 		if line, twice := seen[key.Value]; twice {
-			return d.wrap(fmt.Errorf("is already defined in line %d", line), key, child)
+			return d.wrap(fmt.Errorf("is already set on line %d", line), key, child)
 		}
 		seen[key.Value] = key.Line
 		target, ok := fieldOf(v, key.Value)
 		if !ok {
-			return d.wrap(errors.New("there is no such field"), key, child)
+			return d.wrap(errors.New("unknown field"), key, child)
 		}
 		if err := d.decode(value, target, child); err != nil {
 			return err

@@ -5,36 +5,19 @@ package durable
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"syscall"
 )
 
-// WriteFile writes a file that only its owner can read, whatever the umask says. It creates the directory of the
-// file if that does not exist, with mode 0700. After a crash or a power cut the file is complete or does not exist.
-// A file that exists is replaced.
-func WriteFile(path, content string) error {
-	dir := filepath.Dir(path)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return err
-		}
-		if err := os.Chmod(dir, 0o700); err != nil {
-			return err
-		}
-	}
-	// A file of this name is what a crash has left.
-	temporary := path + ".tmp"
-	if err := writeSynced(temporary, content); err != nil {
-		_ = os.Remove(temporary)
-		return err
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		_ = os.Remove(temporary)
-		return err
-	}
-	return syncDir(dir)
-}
+const (
+	fileMode = 0o600
+	dirMode  = 0o700
+)
+
+// WriteFile writes a file that only its owner can read, whatever the umask says. It creates missing directories with
+// mode 0700. After a crash or a power cut the file is complete, or as it was before. Once WriteFile has returned nil, it
+// is complete. A file that exists is replaced.
+func WriteFile(path, content string) error { return writeFile(disk{}, path, content) }
 
 // IsMissing reports whether reading a file failed because there is none yet.
 func IsMissing(err error) bool {
@@ -42,38 +25,63 @@ func IsMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// writeSynced replaces the content of a file, and returns once it is on the disk.
-func writeSynced(path, content string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func writeFile(d filesystem, path, content string) error {
+	dir := filepath.Dir(path)
+	if err := makeDir(d, dir); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	// A file of this name is what a crash has left.
+	temporary := path + ".tmp"
+	err := writeSynced(d, temporary, content)
+	if err == nil {
+		err = d.Rename(temporary, path)
+	}
 	if err != nil {
+		_ = d.Remove(temporary) // the next call removes it
 		return err
 	}
-	defer file.Close()
-	if err := file.Chmod(0o600); err != nil {
-		return err
-	}
-	if _, err := file.WriteString(content); err != nil {
-		return err
-	}
-	if err := file.Sync(); err != nil {
-		return err
-	}
-	return file.Close()
+	return d.SyncDir(dir)
 }
 
-// syncDir returns once the names in a directory are on the disk. Some file systems cannot sync a directory; there
-// the rename is as durable as it gets.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
+// makeDir creates a directory and those above it, unless they exist, and returns once their names are on the disk.
+func makeDir(d filesystem, dir string) error {
+	if exists, err := d.Exists(dir); exists || err != nil {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := makeDir(d, parent); err != nil {
+		return err
+	}
+	if err := d.Mkdir(dir, dirMode); err != nil {
+		return err
+	}
+	err := d.Chmod(dir, dirMode)
+	if err == nil {
+		err = d.SyncDir(parent)
+	}
+	if err != nil {
+		_ = d.Remove(dir) // so that the next call does all of it
+	}
+	return err
+}
+
+// writeSynced replaces the content of a file, and returns once it is on the disk.
+func writeSynced(d filesystem, path, content string) error {
+	if err := d.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := d.Create(path, fileMode)
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
+	if err := f.Chmod(fileMode); err != nil {
+		return errors.Join(err, f.Close())
 	}
-	return nil
+	if _, err := f.WriteString(content); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := f.Sync(); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return f.Close()
 }

@@ -3,6 +3,7 @@ package event
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -143,29 +144,25 @@ func (m *message) ping() (any, error) {
 	if len(m.Instance) > MaxNameBytes {
 		return nil, fmt.Errorf("%w: instance is over %d bytes", ErrTooLong, MaxNameBytes)
 	}
-	p := Ping{Instance: m.Instance, Listed: m.Proxies != nil, Full: m.ProxiesPlus != nil}
-	if p.Listed {
-		if err := json.Unmarshal(m.Proxies, &p.Open, lenient); err != nil {
-			return nil, fmt.Errorf("%w: proxies: %w", ErrType, err)
-		}
-		if len(p.Open) == 0 {
-			p.Open = nil // older versions send null, newer ones []
-		}
+	switch {
+	case m.Proxies.invalid:
+		return nil, fmt.Errorf("%w: proxies is not a list of strings", ErrType)
+	case m.ProxiesPlus.invalid:
+		return nil, fmt.Errorf("%w: proxies-plus is not a list of strings", ErrType)
 	}
-	if p.Full {
-		var labelled []string
-		if err := json.Unmarshal(m.ProxiesPlus, &labelled, lenient); err != nil {
-			return nil, fmt.Errorf("%w: proxies-plus: %w", ErrType, err)
-		}
-		p.Sessions = openSessions(labelled)
-	}
-	return p, nil
+	return Ping{
+		Instance: m.Instance, Listed: m.Proxies.present, Open: m.Proxies.items,
+		Full: m.ProxiesPlus.present, Sessions: openSessions(m.ProxiesPlus.items),
+	}, nil
 }
 
 // openSessions splits entries of the form `<id>=<session label>`, and ignores others.
 func openSessions(labelled []string) []OpenSession {
 	var sessions []OpenSession
-	for _, entry := range labelled {
+	for i, entry := range labelled {
+		if i%yieldItems == yieldItems-1 {
+			runtime.Gosched()
+		}
 		id, session, found := strings.Cut(entry, "=")
 		if found && id != "" && len(id) <= MaxNameBytes && session != "" {
 			sessions = append(sessions, OpenSession{id, session})

@@ -58,6 +58,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"instance is a number", message(event.ActionPing, `"instance":5`), event.ErrType},
 		{"list is an object", message(event.ActionPing, `"proxies":{}`), event.ErrType},
 		{"list of numbers", message(event.ActionPing, `"proxies":["a",1]`), event.ErrType},
+		{"list of lists", message(event.ActionPing, `"proxies":[["a"]]`), event.ErrType},
 		{"labels are an object", message(event.ActionPing, `"proxies-plus":{}`), event.ErrType},
 		{"addresses are text", message(neighbor, `"addresses":"10.77.1.2"`), event.ErrType},
 		{"details are text", connection(start, `"none"`), event.ErrType},

@@ -1,6 +1,8 @@
 package event_test
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -69,6 +71,8 @@ func TestDecodePing(t *testing.T) {
 			of(ping, event.Ping{Instance: "Proxy-E4304D4F", Listed: true})},
 		{"list", message(ping, `"instance":"Proxy-A65E609B","proxies":["`+proxyID+`"]`),
 			of(ping, event.Ping{Instance: "Proxy-A65E609B", Listed: true, Open: []string{proxyID}})},
+		{"escapes and bytes that are not UTF-8", message(ping, `"proxies":["a\u0041\n\ud83d\ude00","`+"b\xff"+`","",null,"c"]`),
+			of(ping, event.Ping{Listed: true, Open: []string{"aA\n😀", "b\uFFFD", "", "", "c"}})},
 		{"labels", message(ping, `"instance":"Proxy-A65E609B","proxies":["`+proxyID+`"],"proxies-plus":["`+proxyID+`=`+label+`"]`),
 			of(ping, event.Ping{
 				Instance: "Proxy-A65E609B", Listed: true, Open: []string{proxyID}, Full: true,
@@ -100,6 +104,8 @@ func TestDecodeStart(t *testing.T) {
 		{"howto and current", connection(event.ActionStart, body), of(event.ActionStart, event.Start{Session: label})},
 		{"socks", connection(event.ActionStart, `{"info":{"session":"tcp_10.77.1.2:40762+0:0"}}`),
 			of(event.ActionStart, event.Start{Session: "tcp_10.77.1.2:40762+0:0"})},
+		{"lists of another type", message(event.ActionStart, `"proxies":{"a":[1]},"proxies-plus":[[1]],"details":`+body+`,"id":"`+proxyID+`"`),
+			of(event.ActionStart, event.Start{Session: label})},
 		{"fields of a later version", connection(event.ActionStart, `{"info":{"session":"`+label+`","later":{"x":[1]}},"later":1}`),
 			of(event.ActionStart, event.Start{Session: label})},
 	})
@@ -242,5 +248,25 @@ func TestPolicyText(t *testing.T) {
 		if got := event.PolicyText(policy); got != want {
 			t.Errorf("PolicyText(%d) = %q, want %q", policy, got, want)
 		}
+	}
+}
+
+// The ids of a long list share memory: 100,000 of them must not cost 100,000 allocations.
+func TestDecodeLongList(t *testing.T) {
+	var ids []string
+	for i := range 100_000 {
+		ids = append(ids, fmt.Sprintf("Proxy-A65E609B-SID-%X", i))
+	}
+	body := []byte(message(event.ActionPing, `"proxies":["`+strings.Join(ids, `","`)+`"]`))
+	ev, err := event.Decode(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ev.Payload.(event.Ping).Open; !slices.Equal(got, ids) {
+		t.Errorf("%d ids, want %d", len(got), len(ids))
+	}
+	allocations := testing.AllocsPerRun(3, func() { _, err = event.Decode(body) })
+	if err != nil || allocations > 200 {
+		t.Errorf("%v allocations, error %v, want less than 200", allocations, err)
 	}
 }

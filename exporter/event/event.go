@@ -45,7 +45,7 @@ type Ping struct {
 	// both mean that no connection is open.
 	Listed bool
 	// Open are the ids of the connections that have a client and a server side, nil if there are none. SOCKS UDP, HTTP
-	// CONNECT and QUIC streams are never listed.
+	// CONNECT and QUIC streams are never listed. The strings of both lists share memory: clone those that you keep.
 	Open []string
 	// Full reports whether the ping follows a response 202, and has the session labels of the open connections, too.
 	Full     bool

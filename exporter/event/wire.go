@@ -15,13 +15,13 @@ type message struct {
 	Source   string `json:"source"`
 	ID       string `json:"id"`
 	Instance string `json:"instance"`
-	// Raw, because null and absent have different meanings.
-	Proxies     jsontext.Value `json:"proxies"`
-	ProxiesPlus jsontext.Value `json:"proxies-plus"`
-	Address     string         `json:"address"`
-	Addresses   []string       `json:"addresses"`
-	State       string         `json:"state"`
-	Details     *details       `json:"details"`
+	// Null and absent have different meanings.
+	Proxies     list     `json:"proxies"`
+	ProxiesPlus list     `json:"proxies-plus"`
+	Address     string   `json:"address"`
+	Addresses   []string `json:"addresses"`
+	State       string   `json:"state"`
+	Details     *details `json:"details"`
 }
 
 type details struct {

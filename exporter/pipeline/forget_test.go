@@ -31,8 +31,8 @@ func TestForgottenProxyLeavesNoRecord(t *testing.T) {
 			Action: event.ActionNeighbor, Source: source, Payload: event.Neighbor{Addresses: []string{"10.77.1.2"}, State: event.NeighborNew},
 		})
 		decision := track.Decision{Source: source, ID: "d1", Label: "tcp_10.77.1.3:1+tcp_10.77.2.2:8080", Verdict: event.Accept, Received: time.Now(), Answered: time.Now()}
-		if err := p.Decision(decision); err != nil {
-			t.Error(err)
+		if queued, err := p.Decision(decision); !queued || err != nil {
+			t.Error(queued, err)
 		}
 		time.Sleep(2 * time.Second)
 		before := recordsOf(t, s, source)

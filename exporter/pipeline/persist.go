@@ -37,9 +37,9 @@ type saved struct {
 const (
 	// tombstoneAge is how long a finished id is recognised.
 	tombstoneAge = 24 * time.Hour
-	// Every expireEvery, up to expireCount older tombstones are removed.
+	// Every expireEvery, older tombstones are removed, up to expireCount between two batches of events.
 	expireEvery = time.Second
-	expireCount = 10_000
+	expireCount = 64
 	// clockEvery is the interval in which the running time is stored if nothing else changes.
 	clockEvery = 10 * time.Second
 )
@@ -113,7 +113,7 @@ func (p *Pipeline) load() {
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && err != store.ErrBehind {
 		p.Logger.Error("Failed to restore some of the state", "err", err)
 	}
 	if damaged > 0 {
@@ -221,13 +221,17 @@ func (p *Pipeline) rewrite() {
 	}
 }
 
-// expire removes some of the old tombstones.
-func (p *Pipeline) expire(at track.Instant) {
+// expire removes some of the old tombstones, and reports whether there are more.
+func (p *Pipeline) expire(at track.Instant) (more bool) {
 	if p.saved.state != inSync || at.Mono-p.saved.expiredAt < expireEvery {
-		return
+		return false
 	}
-	p.saved.expiredAt = at.Mono
-	if err := p.store.ExpireTombstones(at.Mono-tombstoneAge, expireCount); err != nil {
+	more, err := p.store.ExpireTombstones(at.Mono-tombstoneAge, expireCount)
+	if err != nil {
 		p.Logger.Debug("Failed to expire tombstones", "err", err)
 	}
+	if !more {
+		p.saved.expiredAt = at.Mono
+	}
+	return more
 }

@@ -77,11 +77,10 @@ type Pipeline struct {
 
 	// closing guards intake against sends after it is closed. Senders hold it for reading, so that many can wait for
 	// room at once.
-	closing sync.RWMutex
-	closed  bool
-	intake  chan item
-	// overflow are decisions that wait because the queue is full.
-	overflow sync.WaitGroup
+	closing  sync.RWMutex
+	closed   bool
+	intake   chan item
+	overflow overflow
 	// waiting has unused *taken.
 	waiting sync.Pool
 
@@ -152,22 +151,21 @@ func (p *Pipeline) Event(ev event.Event, at time.Time) (ask bool, err error) {
 }
 
 // Decision queues an answered access-request. It never blocks, because the proxy may not have received the whole answer
-// yet. The only error is ErrStopped.
-func (p *Pipeline) Decision(d track.Decision) error {
+// yet. queued is false if too many decisions wait already; then this one is not recorded. The only error is ErrStopped.
+func (p *Pipeline) Decision(d track.Decision) (queued bool, err error) {
 	d.Label, d.ConnectionID = p.Privacy.Session(d.Label), p.Privacy.ID(d.ConnectionID)
 	it := item{decision: &d, at: d.Received}
 	p.closing.RLock()
 	defer p.closing.RUnlock()
 	if p.closed {
-		return ErrStopped
+		return false, ErrStopped
 	}
 	select {
 	case p.intake <- it:
+		return true, nil
 	default:
-		// The queue is full. A real proxy has one request at a time, so few goroutines wait here.
-		p.overflow.Go(func() { p.intake <- it })
+		return p.overflow.add(it, p.intake), nil
 	}
-	return nil
 }
 
 func (p *Pipeline) take(ctx context.Context, it item) error {
@@ -228,6 +226,6 @@ func (p *Pipeline) Stop() {
 	p.closing.Lock()
 	p.closed = true
 	p.closing.Unlock()
-	p.overflow.Wait()
+	p.overflow.moved.Wait()
 	close(p.intake)
 }

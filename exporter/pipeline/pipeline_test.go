@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -213,8 +214,8 @@ func TestStopDrains(t *testing.T) {
 		}
 		synctest.Wait()
 		d := track.Decision{Source: source, ID: "0af7", Label: "tcp_10.0.0.1:1+0:0", Policy: event.PolicyUnknown, Received: time.Now()}
-		if err := p.Decision(d); err != nil {
-			t.Fatal(err)
+		if queued, err := p.Decision(d); !queued || err != nil {
+			t.Fatal(queued, err)
 		}
 		// Nothing has gone through when Stop comes.
 		p.Stop()
@@ -285,12 +286,50 @@ func TestAfterStop(t *testing.T) {
 		if ask, err := p.Event(start(id), time.Now()); ask || !errors.Is(err, pipeline.ErrStopped) {
 			t.Errorf("Event() = %v, %v, want false, %v", ask, err, pipeline.ErrStopped)
 		}
-		if err := p.Decision(track.Decision{Source: source}); !errors.Is(err, pipeline.ErrStopped) {
-			t.Errorf("Decision() = %v, want %v", err, pipeline.ErrStopped)
+		if queued, err := p.Decision(track.Decision{Source: source}); queued || !errors.Is(err, pipeline.ErrStopped) {
+			t.Errorf("Decision() = %v, %v, want false, %v", queued, err, pipeline.ErrStopped)
 		}
 	})
 	if len(s.all) > 0 {
 		t.Errorf("the sink has %v", s.all)
+	}
+}
+
+// Decisions do not wait when the queue is full, and the memory for them is bounded.
+func TestDecisionsWhileTheQueueIsFull(t *testing.T) {
+	s := &facts{}
+	queued, refused := 0, 0
+	run(t, s, func(t *testing.T, p *pipeline.Pipeline) {
+		s.hold = make(chan struct{})
+		before := runtime.NumGoroutine()
+		for range 50_000 {
+			ok, err := p.Decision(track.Decision{Source: source, ID: "d", Label: label, Received: time.Now()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ok {
+				queued++
+			} else {
+				refused++
+			}
+		}
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n > 1 {
+			t.Errorf("%d goroutines hold decisions, want one", n)
+		}
+		close(s.hold)
+		synctest.Wait()
+		if ok, err := p.Decision(track.Decision{Source: source, ID: "d", Label: label, Received: time.Now()}); !ok || err != nil {
+			t.Errorf("after the queue is empty: %v, %v", ok, err)
+		}
+		queued++
+		p.Stop()
+	})
+	if refused == 0 {
+		t.Error("any number of decisions can wait")
+	}
+	if got := count[track.Received](s); got != queued {
+		t.Errorf("%d decisions have gone through, of %d that were queued", got, queued)
 	}
 }
 

@@ -28,6 +28,8 @@ func (p *Pipeline) Run(s *store.Store, ready func()) {
 			default:
 			}
 			p.advance()
+			// A step is short, but a long list has hundreds. Receivers of events must run between them.
+			runtime.Gosched()
 			continue
 		}
 		select {
@@ -146,9 +148,9 @@ func (p *Pipeline) advance() {
 	p.adopt()
 	p.commit(0)
 	p.endForgets()
-	p.expire(at)
+	more := p.expire(at)
 	p.rewrite()
-	p.more = p.more || p.tracker.Busy()
+	p.more = p.more || more || p.tracker.Busy()
 }
 
 // adopt adds listed connections that have no tombstone.

@@ -45,7 +45,7 @@ func (u URLs) validate() error {
 	case URLsFull, URLsRedacted, URLsNoQuery, URLsHost, URLsNone:
 		return nil
 	}
-	return fmt.Errorf("%q is none of full, redacted, no_query, host, none", string(u))
+	return fmt.Errorf("%q is not one of full, redacted, no_query, host, none", string(u))
 }
 
 // Addresses is how much of an address is kept.
@@ -71,7 +71,7 @@ func (a Addresses) validate() error {
 	case AddressesFull, AddressesTruncated, AddressesHashed:
 		return nil
 	}
-	return fmt.Errorf("%q is none of full, truncated, hashed", string(a))
+	return fmt.Errorf("%q is not one of full, truncated, hashed", string(a))
 }
 
 // Parameter is the name of a parameter. Names are compared without case and percent-encoding, and only by their
@@ -87,7 +87,7 @@ func (p *Parameter) UnmarshalText(text []byte) error {
 func (p Parameter) validate() error {
 	switch n := len(canonical(string(p))); {
 	case n == 0:
-		return errors.New("has no letter and no digit")
+		return errors.New("needs a letter or a digit")
 	case n > maxParameter:
 		return fmt.Errorf("has more than %d letters and digits", maxParameter)
 	}

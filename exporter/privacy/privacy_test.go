@@ -84,9 +84,9 @@ func TestConfig(t *testing.T) {
 		change func(*privacy.Config)
 		want   string
 	}{
-		{func(c *privacy.Config) { c.URLs = "some" }, `urls: "some" is none of full, redacted, no_query, host, none`},
-		{func(c *privacy.Config) { c.ClientAddresses = "" }, `client_addresses: "" is none of full, truncated, hashed`},
-		{func(c *privacy.Config) { c.SensitiveParameters = []privacy.Parameter{"a", "-ß"} }, "sensitive_parameters[1]: has no letter and no digit"},
+		{func(c *privacy.Config) { c.URLs = "some" }, `urls: "some" is not one of full, redacted, no_query, host, none`},
+		{func(c *privacy.Config) { c.ClientAddresses = "" }, `client_addresses: "" is not one of full, truncated, hashed`},
+		{func(c *privacy.Config) { c.SensitiveParameters = []privacy.Parameter{"a", "-ß"} }, "sensitive_parameters[1]: needs a letter or a digit"},
 		{func(c *privacy.Config) {
 			c.SensitiveParameters = []privacy.Parameter{privacy.Parameter(strings.Repeat("a", 64) + "b")}
 		},

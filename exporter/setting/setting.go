@@ -41,5 +41,5 @@ func Positive[T ~int | ~int64](field string, value T) error {
 	if value > 0 {
 		return nil
 	}
-	return &Error{Field: field, Err: errors.New("must be more than 0")}
+	return &Error{Field: field, Err: errors.New("must be greater than 0")}
 }

@@ -160,7 +160,7 @@ func (in *instance) write(c *content, lo, hi uint32) error {
 		}
 	}
 	for _, t := range c.tombs {
-		putTombstone(b, t.hash, t.at, c.buf[t.start:t.end])
+		in.putTombstone(b, t.hash, t.at, c.buf[t.start:t.end])
 	}
 	for _, p := range c.spans {
 		putPayload(b, p.id, p.meta, c.buf[p.start:p.end])

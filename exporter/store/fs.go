@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -201,11 +202,22 @@ func (f *diskFile) Read(p []byte) (n int, err error) {
 }
 
 func (f *diskFile) ReadAt(p []byte, off int64) (n int, err error) {
+	f.yield()
 	err = f.fs.read("read", f.path, func() error { n, err = f.File.ReadAt(p, off); return err })
 	return n, err
 }
 
+// yield lets other goroutines run before an operation on a table. Flushes and compactions would otherwise use a
+// processor for 10 ms at a time, the time slice of Go's scheduler, and both processors of a small machine while they
+// overlap. Events wait for the log only, which does not yield.
+func (f *diskFile) yield() {
+	if !f.log {
+		runtime.Gosched()
+	}
+}
+
 func (f *diskFile) Write(p []byte) (n int, err error) {
+	f.yield()
 	err = f.fs.hidden(f.fs.change("write", f.path, func() error { n, err = f.File.Write(p); return err }))
 	if err == nil {
 		n = len(p)

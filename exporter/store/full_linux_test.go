@@ -67,3 +67,58 @@ func TestFullDisk(t *testing.T) {
 	}
 	equal(t, "dropped", c.dropped.Load(), 0)
 }
+
+// A disk that cannot be written at the start must not cost the state that is on it.
+func TestUnwritableAtStart(t *testing.T) {
+	path := t.TempDir()
+	mount := func(flags uintptr) error { return syscall.Mount("tmpfs", path, "tmpfs", flags, "size=16m") }
+	filler := filepath.Join(path, "filler")
+	for name, c := range map[string]struct{ spoil, heal func() error }{
+		"read-only": {
+			func() error { return mount(syscall.MS_REMOUNT | syscall.MS_RDONLY) },
+			func() error { return mount(syscall.MS_REMOUNT) },
+		},
+		"full": {
+			func() error {
+				err := os.WriteFile(filler, make([]byte, 32<<20), fileMode)
+				if errors.Is(err, syscall.ENOSPC) {
+					return nil
+				}
+				return fmt.Errorf("the disk is not full: %w", err)
+			},
+			func() error { return os.Remove(filler) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := mount(0); err != nil {
+				t.Skipf("mounts a tmpfs: %v", err)
+			}
+			s := open(t, path, Options{})
+			defer func() {
+				s.Close()
+				s.disposing.Wait()
+				check(t, syscall.Unmount(path, 0))
+			}()
+			var b Batch
+			b.Put(KindConnection, "p", "open", []byte("old"))
+			b.AddSpans([]byte("span"), 1)
+			check(t, s.Commit(&b))
+			check(t, s.Close())
+			check(t, c.spoil())
+			s = open(t, path, Options{ReopenInterval: 20 * time.Millisecond})
+			var got []string
+			err := s.Load(func(_ Kind, source, key string, record []byte, stale bool) error {
+				got = append(got, fmt.Sprint(source, " ", key, " ", string(record), " ", stale))
+				return nil
+			})
+			if !errors.Is(err, ErrBehind) {
+				t.Errorf("Load returned %v, want ErrBehind", err)
+			}
+			equal(t, "records", fmt.Sprint(got), "[p open old false]")
+			check(t, c.heal())
+			waitWritable(t, s)
+			equal(t, "spans", allSpans(t, s), "1:span")
+			equal(t, "records", fmt.Sprint(load(t, s)), "map[2/p/open:old]")
+		})
+	}
+}

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -27,6 +28,8 @@ type instance struct {
 	// abandoned counts operations that a caller stopped waiting for. Guarded by Store.mu.
 	abandoned int
 	readOnly  bool
+	// expired is a time before which no tombstone is on disk. It belongs to the worker.
+	expired time.Duration
 	// err is why the instance died. Set before dead is closed.
 	err error
 }
@@ -116,7 +119,7 @@ func (s *Store) newFS() *diskFS {
 // openInstance opens the database in dir. An instance that does not open is dead.
 func (s *Store) openInstance(dir string, readOnly bool) (*instance, error) {
 	in := &instance{
-		s: s, fs: s.newFS(), readOnly: readOnly,
+		s: s, fs: s.newFS(), readOnly: readOnly, expired: math.MinInt64,
 		ops: make(chan *operation, 16), dead: make(chan struct{}),
 	}
 	in.fs.failed = func(err error) { s.fail(in, err) }

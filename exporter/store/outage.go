@@ -267,7 +267,7 @@ func (in *instance) writeKept(spans []memorySpan, tombs map[hash]memoryTombstone
 		putPayload(b, m.id, m.meta, m.data)
 	}
 	for h, t := range tombs {
-		putTombstone(b, h, t.at, t.data)
+		in.putTombstone(b, h, t.at, t.data)
 	}
 	if !b.Empty() {
 		if err := in.db.Apply(b, pebble.Sync); err != nil {

@@ -74,13 +74,27 @@ func TestExpiry(t *testing.T) {
 	b.Reset()
 	b.PutTombstone("p", "again", []byte("new"), time.Hour)
 	check(t, s.Commit(&b))
-	check(t, s.ExpireTombstones(0, 10))
+	expire := func(before time.Duration, limit int, want bool) {
+		t.Helper()
+		more, err := s.ExpireTombstones(before, limit)
+		check(t, err)
+		equal(t, "more", more, want)
+	}
+	expire(0, 10, false)
 	equal(t, "a", tomb(t, s, "p", "a"), "")
 	equal(t, "b", tomb(t, s, "p", "b"), "b")
-	check(t, s.ExpireTombstones(time.Minute, 1))
-	check(t, s.ExpireTombstones(time.Minute, 1))
+	expire(time.Minute, 1, true)
+	expire(time.Minute, 1, true)
+	expire(time.Minute, 1, false)
 	equal(t, "b", tomb(t, s, "p", "b"), "")
 	equal(t, "again", tomb(t, s, "p", "again"), "new")
+	// One that was kept in memory during an outage is written with a time before the last expiry.
+	b.Reset()
+	b.PutTombstone("p", "late", []byte("late"), time.Millisecond)
+	check(t, s.Commit(&b))
+	equal(t, "late", tomb(t, s, "p", "late"), "late")
+	expire(time.Minute, 10, false)
+	equal(t, "late", tomb(t, s, "p", "late"), "")
 }
 
 func TestRewrite(t *testing.T) {
@@ -210,4 +224,30 @@ func BenchmarkTombstoneMiss(b *testing.B) {
 		check(b, err)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(keys)), "ns/lookup")
+}
+
+// Entries that were removed before must not cost time again.
+func BenchmarkExpire(b *testing.B) {
+	const step = 64
+	s := open(b, b.TempDir(), Options{})
+	var batch Batch
+	put, expired := 0, 0
+	for b.Loop() {
+		if expired+step > put {
+			b.StopTimer()
+			for range 1000 {
+				batch.Reset()
+				for range step {
+					batch.PutTombstone("proxy", fmt.Sprint(put), []byte("a tombstone of usual length"), time.Duration(put))
+					put++
+				}
+				check(b, s.Commit(&batch))
+			}
+			b.StartTimer()
+		}
+		expired += step
+		_, err := s.ExpireTombstones(time.Duration(expired), step)
+		check(b, err)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*step), "ns/tombstone")
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"time"
@@ -48,7 +49,9 @@ type memoryTombstone struct {
 	data []byte
 }
 
-func putTombstone(b *pebble.Batch, h hash, at time.Duration, data []byte) {
+// putTombstone runs on the worker.
+func (in *instance) putTombstone(b *pebble.Batch, h hash, at time.Duration, data []byte) {
+	in.expired = min(in.expired, at)
 	d := b.SetDeferred(1+hashSize, 8+len(data))
 	d.Key[0] = prefixTomb
 	copy(d.Key[1:], h[:])
@@ -128,14 +131,14 @@ func (s *Store) Tombstones(keys []TombstoneKey, found [][]byte) ([][]byte, error
 	return found, nil
 }
 
-// ExpireTombstones removes up to limit tombstones whose time is before the given one, oldest first. Call it
-// again and again with a small limit: it holds up Commit meanwhile.
-func (s *Store) ExpireTombstones(before time.Duration, limit int) error {
+// ExpireTombstones removes up to limit tombstones whose time is before the given one, oldest first, and reports whether
+// there may be more. It holds up Commit meanwhile, by some 10 µs a tombstone.
+func (s *Store) ExpireTombstones(before time.Duration, limit int) (more bool, err error) {
 	s.mu.Lock()
 	in := s.inst
 	if !s.working {
 		s.mu.Unlock()
-		return ErrBehind
+		return false, ErrBehind
 	}
 	s.mu.Unlock()
 	n, _, err := s.expire(in, appendAt([]byte{prefixExpiry}, before), limit)
@@ -144,17 +147,23 @@ func (s *Store) ExpireTombstones(before time.Duration, limit int) error {
 		defer s.mu.Unlock()
 		s.filter.expired(before)
 	}
-	return err
+	return n == limit, err
 }
 
 // expire removes up to limit tombstones from the start of the expiry index up to the key end. It returns how many entries
 // of the index it removed, and about how many bytes.
 func (s *Store) expire(in *instance, end []byte, limit int) (count int, freed int64, err error) {
 	err = s.do(in, func(in *instance) error {
-		it, err := in.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixExpiry}, UpperBound: end})
+		// Not from the start: the iterator would pass all entries that were removed since the last compaction.
+		start := appendAt([]byte{prefixExpiry}, in.expired)
+		if bytes.Compare(start, end) >= 0 {
+			return nil
+		}
+		it, err := in.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
 		if err != nil {
 			return err
 		}
+		expired := in.expired
 		b := in.db.NewBatch()
 		defer b.Close()
 		for ok := it.First(); ok && count < limit; ok = it.Next() {
@@ -164,6 +173,7 @@ func (s *Store) expire(in *instance, end []byte, limit int) (count int, freed in
 			if len(key) != 9+hashSize {
 				continue
 			}
+			expired = readAt(key[1:])
 			h := hash(key[9:])
 			data, at, err := in.tombstone(h)
 			if err != nil {
@@ -182,7 +192,11 @@ func (s *Store) expire(in *instance, end []byte, limit int) (count int, freed in
 		if b.Empty() {
 			return nil
 		}
-		return in.db.Apply(b, pebble.Sync)
+		if err := in.db.Apply(b, pebble.Sync); err != nil {
+			return err
+		}
+		in.expired = expired
+		return nil
 	})
 	if err != nil {
 		return 0, 0, err

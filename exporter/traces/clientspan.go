@@ -28,25 +28,23 @@ const (
 
 // peers names both sides of connections, with a bounded set of names.
 type peers struct {
-	services []service
-	network  func(host string) string
-}
-
-// service is a destination with a name.
-type service struct {
-	name    string
-	domains []string // each stands for its subdomains, too
-	servers access.Networks
+	network func(host string) string
+	// The services, in order. byDomain has the first one of each domain, which stands for its subdomains, too.
+	names    []string
+	servers  []access.Networks
+	byDomain map[string]int
 }
 
 func newPeers(c ClientSpanConfig, network func(host string) string) *peers {
-	p := &peers{network: network}
-	for _, s := range c.Services {
-		compiled := service{name: s.Name, servers: access.NewNetworks(s.Servers)}
+	p := &peers{network: network, byDomain: map[string]int{}}
+	for i, s := range c.Services {
+		p.names, p.servers = append(p.names, s.Name), append(p.servers, access.NewNetworks(s.Servers))
 		for _, domain := range s.Domains {
-			compiled.domains = append(compiled.domains, strings.ToLower(strings.Trim(domain, ".")))
+			domain = strings.ToLower(strings.Trim(domain, "."))
+			if _, earlier := p.byDomain[domain]; !earlier {
+				p.byDomain[domain] = i
+			}
 		}
-		p.services = append(p.services, compiled)
 	}
 	return p
 }
@@ -63,13 +61,16 @@ func (p *peers) client(s event.Session) string {
 func (p *peers) server(s event.Session, sni string) string {
 	addr, isAddr := s.Server.Addr()
 	addr = addr.Unmap().WithZone("")
-	sni = strings.ToLower(strings.TrimSuffix(sni, "."))
-	for i := range p.services {
-		if p.services[i].has(sni, addr) {
-			return p.services[i].name
+	first := p.ofDomain(strings.ToLower(strings.TrimSuffix(sni, ".")))
+	for i := range p.servers[:first] {
+		if isAddr && p.servers[i].Contains(addr) {
+			first = i
+			break
 		}
 	}
 	switch {
+	case first < len(p.names):
+		return p.names[first]
 	case !isAddr && sni == "":
 		return serviceUnknown
 	case isAddr && isInternal(addr):
@@ -79,27 +80,24 @@ func (p *peers) server(s event.Session, sni string) string {
 	}
 }
 
-func (s *service) has(sni string, addr netip.Addr) bool {
-	for _, domain := range s.domains {
-		if rest, ok := strings.CutSuffix(sni, domain); ok && (rest == "" || strings.HasSuffix(rest, ".")) {
-			return true
+// ofDomain returns the first service with the name or a domain above it, len(p.names) if there is none.
+func (p *peers) ofDomain(name string) int {
+	first := len(p.names)
+	for more := name != ""; more; _, name, more = strings.Cut(name, ".") {
+		if i, ok := p.byDomain[name]; ok {
+			first = min(first, i)
 		}
 	}
-	return addr.IsValid() && s.servers.Contains(addr)
+	return first
 }
 
 func isInternal(addr netip.Addr) bool {
 	return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast()
 }
 
-// client creates the span of the connection's server side, and names the client in the root span. A rejected connection
-// has no server side.
+// client creates the span of the connection's server side.
 func (s *Sink) client(c *track.Connection, why Sampling, root *tracepb.Span, id traceid.ID, start, end time.Time) {
 	session, sni := c.Session(), sniOf(c)
-	root.Attributes = append(root.Attributes, encodeAttributes([]attribute.KeyValue{keyPeerService.String(s.peers.client(session))}, -1, -1)...)
-	if c.Reason() == track.ReasonRejected {
-		return
-	}
 	a := attributes{keyPeerService.String(s.peers.server(session, sni))}
 	if name := serverAddress(session, sni); name != "" {
 		a.add(semconv.ServerAddress(name))

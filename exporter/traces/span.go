@@ -56,12 +56,15 @@ func (s *Sink) connection(c *track.Connection) {
 	if endEstimated {
 		a.add(keyEndEstimated.Bool(true))
 	}
+	if s.peers != nil {
+		a.add(keyPeerService.String(s.peers.client(c.Session())))
+	}
 	root := s.span(id, nil, spanName(c), tracepb.Span_SPAN_KIND_SERVER, start, end, a)
 	if message, unknown := unknownEnds[c.Cause]; unknown {
 		root.Status = &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: message}
 	}
 	s.addRequests(root, c)
-	if s.peers != nil {
+	if s.peers != nil && c.Reason() != track.ReasonRejected { // a rejected connection has no server side
 		s.client(c, why, root, id, start, end)
 	}
 	if c.Decision != nil {

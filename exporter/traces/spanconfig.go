@@ -110,7 +110,7 @@ const maxEntropy = 8 // bits per byte
 func (c KeepConfig) Validate() error {
 	for i, reason := range c.Reasons {
 		if !slices.Contains(track.Reasons, reason) {
-			return setting.Invalid(fmt.Sprintf("reasons[%d]", i), fmt.Errorf("%q is none of %v", reason, track.Reasons))
+			return setting.Invalid(fmt.Sprintf("reasons[%d]", i), fmt.Errorf("%q is not one of %v", reason, track.Reasons))
 		}
 	}
 	var entropy, bytes error

@@ -1,6 +1,10 @@
 package track
 
-import "smithproxy_exporter/exporter/event"
+import (
+	"strings"
+
+	"smithproxy_exporter/exporter/event"
+)
 
 // Advance does what is due at the given time, and one step of a longer task. If it returns true there is more to do
 // at once: the owner calls it again after it has handled waiting events.
@@ -170,9 +174,9 @@ func (t *Tracker) Adopt(a Adoptable) {
 	if known || over || t.proxies[a.Source] != p || event.Instance(a.ID) != p.instance {
 		return
 	}
-	c := t.record(p, a.ID, 1, a.at)
+	c := t.record(p, strings.Clone(a.ID), 1, a.at) // the list's memory is shared
 	c.first, c.alive, c.listed, c.list = a.at, a.at, true, a.number
-	p.conns.relabel(c, func() { c.setLabel(a.label, rankList, t.limits) })
+	p.conns.relabel(c, func() { c.setLabel(strings.Clone(a.label), rankList, t.limits) })
 	t.move(p, c, inListed, a.at)
 	t.join(p, c, a.at)
 	t.emit(Adopted{c})

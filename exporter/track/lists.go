@@ -13,6 +13,7 @@ type lists struct {
 	number  uint32 // of the latest list that was started
 	running bool
 	next    *listTask // the latest list, while another one is compared
+	early   early
 }
 
 // listPause is the least time between two lists that count as two. A proxy that got no answer repeats a ping at once.
@@ -44,6 +45,7 @@ func (t *Tracker) beginList(task *listTask) {
 	lists.running = true
 	lists.number++
 	task.number = lists.number
+	lists.early.expire(task.at.Mono - t.config.Connections.GracePeriod)
 	t.schedule(task)
 }
 
@@ -85,6 +87,9 @@ func (l *listTask) step(t *Tracker, at Instant) (more bool) {
 func (l *listTask) present(t *Tracker, id string) {
 	c, ok := l.p.conns.latest[id]
 	if !ok {
+		if _, over := t.pasts.get(l.p.source, id); !over {
+			l.p.lists.early.add(id, earlyID{l.at, l.number})
+		}
 		return
 	}
 	c.list, c.missed = l.number, 0

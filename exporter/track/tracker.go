@@ -220,6 +220,7 @@ func (t *Tracker) record(p *proxy, id string, n uint32, at Instant) *Connection 
 	}
 	t.serial++
 	c := &Connection{Source: p.source, ID: id, N: n, serial: t.serial, p: p}
+	p.lists.early.claim(c, at, t.config.Connections.GracePeriod)
 	p.conns.add(c)
 	return c
 }

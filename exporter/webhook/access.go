@@ -26,12 +26,15 @@ func (x *exchange) access(ev event.Event, a event.Access) {
 		x.Metrics.Refused(refusedRate)
 		return
 	}
-	err := x.Intake.Decision(track.Decision{
+	queued, err := x.Intake.Decision(track.Decision{
 		Source: ev.Source, ID: d.ID, ConnectionID: ev.ID, Label: a.Session, Policy: a.Policy,
 		Verdict: d.Verdict, Rule: d.Rule, DryRunRule: d.DryRunRule, Received: x.at, Answered: answered,
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		x.Metrics.Refused(refusedStopping)
+	case !queued:
+		x.Metrics.Refused(refusedOverload)
 	}
 }
 

@@ -108,11 +108,21 @@ func TestAccessRulesPanic(t *testing.T) {
 	}
 }
 
+// A decision that cannot be recorded is counted, and answered all the same.
+func TestAccessRequestWithoutRoom(t *testing.T) {
+	h, refused := newHandler(&intake{decision: func(track.Decision) (bool, error) { return false, nil }})
+	got := post(t, serve(t, h), accessRequest)
+	if got.status != http.StatusOK || !strings.Contains(got.body, `"access-response":"reject"`) {
+		t.Errorf("answered %d %s", got.status, got.body)
+	}
+	refused.check(t, "overload")
+}
+
 // The server shuts down while an access-request is half received: it is answered by the rules all the same, also
 // when the rest of the exporter has stopped.
 func TestAccessRequestDuringShutdown(t *testing.T) {
 	stopped := errors.New("stopped")
-	h, refused := newHandler(&intake{decision: func(track.Decision) error { return stopped }})
+	h, refused := newHandler(&intake{decision: func(track.Decision) (bool, error) { return false, stopped }})
 	l, err := webhook.Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -117,7 +117,7 @@ func (c Config) Validate() error {
 		}
 	}
 	if c.Allow != nil && len(c.Allow) == 0 {
-		return setting.Invalid("allow", errors.New("is empty, and so would allow nobody; leave it out to allow everybody"))
+		return setting.Invalid("allow", errors.New("must not be empty, because an empty list allows no client; omit it to allow all"))
 	}
 	if c.TLS != nil {
 		if err := c.TLS.validate(); err != nil {
@@ -152,7 +152,7 @@ func (s Secret) validate() error {
 
 func validSources(sources []access.Glob) error {
 	if sources != nil && len(sources) == 0 {
-		return setting.Invalid("sources", errors.New("is empty, and so would match nothing; leave it out to match everything"))
+		return setting.Invalid("sources", errors.New("must not be empty, because an empty list matches nothing; omit it to match everything"))
 	}
 	return nil
 }
@@ -192,7 +192,7 @@ func (l Limits) validate(maxBody units.Base2Bytes) error {
 		}
 	}
 	if l.BodyMemory < 2*maxBody {
-		return setting.Invalid("body_memory", fmt.Errorf("must be %v at least, twice webhook.max_body_size", 2*maxBody))
+		return setting.Invalid("body_memory", fmt.Errorf("must be at least %v, twice webhook.max_body_size", 2*maxBody))
 	}
 	if l.WriteTimeout <= l.BodyTimeout {
 		return setting.Invalid("write_timeout", errors.New("must be longer than body_timeout, or a request whose body stalls gets no answer"))

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"container/list"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -15,10 +16,11 @@ const (
 	connectionsAddress = "address_limit" // webhook.limits.connections_per_address
 	connectionsEvicted = "evicted"       // closed for a new one: it had waited longest for a request
 	connectionsAllow   = "not_allowed"   // webhook.allow
+	connectionsTurn    = "handshakes"    // its TLS handshake waited too long for others
 )
 
 // ConnectionRefusals are all reasons that Metrics.ConnectionRefused is called with.
-var ConnectionRefusals = []string{connectionsLimit, connectionsAddress, connectionsEvicted, connectionsAllow}
+var ConnectionRefusals = []string{connectionsLimit, connectionsAddress, connectionsEvicted, connectionsAllow, connectionsTurn}
 
 // Connections bounds the open connections of a listener. At a bound it closes the connection that has waited longest
 // for a whole request, so that silent clients do not keep others out. If none waits, because all are being answered, it
@@ -28,6 +30,7 @@ type Connections struct {
 	metrics    Metrics
 	warnings   *warnings
 	most, each int
+	handshakes *handshakeLimit
 	// answered has a value after a connection was closed or became idle, for drain.
 	answered chan struct{}
 
@@ -37,13 +40,17 @@ type Connections struct {
 }
 
 // client is an address with connections, or one that had some.
-type client struct{ open list.List } // of *conn
+type client struct {
+	open list.List // of *conn
+	// known is set once a request from the address had a valid secret.
+	known atomic.Bool
+}
 
 // newConnections returns Connections without any.
 func newConnections(door *Door, l Limits, m Metrics, w *warnings) *Connections {
 	return &Connections{
 		door: door, metrics: m, warnings: w, most: l.Connections, each: l.ConnectionsPerAddress,
-		clients: map[netip.Addr]*client{}, answered: make(chan struct{}, 1),
+		handshakes: newHandshakeLimit(l), clients: map[netip.Addr]*client{}, answered: make(chan struct{}, 1),
 	}
 }
 
@@ -79,7 +86,7 @@ func (l *listener) Accept() (net.Conn, error) {
 
 func (c *Connections) count(reason string, conn net.Conn) {
 	c.metrics.ConnectionRefused(reason)
-	c.warnings.warn(time.Now(), "connection_"+reason, "Refused a connection", "reason", reason, "client", conn.RemoteAddr())
+	c.warnings.warn(time.Now(), "connection_"+reason, "Refused a connection", "reason", reason, "peer", conn.RemoteAddr())
 }
 
 // conn is an open connection.
@@ -99,6 +106,8 @@ type conn struct {
 	// busy is how many whole requests are being answered, and answered how many were.
 	busy     atomic.Int32
 	answered atomic.Uint32
+	// turn is that of the TLS handshake; nil before and after it.
+	turn atomic.Pointer[turn]
 
 	// The rest belongs to the lock of connections.
 
@@ -109,11 +118,18 @@ type conn struct {
 	evicted bool
 }
 
-// Read notes that the client has sent something.
+// Read notes that the client has sent something. A handshake does not keep its turn while it waits for the client.
 func (c *conn) Read(p []byte) (int, error) {
+	t := c.turn.Load()
+	if t != nil {
+		t.end()
+	}
 	n, err := c.Conn.Read(p)
 	if n > 0 && !c.heard.Load() {
 		c.heard.Store(true)
+	}
+	if t != nil && err == nil {
+		err = c.connections.handshakes.begin(c)
 	}
 	return n, err
 }
@@ -123,6 +139,7 @@ func (c *conn) Close() error {
 	c.connections.mu.Lock()
 	c.connections.remove(c)
 	c.connections.mu.Unlock()
+	c.handshakeDone()
 	return c.Conn.Close()
 }
 
@@ -187,6 +204,9 @@ func (c *Connections) remove(closed *conn) {
 	c.open.Remove(closed.all)
 	closed.client.open.Remove(closed.own)
 	closed.all, closed.own = nil, nil
+	if t := closed.turn.Load(); t != nil {
+		t.stopWaiting()
+	}
 	c.signal()
 }
 
@@ -220,15 +240,19 @@ func (c *Connections) clientOf(addr netip.Addr) *client {
 	}
 	// Those without connections are kept for the next one, but not for ever.
 	if len(c.clients) >= 2*c.most {
-		for addr, known := range c.clients {
-			if known.open.Len() == 0 {
-				delete(c.clients, addr)
-			}
+		c.forgetClients(func(each *client) bool { return !each.known.Load() })
+		if len(c.clients) >= 2*c.most {
+			c.forgetClients(func(*client) bool { return true })
 		}
 	}
 	known = new(client)
 	c.clients[addr] = known
 	return known
+}
+
+// forgetClients removes those clients without connections for which may returns true. The lock is held.
+func (c *Connections) forgetClients(may func(*client) bool) {
+	maps.DeleteFunc(c.clients, func(_ netip.Addr, each *client) bool { return each.open.Len() == 0 && may(each) })
 }
 
 // clientBits is the length of the prefix by which IPv6 clients are told apart: a host has a /64 for itself.
@@ -264,6 +288,13 @@ func (c *conn) allowed(a *admission) bool {
 	}
 	c.admitted.Store(a)
 	return true
+}
+
+// isClosed reports whether the connection was closed or evicted.
+func (c *conn) isClosed() bool {
+	c.connections.mu.Lock()
+	defer c.connections.mu.Unlock()
+	return c.all == nil
 }
 
 func (c *conn) wasEvicted() bool {

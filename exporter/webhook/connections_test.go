@@ -194,7 +194,7 @@ func TestReserveOfConnections(t *testing.T) {
 	release, taken := make(chan struct{}), make(chan struct{}, 1)
 	s.in.event = func(event.Event) error { taken <- struct{}{}; <-release; return nil }
 	asked := make(chan struct{})
-	s.in.decision = func(track.Decision) error { asked <- struct{}{}; <-release; return nil }
+	s.in.decision = func(track.Decision) (bool, error) { asked <- struct{}{}; <-release; return true, nil }
 	answered := make(chan string, 2)
 	go func() { answered <- s.post("127.0.0.1", ping) }()
 	<-taken

@@ -10,8 +10,9 @@
 // secret, 403 for a secret, a client certificate or an address of others.
 //
 // Access-requests have a share of every limit for themselves: some connections over the bound are for
-// them only; their bodies need none of the memory that large bodies wait for; and the rate of a source
-// limits only what comes of them, not their answers.
+// them only; their bodies need none of the memory that large bodies wait for; the rate of a source
+// limits only what comes of them, not their answers; and the TLS handshakes of clients that have shown a
+// valid secret do not wait for those of others.
 //
 // Every other event is answered once it has been taken, with status 202 where the proxy shall list its
 // open connections. A newer proxy tries a second time only if it could not connect, and drops events
@@ -36,10 +37,10 @@ import (
 
 // Intake takes what was received. Its methods are called from many goroutines, and fail only once the
 // exporter is stopping. Event may wait, and reports whether the answer shall ask the proxy for a list of
-// all that is open. Decision must not wait.
+// all that is open. Decision must not wait, and reports false if it has no room for the decision.
 type Intake interface {
 	Event(ev event.Event, at time.Time) (ask bool, err error)
-	Decision(d track.Decision) error
+	Decision(d track.Decision) (queued bool, err error)
 }
 
 // Decider answers access-requests. It must not wait for anything.
@@ -127,6 +128,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if x.secret == nil {
 		x.noSecret()
 		return
+	}
+	if c != nil && !c.client.known.Load() {
+		c.client.known.Store(true)
 	}
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		var ok bool
@@ -303,7 +307,7 @@ func (x *exchange) refuseSource() {
 
 func (x *exchange) refuse(status int, reason, message string) {
 	x.Metrics.Refused(reason)
-	x.warnings.warn(x.at, reason, "Refused a webhook request", "reason", reason, "client", x.r.RemoteAddr, "proxy", x.source)
+	x.warnings.warn(x.at, reason, "Refused a webhook request", "reason", reason, "peer", x.r.RemoteAddr, "proxy", x.source)
 	x.w.Header()["Content-Type"] = contentJSON
 	x.w.WriteHeader(status)
 	// An answer that does not arrive changes nothing here.

@@ -67,7 +67,7 @@ func blocked(t *testing.T) *intake {
 	t.Cleanup(func() { close(release) })
 	return &intake{
 		event:    func(event.Event) error { <-release; return nil },
-		decision: func(track.Decision) error { <-release; return nil },
+		decision: func(track.Decision) (bool, error) { <-release; return true, nil },
 	}
 }
 
@@ -113,7 +113,7 @@ func TestIntakeFails(t *testing.T) {
 	stopped := errors.New("stopped")
 	h, refused := newHandler(&intake{
 		event:    func(event.Event) error { return stopped },
-		decision: func(track.Decision) error { return stopped },
+		decision: func(track.Decision) (bool, error) { return false, stopped },
 	})
 	s := serve(t, h)
 	t.Run("event", func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestPanic(t *testing.T) {
 			_, err := healthy.Event(ev, time.Time{})
 			return err
 		},
-		decision: func(track.Decision) error { panic("a defect") },
+		decision: func(track.Decision) (bool, error) { panic("a defect") },
 	})
 	s := serve(t, h)
 	// As smithproxy does it: a connection for every event.

@@ -107,6 +107,10 @@ func (s *Server) closed(c net.Conn) {
 	if err == nil || errors.Is(err, net.ErrClosed) {
 		return
 	}
+	if errors.Is(err, errNoTurn) {
+		s.Connections.count(connectionsTurn, peer)
+		return
+	}
 	reason := handshakeReason(err)
 	if reason == handshakeAborted && !peer.heard.Load() {
 		return // a port scan or a health check that only connects
@@ -115,7 +119,7 @@ func (s *Server) closed(c net.Conn) {
 	s.Handshakes.add(peer.addr, reason, now)
 	s.metrics.HandshakeFailed(reason)
 	s.warnings.warn(now, "handshake_"+reason, "TLS handshake failed",
-		"client", peer.RemoteAddr(), "reason", reason, "err", err, "check", hints[reason])
+		"peer", peer.RemoteAddr(), "reason", reason, "err", err, "check", hints[reason])
 }
 
 // remoteError is net.OpError.Op for an alert that the peer sent.

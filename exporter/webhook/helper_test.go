@@ -33,7 +33,7 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // intake keeps what it is given, unless a test puts functions of its own in.
 type intake struct {
 	event    func(event.Event) error
-	decision func(track.Decision) error
+	decision func(track.Decision) (bool, error)
 
 	mu        sync.Mutex
 	events    []event.Event
@@ -52,14 +52,14 @@ func (i *intake) Event(ev event.Event, at time.Time) (bool, error) {
 	return i.ask, nil
 }
 
-func (i *intake) Decision(d track.Decision) error {
+func (i *intake) Decision(d track.Decision) (bool, error) {
 	if i.decision != nil {
 		return i.decision(d)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.decisions = append(i.decisions, d)
-	return nil
+	return true, nil
 }
 
 // decider always decides the same, unless a test puts a function of its own in.

@@ -24,6 +24,7 @@ const (
 	refusedMissing     = "missing"
 	refusedTooLong     = "too_long"
 	refusedStopping    = "stopping" // the exporter is stopping
+	refusedOverload    = "overload" // an access-request was answered, but too many wait to be recorded
 	refusedPanic       = "panic"    // a defect of this program
 )
 
@@ -31,7 +32,7 @@ const (
 var Refusals = []string{
 	refusedSecret, refusedSecretRate, refusedSource, refusedCertificate, refusedAddress, refusedRate, refusedMemory, refusedConnections,
 	refusedMethod, refusedSize, refusedBody, refusedSyntax, refusedType, refusedMissing,
-	refusedTooLong, refusedStopping, refusedPanic,
+	refusedTooLong, refusedStopping, refusedOverload, refusedPanic,
 }
 
 // Fallbacks are all reasons that Metrics.AccessFallback is called with.

@@ -46,7 +46,10 @@ type Server struct {
 func NewServer(h *Handler) *Server {
 	s := &Server{
 		Connections: newConnections(h.Door, h.Limits, h.Metrics, h.warnings), Handshakes: new(Handshakes),
-		tls: h.Door.TLSConfig(), metrics: h.Metrics, warnings: h.warnings,
+		metrics: h.Metrics, warnings: h.warnings,
+	}
+	if secure := h.Door.TLSConfig(); secure != nil {
+		s.tls = s.Connections.handshakes.limit(secure)
 	}
 	s.HTTP = &http.Server{
 		Handler:           h,

@@ -32,8 +32,8 @@ type report struct {
 }
 
 // TestMetrics has a Prometheus that takes native histograms and exemplars scrape the exporter under the
-// simulator, until that is done, and holds its queries against what the simulator says it did. All traces
-// go to Jaeger.
+// simulator, until that is done, and holds its queries against what the simulator says it did. A tenth of the traces
+// goes to Jaeger.
 func TestMetrics(t *testing.T) {
 	a := addresses(t, 5)
 	s := &servers{programs: build(t), webhook: a[0], exporter: a[1], jaegerQuery: a[2], prometheus: a[3]}
@@ -49,6 +49,7 @@ scrape_configs:
 webhook: {secrets: [{secret: `+secret+`}]}
 connections: {grace_period: 5s}
 metrics: {max_values: 5}
+traces: {sampling: {ratio: 0.1}}
 `)
 	s.start(t, "exporter", s.programs.exporter, nil,
 		"--config.file="+configuration, "--webhook.listen-address="+s.webhook, "--web.listen-address="+s.exporter,

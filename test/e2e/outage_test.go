@@ -26,7 +26,7 @@ func outage(t *testing.T, p programs) {
 	s.startJaeger(t, jaegerOTLP)
 	eventually(t, 30*time.Second, "Jaeger is ready", answers("http://"+s.jaegerQuery+"/api/services"), s.processes...)
 	collector := s.startDirectCollector(t, otlp, jaegerOTLP)
-	s.startExporter(t, otlp)
+	s.startExporter(t, otlp, 1)
 	eventually(t, 30*time.Second, "exporter is ready", answers("http://"+s.exporter+"/-/ready"), s.processes...)
 	file := filepath.Join(t.TempDir(), "report.json")
 	simulator := start(t, "simulator", s.simulator, nil,

@@ -5,6 +5,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -121,9 +122,33 @@ func unknown(expr string, names map[string]bool) error {
 	return errors.Join(errs...)
 }
 
+// forget has a proxy ping, and the exporter forget it.
+func (s *servers) forget(t *testing.T, source string) {
+	t.Helper()
+	body := `{"action":"ping","type":"proxy","source":"` + source + `","instance":"Proxy-A1","proxies":[]}`
+	for _, request := range []struct{ method, url, body string }{
+		{http.MethodPost, "http://" + s.webhook + "/webhook/" + secret, body},
+		{http.MethodDelete, "http://" + s.exporter + "/api/v1/proxies/" + source, ""},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), request.method, request.url, strings.NewReader(request.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode/100 != 2 {
+			t.Fatalf("%s %s is answered %s", request.method, request.url, response.Status)
+		}
+	}
+}
+
 // rules asks Prometheus every expression of the rules. Those that record give something; those that
 // alert need not.
 func (s *servers) rules(t *testing.T) {
+	s.forget(t, "gone-1")
 	for _, r := range shippedRules(t) {
 		eventually(t, time.Minute, r.Record+r.Alert, func() error {
 			names, err := s.names()

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -48,7 +49,7 @@ func startServers(t *testing.T, p programs) *servers {
 	s.startCollector(t, otlp, jaegerOTLP, health)
 	s.startAlertmanager(t)
 	s.startPrometheus(t)
-	s.startExporter(t, otlp)
+	s.startExporter(t, otlp, 0.1)
 	for _, url := range []string{
 		"http://" + s.jaegerQuery + "/api/services", "http://" + health + "/", "http://" + s.alertmanager + "/-/ready",
 		"http://" + s.prometheus + "/-/ready", "http://" + s.exporter + "/-/ready",
@@ -89,8 +90,8 @@ func (s *servers) startCollector(t *testing.T, otlp, backend, health string) {
 }
 
 // startExporter rejects what asks, so that there are rejected connections; most do not ask. A rule with a list
-// is dry-run.
-func (s *servers) startExporter(t *testing.T, otlp string) {
+// is dry-run. The ratio is that of the traces that no rule keeps.
+func (s *servers) startExporter(t *testing.T, otlp string, ratio float64) {
 	list := write(t, "clients.netset", "10.0.0.0/8 # of the simulator\n")
 	configuration := write(t, "exporter.yml", `
 webhook: {secrets: [{secret: `+secret+`}]}
@@ -100,11 +101,11 @@ access:
     - {name: dry-run, client_file: [`+list+`], verdict: reject, dry_run: true}
 connections: {grace_period: 5s}
 proxies: {ping_timeout: 10s}
-traces: {sampling: {ratio: 0.1}}
+traces: {sampling: {ratio: `+fmt.Sprint(ratio)+`}}
 `)
 	s.start(t, "exporter", s.programs.exporter, nil,
 		"--config.file="+configuration, "--webhook.listen-address="+s.webhook, "--web.listen-address="+s.exporter,
-		"--storage.path="+t.TempDir(), "--otlp.endpoint=http://"+otlp)
+		"--web.enable-lifecycle", "--storage.path="+t.TempDir(), "--otlp.endpoint=http://"+otlp)
 }
 
 // simulate plays proxies that ping every two seconds, and lose a stop now and then.

@@ -50,6 +50,8 @@ var attacks = []attack{
 	{name: "garbage, TLS", secure: true, run: garbage},
 	{name: "plain HTTP to TLS", secure: true, run: plainToTLS},
 	{name: "TLS to plain HTTP", run: tlsToPlain},
+	{name: "500 handshakes at once, TLS", secure: true, run: handshakes},
+	{name: "500 handshakes at once from 500 addresses, TLS", secure: true, addresses: 500, run: handshakes},
 	{name: "4 MiB SNI", secure: true, run: largeServerName},
 	{name: "HTTP/2 rapid reset", secure: true, run: rapidReset},
 	{name: "HTTP/2 SETTINGS flood", secure: true, run: settingsFlood},

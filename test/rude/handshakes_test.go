@@ -6,14 +6,56 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"net"
 	"time"
 )
 
 const (
 	mistakeRate     = 300 // a second
+	handshakeCount  = 500
 	serverNameBytes = 4 << 20
 	serverNameCount = 20
 )
+
+// handshakes begins TLS handshakes, as many as the server computes, and ends them after its first answer. The client
+// computes nothing: it sends the same ClientHello again.
+func handshakes(ctx context.Context, c *client) {
+	hello, err := clientHello()
+	if err != nil {
+		c.failf("%v", err)
+		return
+	}
+	c.loop(ctx, handshakeCount, 100*time.Millisecond, func(int) error {
+		conn, err := c.dial(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(proxyTimeout)) // It fails if ctx is done.
+		if _, err := conn.Write(hello); err != nil {
+			return err
+		}
+		if _, err := conn.Read(make([]byte, 64)); err != nil {
+			c.count("not answered")
+			return err
+		}
+		c.count("answered")
+		return nil
+	})
+}
+
+// clientHello returns the first message of a TLS handshake.
+func clientHello() ([]byte, error) {
+	near, far := net.Pipe()
+	defer far.Close()
+	go func() {
+		defer near.Close()
+		_ = tls.Client(near, insecure()).Handshake() // It fails when far is closed.
+	}()
+	hello := make([]byte, 16<<10)
+	n, err := far.Read(hello)
+	return hello[:n], err
+}
 
 // plainToTLS sends HTTP to the TLS listener.
 func plainToTLS(ctx context.Context, c *client) {

@@ -91,7 +91,7 @@ func (a *archive) restarted(p *proxy, planned bool) {
 	}
 }
 
-// closeAll closes the remaining connections at the end of the run.
+// closeAll closes the remaining connections at the end of the run: as lost if they were missing from two lists.
 func (a *archive) closeAll(p *proxy) {
 	a.mu.Lock()
 	leftOpen := a.leftOpen
@@ -101,7 +101,7 @@ func (a *archive) closeAll(p *proxy) {
 		p.release(c)
 	}
 	for _, c := range a.takeSilent() {
-		if p.absences(c) >= 1 {
+		if p.absences(c) >= 2 {
 			a.close(p, c, ExpectedLost)
 		} else {
 			a.close(p, c, ExpectedOpen)

@@ -188,12 +188,12 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("url: %q is not an http or https URL", c.URL))
 	}
 	if _, ok := behaviors[c.Generation]; !ok {
-		errs = append(errs, fmt.Errorf("generation: %q is none of %v", c.Generation, Generations))
+		errs = append(errs, fmt.Errorf("generation: %q is not one of %v", c.Generation, Generations))
 	}
 	switch c.Form {
 	case FormCurrent, FormHOWTO, FormMixed:
 	default:
-		errs = append(errs, fmt.Errorf("form: %q is none of current, howto, mixed", c.Form))
+		errs = append(errs, fmt.Errorf("form: %q is not one of current, howto, mixed", c.Form))
 	}
 	atLeast := func(name string, value, least int) {
 		if value < least {

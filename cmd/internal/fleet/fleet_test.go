@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -191,7 +193,7 @@ func TestSilentEnds(t *testing.T) {
 		want            string
 	}{
 		{"two pings", 2, true, false, false, false, ExpectedLost},
-		{"one ping at the end", 1, true, false, false, false, ExpectedLost},
+		{"one ping at the end", 1, true, false, false, false, ExpectedOpen},
 		{"no ping", 0, true, false, false, false, ExpectedOpen},
 		{"one ping, then a restart", 1, true, true, false, false, ExpectedRestart},
 		{"two pings, then a restart", 2, true, true, false, false, ExpectedLost},
@@ -223,6 +225,46 @@ func TestSilentEnds(t *testing.T) {
 			if len(p.archive.records) != 1 || p.archive.records[0].Expected != tt.want {
 				t.Errorf("records %+v", p.archive.records)
 			}
+		})
+	}
+}
+
+// The pings at the end decide which connections are lost, so none may be missing: however long they take, and if one
+// fails.
+func TestLastPings(t *testing.T) {
+	for _, tt := range []struct {
+		name               string
+		fails              int // of the pings
+		sent, acknowledged int
+	}{
+		{"all are acknowledged", 0, 2, 2},
+		{"one fails", 1, 3, 2},
+		{"all fail", 100, 4, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := generationConfig(Generation2026)
+				cfg.Connections, cfg.Drain = 1, time.Second
+				cfg.FirstPing = time.Hour
+				cfg.LastPingGap = 20 * time.Second // longer than the drain may take
+				f, err := New(cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p, failed := f.proxies[0], 0
+				p.exchange = func(_ context.Context, r request) (answer, error) {
+					if strings.Contains(string(r.body), `"action":"ping"`) && failed < tt.fails {
+						failed++
+						return answer{}, syscall.ECONNRESET
+					}
+					return acknowledged, nil
+				}
+				p.run(t.Context(), t.Context())
+				n := p.ledger.totals.Actions[ActionPing]
+				if n == nil || n.Events != tt.sent || n.AcknowledgedEvents != tt.acknowledged {
+					t.Errorf("pings are %+v, want %d, %d of them acknowledged", n, tt.sent, tt.acknowledged)
+				}
+			})
 		})
 	}
 }

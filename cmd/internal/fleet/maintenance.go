@@ -30,12 +30,14 @@ func (p *proxy) pushPing() {
 	p.enqueue(e)
 }
 
-// deliverPing sends a ping without queueing it, and waits for the answer.
-func (p *proxy) deliverPing(ctx context.Context, further bool) {
+// deliverPing sends a ping without queueing it, waits for the answer, and reports whether the receiver acknowledged it.
+func (p *proxy) deliverPing(ctx context.Context, further bool) (acknowledged bool) {
 	e := p.pingEvent(further)
-	if o := p.deliver(ctx, e); o.acked > 0 {
-		p.listTaken(e)
+	if o := p.deliver(ctx, e); o.acked == 0 {
+		return false
 	}
+	p.listTaken(e)
+	return true
 }
 
 // listTaken records that the receiver acknowledged a ping with a list.
@@ -47,15 +49,20 @@ func (p *proxy) listTaken(e event) {
 	p.archive.sweep(p)
 }
 
-// lastPings sends the pings at the end of the run.
+// extraPings is how many more pings lastPings tries when some fail.
+const extraPings = 2
+
+// lastPings sends pings at the end of the run, until the receiver has acknowledged Config.LastPings of them. No other
+// list overtakes them, so they decide which connections are lost.
 func (p *proxy) lastPings() {
-	for range p.cfg.LastPings {
-		select {
-		case <-time.After(p.cfg.LastPingGap):
-		case <-p.sendContext.Done():
+	missing := p.cfg.LastPings
+	for range p.cfg.LastPings + extraPings {
+		if missing == 0 || !pause(p.sendContext, p.cfg.LastPingGap) {
 			return
 		}
-		p.deliverPing(p.sendContext, false)
+		if p.deliverPing(p.sendContext, false) {
+			missing--
+		}
 	}
 }
 

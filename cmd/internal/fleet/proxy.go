@@ -46,6 +46,7 @@ type proxy struct {
 	shrink      float64         // factor of delays while draining
 	sendContext context.Context // of requests
 	abandon     context.CancelFunc
+	hung        *time.Timer // calls abandon if draining takes too long
 }
 
 func newProxy(cfg Config, index int, x *exchanger, live *counters, tooLarge func() []byte) *proxy {
@@ -139,6 +140,7 @@ func (p *proxy) run(ctx, sendContext context.Context) {
 		p.fire(p.schedule.take(), at)
 	}
 	p.pool.idle()
+	p.hung.Stop()
 	p.lastPings()
 	p.pool.close()
 	p.archive.closeAll(p)
@@ -225,7 +227,7 @@ func (p *proxy) drain(now time.Time) {
 	p.draining = true
 	p.drainEnd = now.Add(p.cfg.Drain)
 	// A receiver that hangs must not keep the run from ending.
-	time.AfterFunc(p.cfg.Drain+time.Duration(p.behavior.tries+1)*p.cfg.Timeout, p.abandon)
+	p.hung = time.AfterFunc(p.cfg.Drain+time.Duration(p.behavior.tries+1)*p.cfg.Timeout, p.abandon)
 	var longest time.Duration
 	p.schedule.edit(func(a *timer) bool {
 		if a.conn != nil {
