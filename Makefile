@@ -51,6 +51,7 @@ test:
 # whole exporter, for a few seconds each. make crashtest, outage and latency play some of them for longer.
 test-long:
 	go test $(RACE) -timeout 20m ./cmd/smithproxy_exporter ./exporter/access ./exporter/web
+	go test -timeout 20m -run '^TestSamplingByOutcome$$' ./exporter/traces
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }

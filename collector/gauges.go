@@ -33,11 +33,7 @@ func (f *gauges) open(p *proxy, now time.Time) familySeries {
 
 func (m *gaugeSeries) take(f track.Fact, _ time.Time) {
 	if s, ok := f.(track.ProxyStatus); ok {
-		open := float64(s.Open)
-		if !s.Up && !s.Unknown {
-			open = 0 // whether they are open is not known
-		}
-		m.connections.set(open)
+		m.connections.set(float64(s.Open))
 		m.neighbors.set(float64(s.Neighbors))
 	}
 }

@@ -41,11 +41,12 @@ const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.Met
 
 // TestNegotiation scrapes in every form that there is, after a connection with all that there can be.
 func TestNegotiation(t *testing.T) {
-	e := startExporter(t, nil, nil)
+	e := startExporter(t, []string{"--otlp.endpoint=http://" + newReceiver(t).address}, nil)
 	connectionID := "Proxy-A1-OID-1"
 	for _, body := range []string{
 		`{"action":"connection-start","type":"proxy","id":"` + connectionID + `","source":"edge-1","details":{"info":{"session":"ssli_10.0.0.1:40000+ssli_10.0.0.2:443"}}}`,
 		`{"action":"connection-stop","type":"proxy","id":"` + connectionID + `","source":"edge-1","details":{"info":{"session":"ssli_10.0.0.1:40000+ssli_10.0.0.2:443","bytes_up":10,"bytes_down":20,"policy":1,"l7":{"app":"http2"},"tls":{"sni":"example.com"}}}}`,
+		`{"action":"connection-info","type":"proxy","id":"` + connectionID + `","source":"edge-1","details":{"statistics":{"info":{"session":"ssli_10.0.0.1:40000+ssli_10.0.0.2:443"}}}}`,
 	} {
 		if status, answer := e.post([]byte(body)); status/100 != 2 {
 			t.Fatalf("answered %d, %s", status, answer)

@@ -49,7 +49,8 @@ type ProxyStatus struct {
 	Up, Unknown bool
 	// PingedAt is the zero time for a proxy that never pinged.
 	PingedAt time.Time
-	// Open is the number of open connections, Neighbors the number of addresses seen within the window.
+	// Open is the number of open connections, 0 while the proxy is down: whether they are open is not known then.
+	// Neighbors is the number of addresses seen within the window.
 	Open, Neighbors int
 }
 

@@ -86,9 +86,13 @@ func (p *proxy) retire(instance string) {
 
 // status returns the fact that describes the proxy.
 func (p *proxy) status() ProxyStatus {
+	open := p.open
+	if p.ping.isDown() {
+		open = 0
+	}
 	return ProxyStatus{
 		Source: p.source, Instance: p.instance, Up: p.ping.known && !p.ping.down, Unknown: !p.ping.known,
-		PingedAt: p.ping.last.Time(), Open: p.open, Neighbors: p.neighbors.byAge.Len(),
+		PingedAt: p.ping.last.Time(), Open: open, Neighbors: p.neighbors.byAge.Len(),
 	}
 }
 

@@ -34,7 +34,7 @@ type connectionState struct {
 	Past  *Past         `cbor:"20,keyasint,omitempty"`
 	// Form is the form of client addresses, in Label and Decision; see privacy.Policy.Form.
 	Form string `cbor:"21,keyasint,omitempty"`
-	Held uint8  `cbor:"22,keyasint,omitempty"`
+	Held uint8  `cbor:"24,keyasint,omitempty"`
 }
 
 // decisionState is a pending decision.
