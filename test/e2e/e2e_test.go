@@ -38,7 +38,6 @@ func TestEndToEnd(t *testing.T) {
 	stage("validate", func(t *testing.T) { validateCollector(t, programs) })
 	stage("promtool", promtool)
 	stage("routes", routes)
-	stage("runbooks", runbooks)
 	stage("outage", func(t *testing.T) { outage(t, programs) })
 
 	began = time.Now()

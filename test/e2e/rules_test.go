@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -59,53 +58,6 @@ func routes(t *testing.T) {
 		}
 	}
 }
-
-// runbooks holds the alerts against docs/alerts.md: each has all that an operator needs, and a section.
-func runbooks(t *testing.T) {
-	const page = "docs/alerts.md"
-	content, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(page)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cases, err := os.ReadFile(filepath.Join(root, "alerts", "smithproxy.test.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	sections := map[string]bool{}
-	for line := range strings.Lines(string(content)) {
-		if title, ok := strings.CutPrefix(line, "## "); ok {
-			sections[strings.TrimSpace(title)] = true
-		}
-	}
-	for _, r := range shippedRules(t) {
-		if r.Alert == "" {
-			continue
-		}
-		if r.For == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
-			t.Errorf("%s lacks for, severity, summary or description", r.Alert)
-		}
-		if url := r.Annotations["runbook_url"]; url != link("runbooks")+"#"+strings.ToLower(r.Alert) {
-			t.Errorf("%s: runbook_url is %q", r.Alert, url)
-		}
-		if url := r.Annotations["dashboard_url"]; !dashboardURL.MatchString(strings.TrimPrefix(url, link("dashboards"))) {
-			t.Errorf("%s: dashboard_url is %q", r.Alert, url)
-		}
-		if !sections[r.Alert] {
-			t.Errorf("%s has no section %q", page, "## "+r.Alert)
-		}
-		if !strings.Contains(string(cases), "alertname: "+r.Alert+"\n        exp_alerts:") {
-			t.Errorf("%s: no case lets it fire", r.Alert)
-		}
-	}
-}
-
-// link is the template of an address that the rule smithproxy:links has.
-func link(name string) string {
-	return `{{ with query "smithproxy:links" }}{{ . | first | label "` + name + `" }}{{ end }}`
-}
-
-// dashboardURL is what follows that address: a dashboard, and at most one choice.
-var dashboardURL = regexp.MustCompile(`^/d/smithproxy-(fleet|traffic|hosts|access|exporter)(\?var-(source|instance)=\{\{ \$labels\.(source|instance) \| urlquery \}\})?$`)
 
 // metricName finds the metrics that an expression is about.
 var metricName = regexp.MustCompile(`\bsmithproxy_[a-z0-9_]*[a-z0-9]\b`)
