@@ -11,7 +11,7 @@ import (
 
 // ourMetrics returns the labels of each metric of the exporter.
 func ourMetrics() map[string][]string {
-	c := map[string][]string{"smithproxy_exporter_build_info": nil} // comes from client_golang
+	c := map[string][]string{"smithproxy_exporter_build_info": nil} // not in the catalog
 	for _, e := range collector.Catalog() {
 		c[e.Name] = e.Labels
 	}
