@@ -16,6 +16,9 @@ const (
 	commandServe   = "serve"
 	commandTraceID = "trace-id"
 	commandAccess  = "access-check"
+	commandHealth  = "healthcheck"
+	commandSetup   = "setup"
+	commandDoctor  = "doctor"
 )
 
 type flags struct {
@@ -35,6 +38,7 @@ type flags struct {
 
 	traceSource, traceConnection string
 	check                        accessCheck
+	installation                 installation
 }
 
 // parse reads the command line. --help and --version print and exit.
@@ -50,7 +54,7 @@ func (f *flags) define() *kingpin.Application {
 		"Receives webhooks of smithproxy, exposes Prometheus metrics and sends OpenTelemetry traces.")
 	app.Version(version.Print("smithproxy_exporter"))
 	app.HelpFlag.Short('h')
-	app.Flag("config.file", "Path of the configuration file, optional.").StringVar(&f.configFile)
+	app.Flag("config.file", "Path of the configuration file, optional.").IsSetByUser(&f.installation.hasConfigFile).StringVar(&f.configFile)
 	app.Flag("config.check", "Check the configuration file and the lists that it names, then exit.").BoolVar(&f.configCheck)
 	app.Flag("webhook.listen-address", "Address on which webhooks are received.").
 		Default(":5000").StringVar(&f.webhookAddress)
@@ -61,7 +65,7 @@ func (f *flags) define() *kingpin.Application {
 	app.Flag("web.enable-pprof", "Serve profiles under /debug/pprof/ on the web listener.").BoolVar(&f.profiling)
 	app.Flag("process.core-dumps", "Allow core dumps and debuggers, which can read the webhook secrets in memory.").BoolVar(&f.coreDumps)
 	app.Flag("storage.path", "Directory for persistent state.").
-		Default("data").StringVar(&f.storagePath)
+		Default("data").IsSetByUser(&f.installation.hasStoragePath).StringVar(&f.storagePath)
 	app.Flag("otlp.endpoint", "URL to which traces are sent by OTLP: http[s]://host:port. "+
 		"Overrides otlp.endpoint in the configuration file, which overrides OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT. "+
 		"Without any of them no traces are sent.").StringVar(&f.otlpEndpoint)
@@ -72,5 +76,6 @@ func (f *flags) define() *kingpin.Application {
 	traceID.Arg("source", "Name of the proxy.").Required().StringVar(&f.traceSource)
 	traceID.Arg("id", "Id of the connection, or <id>#<n> for the n-th connection with the same id.").Required().StringVar(&f.traceConnection)
 	f.check.flags(app.Command(commandAccess, "Print how an access-request would be answered, and why."))
+	f.installation.flags(app)
 	return app
 }

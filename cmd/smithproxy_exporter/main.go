@@ -33,6 +33,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, traceid.Of(flags.traceSource, flags.traceConnection).TraceString())
 		return 0
 	}
+	if installed, ok := flags.installed(command); ok {
+		return installed(stdout, stderr)
+	}
 	flags.log.Writer = logging.Writer(stderr)
 	logger := promslog.New(&flags.log)
 	cfg, err := config.Load(flags.configFile)

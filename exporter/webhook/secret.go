@@ -40,13 +40,18 @@ func KeptSecret(dir string) (secret string, created bool, err error) {
 	case !durable.IsMissing(err):
 		return kept, false, err
 	}
-	raw := make([]byte, 24)
-	rand.Read(raw)
-	secret = base64.RawURLEncoding.EncodeToString(raw)
+	secret = NewSecret()
 	if err := durable.WriteFile(path, secret+"\n"); err != nil {
 		return secret, true, fmt.Errorf("%w: %w", ErrNotKept, err)
 	}
 	return secret, true, nil
+}
+
+// NewSecret returns a random secret of 192 bits, which goes into a URL as it is.
+func NewSecret() string {
+	raw := make([]byte, 24)
+	rand.Read(raw)
+	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
 // ReadSecret returns the secret in a file, without the white space around it. ErrBadSecretFile is
