@@ -1,17 +1,22 @@
 # Everything a newcomer needs: make demo, make test. Needs Go and make.
 
-VERSION ?= $(shell cat VERSION)
-REVISION ?= $(shell git rev-parse --short HEAD 2>/dev/null)
+VERSION ?= $(shell deploy/version version)
+REVISION ?= $(shell deploy/version revision)
+BUILD_DATE ?= $(shell deploy/version date)
 VERSION_PACKAGE = github.com/prometheus/common/version
-LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revision=$(REVISION)
+LDFLAGS = -X $(VERSION_PACKAGE).Version=$(VERSION) -X $(VERSION_PACKAGE).Revision=$(REVISION) \
+	-X $(VERSION_PACKAGE).BuildDate=$(BUILD_DATE)
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 REVIVE = github.com/mgechev/revive@v1.17.0
+ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 30s
 RUDE_TIME ?= 1s
+# The architectures of a release.
+ARCHES ?= amd64 arm64 armv7
 
-.PHONY: all build run demo test test-long e2e rude flood outage lint vulncheck fuzz fuzz-keep crashtest cost latency bench dashboards docs golden clean
+.PHONY: all build run demo test test-long e2e rude flood outage lint vulncheck dist dist-check install-test compose-check fuzz fuzz-keep crashtest cost latency bench dashboards docs golden clean
 
 all: lint test build
 
@@ -55,10 +60,12 @@ test-long:
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
 	go vet ./...
-	go vet -tags e2e,rude ./test/...
+	go vet -tags e2e,rude,install ./test/...
+	go -C deploy/tools vet ./...
 	go run $(STATICCHECK) ./...
-	go run $(STATICCHECK) -tags e2e,rude ./test/...
+	go run $(STATICCHECK) -tags e2e,rude,install ./test/...
 	go run $(REVIVE) -config revive.toml -formatter unix ./...
+	go run $(ACTIONLINT) -shellcheck= -pyflakes=
 
 # Known vulnerabilities in what is called of the dependencies. Needs the database of the Go project; where it cannot be
 # reached, that is said and nothing is checked.
@@ -67,6 +74,24 @@ vulncheck:
 	if [ $$status -ne 0 ] && echo "$$out" | grep -q 'fetching vulnerabilities'; then \
 		echo '!!! NOT CHECKED for known vulnerabilities: the database cannot be reached.' >&2; status=0; fi; \
 	exit $$status
+
+# A release in dist/, see docs/releasing.md.
+dist:
+	deploy/dist dist $(ARCHES)
+
+# Checks the release in dist/, and builds another one in another directory, which must have the same bytes. Needs Debian or
+# Ubuntu, and installs the tools that are missing.
+dist-check:
+	go -C deploy/tools test ./...
+	deploy/check dist $(ARCHES)
+
+# Installs the .deb of dist/ in a clean Debian tree, which is kept in the user's cache, and upgrades and purges it. Needs root.
+install-test:
+	test/install/run
+
+# What "docker compose config" says of the compose file, without Docker.
+compose-check:
+	cd deploy/tools && go run ./composecheck ../compose/compose.yaml >/dev/null
 
 # Everything between real servers: Prometheus and Alertmanager, which are installed if they are missing
 # (apt), and a collector and Jaeger, which are built from source at the first run.
@@ -135,4 +160,4 @@ golden:
 	go test ./collector -update
 
 clean:
-	rm -rf bin
+	rm -rf bin dist
