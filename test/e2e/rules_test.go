@@ -134,6 +134,11 @@ func (s *servers) rules(t *testing.T) {
 			return errors.Join(err, unknown(regexp.MustCompile(`source:\S*?:\w+`).ReplaceAllString(r.Expr, ""), names))
 		}, s.processes...)
 	}
+	eventually(t, time.Minute, "Prometheus evaluates the rules", s.rulesHealthy, s.processes...)
+}
+
+// rulesHealthy fails unless Prometheus has rules and has evaluated all of them.
+func (s *servers) rulesHealthy() error {
 	var reply struct {
 		Data struct {
 			Groups []struct {
@@ -141,17 +146,18 @@ func (s *servers) rules(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, time.Minute, "Prometheus evaluates the rules", func() error {
-		if err := get("http://"+s.prometheus+"/api/v1/rules", &reply); err != nil {
-			return err
-		}
-		for _, group := range reply.Data.Groups {
-			for _, r := range group.Rules {
-				if r.Health != "ok" {
-					return fmt.Errorf("rule %s is %s: %s", r.Name, r.Health, r.LastError)
-				}
+	if err := get("http://"+s.prometheus+"/api/v1/rules", &reply); err != nil {
+		return err
+	}
+	if len(reply.Data.Groups) == 0 {
+		return errors.New("there are no rules")
+	}
+	for _, group := range reply.Data.Groups {
+		for _, r := range group.Rules {
+			if r.Health != "ok" {
+				return fmt.Errorf("rule %s is %s: %s", r.Name, r.Health, r.LastError)
 			}
 		}
-		return nil
-	}, s.processes...)
+	}
+	return nil
 }
