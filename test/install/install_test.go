@@ -223,6 +223,9 @@ func (s *tree) upgrade(t *testing.T) {
 	if s.read(t, "/etc/smithproxy_exporter/webhook-secret") != secret || s.read(t, config) != settings {
 		t.Error("the upgrade has changed the configuration")
 	}
+	if info, err := os.Stat(s.path("/etc/smithproxy_exporter")); err != nil || info.Mode() != os.ModeDir|os.ModeSetgid|0o750 {
+		t.Errorf("the mode of the directory of the configuration is %v, %v", info.Mode(), err)
+	}
 	// Of the proxy that pinged the older version only.
 	if metrics := s.metrics(t); !strings.Contains(metrics, `smithproxy_up{source="edge-1"} 1`) {
 		t.Errorf("the upgrade has lost the state:\n%s", metrics)
