@@ -42,13 +42,13 @@ type installation struct {
 
 func (i *installation) flags(app *kingpin.Application) {
 	health := app.Command(commandHealth, "Exit with status 0 if the exporter on this host answers, for containers.")
-	health.Flag("url", "URL to fetch.").Default("http://localhost:10932/-/healthy").StringVar(&i.healthURL)
+	health.Flag("url", "URL to fetch.").Default("http://127.0.0.1:10932/-/healthy").StringVar(&i.healthURL)
 	setup := app.Command(commandSetup, "Write a configuration with a fresh secret, print what to enter on the proxy, and check the port and the OTLP endpoint. "+
 		"On a terminal it asks for what no flag says.")
 	setup.Flag("host", "Host name or address by which proxies reach this host. Default: the host name.").StringVar(&i.host)
 	setup.Flag("hostid", "Name of the first proxy in metrics and traces. Default: edge-1.").StringVar(&i.hostID)
 	examine := app.Command(commandDoctor, "Check a running exporter from outside, and say what is wrong.")
-	examine.Flag("web.url", "URL of the web listener, with user and password if it asks for them.").Default("http://localhost:10932").StringVar(&i.webURL)
+	examine.Flag("web.url", "URL of the web listener, with user and password if it asks for them.").Default("http://127.0.0.1:10932").StringVar(&i.webURL)
 }
 
 // installed returns the implementation of a command of the installation. Without flags the commands use the paths of the

@@ -113,21 +113,24 @@ func (s section) write(b *strings.Builder) {
 		for common < min(len(open), last) && open[common] == path[common] {
 			common++
 		}
+		if i > 0 {
+			b.WriteString("\n")
+		}
 		for ; common < last; common++ {
 			b.WriteString("#" + strings.Repeat("  ", common+1) + path[common] + ":\n")
 		}
 		open = path[:last]
 		indent := strings.Repeat("  ", last+1)
 		comment(b, indent, next.effect)
-		value := next.byDefault
-		if strings.HasPrefix(value, "none") || value == "required" {
-			value = next.example
-			comment(b, indent, "Default: "+next.byDefault+". Example:")
-		}
 		for i+1 < len(s.settings) && within(s.settings[i+1].name, next.name) {
 			i++
 			inner := s.settings[i]
 			comment(b, indent, inner.name+" ("+inner.kind+", "+inner.byDefault+"): "+inner.effect)
+		}
+		value := next.byDefault
+		if strings.HasPrefix(value, "none") || value == "required" {
+			value = next.example
+			comment(b, indent, "Default: "+next.byDefault+". Example:")
 		}
 		b.WriteString("#" + indent + path[last] + ": " + value + "\n")
 	}

@@ -98,15 +98,18 @@ func TestWrite(t *testing.T) {
 #api:
 #   Size.
 #  size: 1MiB
+
 #  tls:
 #    limits:
 #       Rate.
 #      rate: 1
+
 #       Burst.
 #      burst: 3
+
 #   Users.
-#   Default: none (all). Example:
 #   users[].name (string, required): Name.
+#   Default: none (all). Example:
 #  users: [{name: a}]
 `
 	if got := strings.TrimPrefix(b.String(), header); got != want {

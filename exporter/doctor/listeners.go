@@ -91,7 +91,8 @@ func (e *examination) webhook(ctx context.Context) {
 		case err == nil:
 			e.find(OK, check, "%s accepts the secret of %s", e.Webhook, secret.Setting)
 		case errors.Is(err, probe.ErrNoListener):
-			e.find(Wrong, check, "nobody listens on %s. Proxies block connections that need an access decision", e.Webhook)
+			e.find(Wrong, check, "nobody listens on %s. Proxies block connections that need an access decision. If it has another "+
+				"address: --webhook.listen-address", e.Webhook)
 			return
 		case errors.Is(err, probe.ErrSecret):
 			e.find(Wrong, check, "%s does not accept the secret of %s. The exporter runs with another configuration: restart it", e.Webhook, secret.Setting)

@@ -151,8 +151,12 @@ func Local(secure bool, listen string) string {
 	if err != nil {
 		return scheme + "://" + listen
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
+	// Not localhost: a minimal system cannot resolve it.
+	switch host {
+	case "", "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)
 }

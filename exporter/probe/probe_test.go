@@ -87,3 +87,17 @@ func TestHealthy(t *testing.T) {
 		}
 	}
 }
+
+func TestLocal(t *testing.T) {
+	for listen, want := range map[string]string{
+		":5000": "http://127.0.0.1:5000", "0.0.0.0:5000": "http://127.0.0.1:5000", "[::]:5000": "http://[::1]:5000",
+		"10.0.0.5:80": "http://10.0.0.5:80", "exporter:80": "http://exporter:80",
+	} {
+		if got := Local(false, listen); got != want {
+			t.Errorf("Local(false, %q) = %s, want %s", listen, got, want)
+		}
+	}
+	if got, want := Local(true, ":5000"), "https://127.0.0.1:5000"; got != want {
+		t.Errorf("Local(true, :5000) = %s, want %s", got, want)
+	}
+}

@@ -162,7 +162,8 @@ func (s *tree) unit(t *testing.T) {
 		t.Errorf("the process is not that of the user %s without privileges:\n%s", uid, status)
 	}
 	s.run(t, "systemctl", "reload", service)
-	t.Log(strings.TrimSpace(s.run(t, "systemd-analyze", "security", "--no-pager", "--threshold=15", service)))
+	security := strings.Split(strings.TrimSpace(s.run(t, "systemd-analyze", "security", "--no-pager", "--threshold=15", service)), "\n")
+	t.Log(security[len(security)-1])
 }
 
 // ping is a number of pings a second, none of which may fail.
@@ -221,6 +222,9 @@ func (s *tree) upgrade(t *testing.T) {
 	}
 	if s.read(t, "/etc/smithproxy_exporter/webhook-secret") != secret || s.read(t, config) != settings {
 		t.Error("the upgrade has changed the configuration")
+	}
+	if info, err := os.Stat(s.path("/etc/smithproxy_exporter")); err != nil || info.Mode() != os.ModeDir|os.ModeSetgid|0o750 {
+		t.Errorf("the mode of the directory of the configuration is %v, %v", info.Mode(), err)
 	}
 	// Of the proxy that pinged the older version only.
 	if metrics := s.metrics(t); !strings.Contains(metrics, `smithproxy_up{source="edge-1"} 1`) {
