@@ -126,10 +126,10 @@ outage:
 flood:
 	go test -run '^TestFlood$$' -count 1 -timeout 30m -v ./cmd/smithproxy_exporter -flood
 
-# Access-requests with the disk blocked, and every event with 200,000 open connections, beside an empty handler.
-# Needs root and FUSE, to block the disk.
+# Access-requests with the disk blocked, and every event with 200,000 open connections and readers of the page, beside an empty
+# handler; searches among 500,000 finished connections. Needs root and FUSE, to block the disk.
 latency:
-	go test -run '^Test(Latency|Pause)$$' -count 1 -v -timeout 20m ./cmd/smithproxy_exporter -latency
+	go test -run '^Test(Latency|Pause|Search)$$' -count 1 -v -timeout 20m ./cmd/smithproxy_exporter -latency
 
 # Benchmarks of access decisions, and of reading a list of a million entries.
 bench:

@@ -1,6 +1,8 @@
 package history
 
 import (
+	"unsafe"
+
 	"smithproxy_exporter/exporter/event"
 	"smithproxy_exporter/exporter/privacy"
 	"smithproxy_exporter/exporter/search"
@@ -44,9 +46,10 @@ func IsLate(entry []byte) bool {
 	return len(entry) > 1 && entry[0] == version && entry[1]&flagLate != 0
 }
 
-// Subject fills in what a query needs of an entry. It reports false for one that is damaged.
+// Subject fills in what a query needs of an entry. It reports false for one that is damaged. The texts of s share the memory
+// of entry: they are valid as long as entry is. A copy would be 150 MB of garbage for a search in 500,000 entries.
 func (r *Reader) Subject(entry []byte, needs search.Fields, s *search.Subject) bool {
-	d := decoder{rest: string(entry)}
+	d := decoder{rest: unsafe.String(unsafe.SliceData(entry), len(entry))}
 	h := d.head()
 	*s = search.Subject{
 		Source: h.source, ID: h.id, N: h.n, State: search.Finished, Reason: h.reason, Transport: h.transport, SNI: h.sni, App: h.app,

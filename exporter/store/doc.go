@@ -1,5 +1,5 @@
-// Package store keeps the exporter's state and its outgoing spans in one embedded database. It speaks of
-// records, tombstones and spans; what their bytes mean is up to the caller.
+// Package store keeps the exporter's state, its outgoing spans and the history of finished connections in one embedded
+// database. It speaks of records, tombstones, spans and entries; what their bytes mean is up to the caller.
 //
 // # Files
 //
@@ -22,7 +22,7 @@
 //
 // No call of Commit or Tombstones takes longer than Options.Timeout (1 s), whatever the disk does. When the
 // disk fails or hangs they return ErrBehind; spans and tombstones are kept in memory, bounded, and records must
-// be written again once Writable reports true:
+// be written again once Writable reports true. Up to 4 MiB of the latest entries of the history stay in memory, too:
 //
 //	if s.Writable() { s.BeginRewrite(); many small commits; s.EndRewrite() }
 //
@@ -31,7 +31,7 @@
 // Open finds damage in records, tombstones and the index of spans, and repairs it: damaged logs are written again
 // with what can be read of them; if that is not enough, all that can be read of tables and logs goes to a new store.
 // That needs as much room again and may take a minute for 1 GiB. A payload that cannot be read is found when
-// it is to be sent. All is counted, see Metrics.
+// it is to be sent, an entry of the history when it is visited. All is counted, see Metrics.
 //
 // # Memory
 //

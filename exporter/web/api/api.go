@@ -5,7 +5,6 @@ package api
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -42,7 +41,6 @@ type Options struct {
 	// TraceURL is the setting page.trace_url.
 	TraceURL string
 	Now      func() time.Time
-	Logger   *slog.Logger
 }
 
 // System is the state of the parts of the exporter that the page shows, as functions because the parts do not know each
@@ -149,7 +147,7 @@ func (a *API) Sink() track.Sink { return a.stream }
 // Run sends the stream until ctx is done.
 func (a *API) Run(ctx context.Context) { a.stream.run(ctx) }
 
-// Routes of the JSON API; docs/openapi.yaml describes them.
+// route is a route of the JSON API. docs/openapi.yaml describes all of them.
 type route struct {
 	pattern string
 	handle  http.HandlerFunc

@@ -124,10 +124,11 @@ func (a *API) search(ctx context.Context, q ConnectionQuery) (results, error) {
 // searchLive reads connections from the tracker, in short queries. When it is through, it sets r.next.before.
 func (a *API) searchLive(ctx context.Context, q search.Query, r *results, began time.Time) error {
 	needs, source := q.Needs(), q.Source()
+	// Allocate here, and not while events wait.
+	copies, subject := make([]track.Connection, 0, min(r.limit, stepConnections)), new(search.Subject)
 	for {
-		// Allocate here, and not while events wait.
 		room := min(r.limit-len(r.items), stepConnections)
-		copies, subject := make([]track.Connection, 0, room), new(search.Subject)
+		copies = copies[:0]
 		full := false
 		var took time.Duration
 		var next uint64

@@ -109,7 +109,7 @@ func (a *API) rejected(now time.Time, add func(severity Severity, kind, source s
 		}
 		runbook, ok := refusalRunbooks[r.Reason]
 		if !ok {
-			runbook = "SmithproxyWebhookLimitReached"
+			runbook = "SmithproxyAccessRequestsDefaulted" // it has what to do about requests that cannot be decoded
 		}
 		add(Warning, "webhooks_rejected", "", r.Last, runbook,
 			"%d webhook requests were rejected in the last 15 minutes, reason %s.", r.Count, r.Reason)
@@ -120,6 +120,8 @@ func (a *API) rejected(now time.Time, add func(severity Severity, kind, source s
 var refusalRunbooks = map[string]string{
 	"secret": "SmithproxyWebhookSecretWrong", "secret_rate": "SmithproxyWebhookSecretWrong",
 	"source": "SmithproxyWebhookSourceRefused", "certificate": "SmithproxyWebhookSourceRefused", "address": "SmithproxyWebhookSourceRefused",
+	"rate": "SmithproxyWebhookLimitReached", "memory": "SmithproxyWebhookLimitReached", "connections": "SmithproxyWebhookLimitReached",
+	"overload": "SmithproxyWebhookLimitReached",
 }
 
 func rank(s Severity) int { return slices.Index([]Severity{Critical, Warning}, s) }
@@ -184,7 +186,7 @@ func rowOf(value string, c activity.Counts) TopRow {
 }
 
 // Status returns the state of the exporter itself.
-func (a *API) Status(ctx context.Context) (Status, error) {
+func (a *API) Status(context.Context) (Status, error) {
 	s, v := &a.System, a.System.Version()
 	status := Status{
 		Version: v.Version, Revision: v.Revision, GoVersion: v.Go, Started: a.started.UTC(), Ready: s.Ready(), Reload: s.Reload(),
@@ -196,14 +198,4 @@ func (a *API) Status(ctx context.Context) (Status, error) {
 		status.Connections += p.Status.Open
 	}
 	return status, nil
-}
-
-// Setup returns what a new proxy needs to know, without the secret.
-func (a *API) Setup(context.Context) (Setup, error) {
-	s := Setup{URL: a.System.WebhookURL()}
-	for _, p := range a.Activity.Proxies() {
-		s.Proxies++
-		s.Pinged = s.Pinged || !p.Status.PingedAt.IsZero()
-	}
-	return s, nil
 }
