@@ -109,7 +109,7 @@ func (a *API) rejected(now time.Time, add func(severity Severity, kind, source s
 		}
 		runbook, ok := refusalRunbooks[r.Reason]
 		if !ok {
-			runbook = "SmithproxyWebhookLimitReached"
+			runbook = "SmithproxyAccessRequestsDefaulted" // it has what to do about requests that cannot be decoded
 		}
 		add(Warning, "webhooks_rejected", "", r.Last, runbook,
 			"%d webhook requests were rejected in the last 15 minutes, reason %s.", r.Count, r.Reason)
@@ -120,6 +120,8 @@ func (a *API) rejected(now time.Time, add func(severity Severity, kind, source s
 var refusalRunbooks = map[string]string{
 	"secret": "SmithproxyWebhookSecretWrong", "secret_rate": "SmithproxyWebhookSecretWrong",
 	"source": "SmithproxyWebhookSourceRefused", "certificate": "SmithproxyWebhookSourceRefused", "address": "SmithproxyWebhookSourceRefused",
+	"rate": "SmithproxyWebhookLimitReached", "memory": "SmithproxyWebhookLimitReached", "connections": "SmithproxyWebhookLimitReached",
+	"overload": "SmithproxyWebhookLimitReached",
 }
 
 func rank(s Severity) int { return slices.Index([]Severity{Critical, Warning}, s) }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"smithproxy_exporter/exporter/web/api"
@@ -112,6 +113,8 @@ func peer(host string, port uint16) string {
 		return "unknown"
 	case port == 0:
 		return short(host)
+	case strings.Contains(host, ":"):
+		return "[" + short(host) + "]:" + strconv.Itoa(int(port))
 	default:
 		return short(host) + ":" + strconv.Itoa(int(port))
 	}

@@ -14,6 +14,7 @@ var functions = template.FuncMap{
 	"asset":   func(name string) string { return assetsPath + name },
 	"visible": visible,
 	"short":   short,
+	"medium":  func(s string) string { return shortened(visible(s), longText) },
 	"lines":   lines,
 	"nav":     func() []navEntry { return navigation },
 	"count":   func(n int) string { return count(int64(n)) },

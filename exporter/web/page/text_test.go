@@ -41,6 +41,18 @@ func TestShort(t *testing.T) {
 	}
 }
 
+func TestPeer(t *testing.T) {
+	tests := []struct{ got, want string }{
+		{peer("192.0.2.1", 443), "192.0.2.1:443"}, {peer("2001:db8::1", 443), "[2001:db8::1]:443"}, {peer("2001:db8::1", 0), "2001:db8::1"},
+		{peer("", 443), "unknown"},
+	}
+	for _, tt := range tests {
+		if tt.got != tt.want {
+			t.Errorf("%q, want %q", tt.got, tt.want)
+		}
+	}
+}
+
 func TestNumbers(t *testing.T) {
 	tests := []struct{ got, want string }{
 		{iec(0), "0 B"}, {iec(999), "999 B"}, {iec(1023), "1023 B"}, {iec(1024), "1.00 KiB"}, {iec(10_000), "9.77 KiB"}, {iec(102_400), "100 KiB"},
