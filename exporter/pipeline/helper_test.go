@@ -39,6 +39,12 @@ type metrics struct {
 func (m *metrics) Unsaved(events int) { m.mu.Lock(); m.unsaved += events; m.mu.Unlock() }
 func (m *metrics) Behind(b bool)      { m.mu.Lock(); m.behind = b; m.mu.Unlock() }
 
+func (m *metrics) lacksChanges() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.behind
+}
+
 func (m *metrics) Restored(records int, _ time.Duration) {
 	m.mu.Lock()
 	m.records = records

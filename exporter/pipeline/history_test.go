@@ -61,8 +61,9 @@ func TestHistoryIsCommittedWithItsBatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m := new(metrics)
 	p := pipeline.New(pipeline.Options{
-		Track: track.DefaultConfig(), Now: time.Now, Tick: time.Millisecond, History: history.NewSink(nil), Metrics: new(metrics),
+		Track: track.DefaultConfig(), Now: time.Now, Tick: time.Millisecond, History: history.NewSink(nil), Metrics: m,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	stopped := make(chan struct{})
@@ -80,7 +81,7 @@ func TestHistoryIsCommittedWithItsBatch(t *testing.T) {
 		t.Errorf("while the disk fails the history has %s", got)
 	}
 	failing.Store(false)
-	for !s.Writable() {
+	for m.lacksChanges() {
 		runtime.Gosched()
 	}
 	finishOne(t, p, "Proxy-A1-SID-3")

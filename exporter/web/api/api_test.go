@@ -31,6 +31,7 @@ func at(d time.Duration) track.Instant { return track.At(epoch.Add(d), time.Minu
 
 // state is a Querier that has its tracker looked at by the caller's goroutine, or fails.
 type state struct {
+	mu      sync.Mutex // of tracker, which the stream reads in a goroutine of its own
 	tracker *track.Tracker
 	err     error
 	// before is called before each look.
@@ -44,6 +45,8 @@ func (s *state) Query(_ context.Context, look func(*track.Tracker)) error {
 	if s.before != nil {
 		s.before()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	look(s.tracker)
 	return nil
 }
@@ -102,6 +105,8 @@ type fixture struct {
 
 // apply applies an event, and commits.
 func (f *fixture) apply(ev event.Event, at track.Instant) {
+	f.state.mu.Lock()
+	defer f.state.mu.Unlock()
 	f.state.tracker.Apply(ev, at, nil)
 	f.state.tracker.Flush()
 	f.history.commit()
