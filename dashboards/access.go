@@ -51,8 +51,9 @@ func verdicts() panel {
 
 func rejectShare() panel {
 	return lines(about{"Rejected share", "Share of rejected connections, by proxy, of those that rejected any.", "percentunit", 12, 9},
-		over(`(`+ratesBy("source", `smithproxy_access_requests_total{source=~"$source", rule=~"$rule", verdict="reject"}`)+`)
-			/ on (source) (sum by (source) (rate(smithproxy_access_requests_total{source=~"$source", rule=~"$rule"}[$__rate_interval])) > 0)`, "{{source}}")).
+		over(orNone(`(`+countedBy("source", `smithproxy_access_requests_total{source=~"$source", rule=~"$rule", verdict="reject"}`)+`)
+			/ on (source) (sum by (source) (rate(smithproxy_access_requests_total{source=~"$source", rule=~"$rule"}[$__rate_interval])) > 0)`,
+			"source", counted(`smithproxy_access_requests_total{source=~"$source", rule=~"$rule", verdict="reject"}`)), "{{source}}")).
 		FillOpacity(0).LineWidth(2).Max(1).
 		DataLinks(toConnections("Rejected connections of ${__field.labels.source}", "var-source=${__field.labels.source}&var-verdict=reject"))
 }

@@ -47,7 +47,8 @@ func alertTable() panel {
 				ALERTS_FOR_STATE{alertname=~"Smithproxy.+", source=~"$source|"}
 			and ignoring (alertstate)
 				ALERTS{alertstate="firing"}
-			) * 1000, "runbook", "$1", "alertname", "(.*)")`)).NoValue("no alert is firing")
+			) * 1000, "runbook", "$1", "alertname", "(.*)")
+			or on () label_replace(vector(NaN), "alertname", "none is firing", "", "")`))
 }
 
 func fleetStates() panel {
@@ -93,7 +94,7 @@ func pingAge() panel {
 
 func restartsOverTime() panel {
 	return bars(about{"Restarts over time", "Restarts of each proxy, seen as a change of the boot id. Its open connections are closed with the reason restart.", "none", 12, 9},
-		over(newSince("sum by (source)", `smithproxy_restarts_total{source=~"$source"}`)+" > 0", "{{source}}")).
+		over(sinceOrNone(`smithproxy_restarts_total{source=~"$source"}`), "{{source}}")).
 		AxisSoftMax(1).DataLinks(ofProxy())
 }
 

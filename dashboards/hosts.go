@@ -57,7 +57,7 @@ func hostsAlive() panel {
 
 func hostsDiscovered() panel {
 	return bars(about{"New hosts over time", "Client addresses that the proxy reported as new.", "short", 12, 9},
-		over(newSince("sum by (source)", `smithproxy_neighbors_discovered_total{source=~"$source"}`)+" > 0", "{{source}}")).DataLinks(ofProxy())
+		over(sinceOrNone(`smithproxy_neighbors_discovered_total{source=~"$source"}`), "{{source}}")).DataLinks(ofProxy())
 }
 
 const (
@@ -69,7 +69,8 @@ const (
 // week before it.
 func firstSeen(label, series string) string {
 	return `min by (source, ` + label + `) (min_over_time(timestamp(` + series + `)[$__range:$__interval])) * 1000
-			unless on (source, ` + label + `) last_over_time(` + series + `[1w] offset $__range)`
+			unless on (source, ` + label + `) last_over_time(` + series + `[1w] offset $__range)
+			or on () ` + relabel("vector(NaN)", label, "none", "")
 }
 
 func newHostTable() panel {
@@ -77,7 +78,7 @@ func newHostTable() panel {
 		{field: "address", title: "Address", links: cellLink("Connections of ${__value.raw}", searchURL+"&${source:queryparam}&var-client=${__value.raw}")},
 		{field: "source", title: "Proxy"},
 		{field: "Value", title: "First seen", unit: "dateTimeAsIso"},
-	}, rows(firstSeen("address", namedHosts))).NoValue("no new host in the time range")
+	}, rows(firstSeen("address", namedHosts)))
 }
 
 func newServerTable() panel {
@@ -85,7 +86,7 @@ func newServerTable() panel {
 		{field: "sni", title: "Server name", links: cellLink("Connections to ${__value.raw}", searchURL+"&${source:queryparam}&var-server=${__value.raw}")},
 		{field: "source", title: "Proxy"},
 		{field: "Value", title: "First seen", unit: "dateTimeAsIso"},
-	}, rows(firstSeen("sni", namedServers))).NoValue("no new server name in the time range")
+	}, rows(firstSeen("sni", namedServers)))
 }
 
 func hostTable() panel {

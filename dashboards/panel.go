@@ -50,13 +50,10 @@ func lines(a about, queries ...query) *timeseries.PanelBuilder {
 
 // graph returns lines whose axis can begin below 0.
 func graph(a about, queries ...query) *timeseries.PanelBuilder {
-	return show(timeseries.NewPanelBuilder(), a, queries...).NoValue(none).
+	return show(timeseries.NewPanelBuilder(), a, queries...).
 		LineWidth(1).FillOpacity(8).ShowPoints(common.VisibilityModeNever).
 		Legend(valueLegend()).Tooltip(allSeries()).ColorScheme(palette())
 }
-
-// none is what a panel shows if nothing was counted in the time range. A failed query shows its error instead.
-const none = "none in the time range"
 
 // stacks returns a panel of time series that add up to a whole. It draws areas without lines, because the line of a
 // series that is 0 would cover the others.
@@ -86,7 +83,7 @@ func allSeries() *common.VizTooltipOptionsBuilder {
 
 // number returns a panel of one value, colored by the steps. A click on it leads to its detail.
 func number(a about, s steps, detail []cog.Builder[dashboard.DashboardLink], queries ...query) *stat.PanelBuilder {
-	return show(stat.NewPanelBuilder(), a, queries...).NoValue("none").Thresholds(s.thresholds()).DataLinks(detail).
+	return show(stat.NewPanelBuilder(), a, queries...).Thresholds(s.thresholds()).DataLinks(detail).
 		ColorMode(common.BigValueColorModeValue).GraphMode(common.BigValueGraphModeNone).
 		TextMode(common.BigValueTextModeValue).JustifyMode(common.BigValueJustifyModeAuto).
 		ReduceOptions(last())
@@ -95,7 +92,7 @@ func number(a about, s steps, detail []cog.Builder[dashboard.DashboardLink], que
 // ranking returns a panel with a bar for each series. Grafana reserves the width of the name with the most letters. The
 // small title size keeps names with fewer but wider letters from being cut.
 func ranking(a about, color string, queries ...query) *bargauge.PanelBuilder {
-	return show(bargauge.NewPanelBuilder(), a, queries...).NoValue(none).Min(0).
+	return show(bargauge.NewPanelBuilder(), a, queries...).Min(0).
 		Orientation(common.VizOrientationHorizontal).DisplayMode(common.BarGaugeDisplayModeBasic).
 		ShowUnfilled(false).ReduceOptions(last()).
 		Text(common.NewVizTextDisplayOptionsBuilder().TitleSize(10).ValueSize(14)).

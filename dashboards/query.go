@@ -45,22 +45,38 @@ func buckets(expr string) query {
 // orZero returns an expression that is 0 while expr has no series.
 func orZero(expr string) string { return "(" + expr + ") or vector(0)" }
 
-// ratesBy returns the rate per second of a counter by a label. Values of the label that were not counted in the time
-// range are left out, so that legends have only what a graph shows.
+// ratesBy returns the rate per second of a counter by a label, see countedBy; "none" at 0 if nothing was counted.
 func ratesBy(label, counter string) string {
+	return orNone(countedBy(label, counter), label, counted(counter))
+}
+
+// counted returns a condition: whether a counter was counted in the time range.
+func counted(counter string) string { return `sum(increase(` + counter + `[$__range] @ end())) > 0` }
+
+// orNone returns an expression by a label that has the value "none", at 0, if a condition is not met: an empty graph
+// would look like a failed query.
+func orNone(expr, label, condition string) string {
+	return expr + `
+			or on () ` + relabel("vector(0)", label, "none", "") + ` unless on () ` + condition
+}
+
+// countedBy returns the rate per second of a counter by a label. Values of the label that were not counted in the time
+// range are left out, so that legends have only what a graph shows.
+func countedBy(label, counter string) string {
 	return `sum by (` + label + `) (rate(` + counter + `[$__rate_interval]))
 			and on (` + label + `) sum by (` + label + `) (increase(` + counter + `[$__range] @ end())) > 0`
 }
 
 // rateOf returns the rate per second of a counter if it was counted in the time range.
 func rateOf(counter string) string {
-	return `sum(rate(` + counter + `[$__rate_interval])) and sum(increase(` + counter + `[$__range] @ end())) > 0`
+	return `sum(rate(` + counter + `[$__rate_interval])) and ` + counted(counter)
 }
 
 // gaugesBy returns the sum of a gauge by a label, of the values of the label that had one in the time range.
 func gaugesBy(label, gauge string) string {
-	return `sum by (` + label + `) (` + gauge + `)
-			and on (` + label + `) sum by (` + label + `) (max_over_time(` + gauge + `[$__range] @ end())) > 0`
+	return orNone(`sum by (`+label+`) (`+gauge+`)
+			and on (`+label+`) sum by (`+label+`) (max_over_time(`+gauge+`[$__range] @ end())) > 0`,
+		label, `sum(max_over_time(`+gauge+`[$__range] @ end())) > 0`)
 }
 
 // newSince returns what was counted since the previous point of a graph, by an aggregation such as sum by (source). Each
@@ -89,4 +105,9 @@ func readableApp(expr string) string {
 
 func readablePolicy(expr string) string {
 	return relabel(relabel(expr, "policy", noPolicy, "-1"), "policy", others, "_other")
+}
+
+// sinceOrNone returns newSince of a counter by proxy; "none" at 0 if nothing was counted in the time range.
+func sinceOrNone(counter string) string {
+	return orNone(newSince("sum by (source)", counter)+" > 0", "source", counted(counter))
 }

@@ -22,7 +22,7 @@ type column struct {
 // records returns a table of exactly the given columns in their order. The values of queries are the fields
 // "Value #A", "Value #B"…; values with the same labels share a row.
 func records(a about, sortBy string, descending bool, cols []column, queries ...query) *table.PanelBuilder {
-	b := show(table.NewPanelBuilder(), a, queries...).NoValue("none").
+	b := show(table.NewPanelBuilder(), a, queries...).
 		ShowHeader(true).Footer(noFooter()).
 		SortBy([]cog.Builder[common.TableSortByFieldState]{
 			common.NewTableSortByFieldStateBuilder().DisplayName(sortBy).Desc(descending),

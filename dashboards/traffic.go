@@ -108,8 +108,9 @@ func exceptions() panel {
 
 func exceptionShares() panel {
 	return paint(lines(about{"Share of exceptions", "Share of the closed connections that each exception has.", "percentunit", 12, 9},
-		over(`(`+ratesBy("reason", `smithproxy_connections_closed_total{`+chosenTraffic+`, reason!="stop"}`)+`)
-			/ on () group_left () (sum(rate(smithproxy_connections_closed_total{`+chosenTraffic+`}[$__rate_interval])) > 0)`, "{{reason}}")), reasonColors).
+		over(orNone(`(`+countedBy("reason", `smithproxy_connections_closed_total{`+chosenTraffic+`, reason!="stop"}`)+`)
+			/ on () group_left () (sum(rate(smithproxy_connections_closed_total{`+chosenTraffic+`}[$__rate_interval])) > 0)`,
+			"reason", counted(`smithproxy_connections_closed_total{`+chosenTraffic+`, reason!="stop"}`)), "{{reason}}")), reasonColors).
 		FillOpacity(0).LineWidth(2).DataLinks(chosen("Connections that ended with ${__field.labels.reason}", "var-reason=${__field.labels.reason}"))
 }
 
@@ -163,7 +164,8 @@ func places() []panel {
 		paint(stacks(about{"Bytes by country", "Payload by the country of the server, in the chosen directions. Needs geoip.files.", "Bps", 12, 10},
 			over(country(`smithproxy_geo_bytes_total{source=~"$source", direction=~"$direction"}`), "{{country}}")), []seriesColor{{"unknown", gone}}),
 		ranking(about{"Top autonomous systems by connections", "Connections by the autonomous system of the server in the time range. Needs geoip.files.", "short", 12, 10}, neutral,
-			now(`topk($top, round(sum by (as) (increase(smithproxy_geo_connections_total{source=~"$source", as!~"|_other"}[$__range]))) > 0)`, "{{as}}")),
+			now(`topk($top, round(sum by (as) (increase(smithproxy_geo_connections_total{source=~"$source", as!~"|_other"}[$__range]))) > 0)
+			or on () `+relabel("vector(0)", "as", "none", ""), "{{as}}")),
 	}
 }
 
@@ -183,7 +185,8 @@ func servers() []panel {
 // top returns a ranking of the label values that were counted most. link returns the search for one.
 func top(a about, label, counter, more string, link func(string) string) panel {
 	return ranking(a, neutral,
-		now(`topk($top, round(sum by (`+label+`) (increase(`+counter+`{source=~"$source", `+label+`!="_other"`+more+`}[$__range]))) > 0)`, "{{"+label+"}}")).
+		now(`topk($top, round(sum by (`+label+`) (increase(`+counter+`{source=~"$source", `+label+`!="_other"`+more+`}[$__range]))) > 0)
+			or on () `+relabel("vector(0)", label, "none", ""), "{{"+label+"}}")).
 		DataLinks(chosen("Connections of ${__field.labels."+label+"}", link("${__field.labels."+label+"}")))
 }
 
@@ -198,7 +201,8 @@ func shareOfOthers(title, label, counter, more string, w, h uint32) panel {
 
 func topSignatures() panel {
 	return ranking(about{"Top signatures", "Signature matches in the time range, of signatures with a series of their own.", "short", 8, 10}, neutral,
-		now(`topk($top, round(sum by (signature) (increase(smithproxy_signatures_total{source=~"$source", signature!="_other"}[$__range]))) > 0)`, "{{signature}}"))
+		now(`topk($top, round(sum by (signature) (increase(smithproxy_signatures_total{source=~"$source", signature!="_other"}[$__range]))) > 0)
+			or on () `+relabel("vector(0)", "signature", "none", ""), "{{signature}}"))
 }
 
 func durations() panel {
