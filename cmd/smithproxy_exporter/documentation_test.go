@@ -154,7 +154,11 @@ func defaultOfSetting(v reflect.Value) string {
 			return "none"
 		}
 	}
-	return fmt.Sprint(v.Interface())
+	text := fmt.Sprint(v.Interface())
+	if v.Kind() == reflect.Slice {
+		return strings.ReplaceAll(text, " ", ", ") // as in YAML
+	}
+	return text
 }
 
 // TestFlagsAreDocumented compares the rows of configurationPage with the flags of all commands.

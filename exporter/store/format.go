@@ -50,6 +50,16 @@ func lock(path string) (*os.File, error) {
 	return f, nil
 }
 
+// isLock reports whether a lock is that of the directory as it is now.
+func isLock(f *os.File, path string) bool {
+	held, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(filepath.Join(path, lockFile))
+	return err == nil && os.SameFile(held, now)
+}
+
 // checkFormat tells whether dir is a store that this version reads. A directory that is missing or empty is
 // none yet, without error.
 func checkFormat(dir string) (exists bool, err error) {

@@ -66,20 +66,32 @@ func (d *diskFS) read(op, path string, f func() error) error {
 	return err
 }
 
-// change does what changes something on disk. It returns an error if nothing was changed because a file does not
-// exist, and errFenced, which the caller hides from pebble.
+// change does what changes something on disk. Its only error is errFenced, which the caller hides from pebble.
 func (d *diskFS) change(op, path string, f func() error) error {
 	err := d.read(op, path, f)
-	if err == nil || errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if d.failed == nil {
+	if err == nil || d.failed == nil {
 		return err
 	}
 	if !errors.Is(err, errFenced) {
 		d.failed(fmt.Errorf("%s: %w", op, err))
 	}
 	return errFenced
+}
+
+// remove is change, but a file that does not exist is no failure: pebble removes files that may be gone.
+func (d *diskFS) remove(path string, f func() error) error {
+	missing := false
+	err := d.change("remove", path, func() error {
+		err := f()
+		if missing = errors.Is(err, os.ErrNotExist); missing {
+			return nil
+		}
+		return err
+	})
+	if missing && err == nil {
+		return &os.PathError{Op: "remove", Path: path, Err: os.ErrNotExist}
+	}
+	return err
 }
 
 // hidden hides errFenced from pebble.
@@ -151,11 +163,11 @@ func (d *diskFS) Link(from, to string) error {
 }
 
 func (d *diskFS) Remove(name string) error {
-	return d.hidden(d.change("remove", name, func() error { return d.FS.Remove(name) }))
+	return d.hidden(d.remove(name, func() error { return d.FS.Remove(name) }))
 }
 
 func (d *diskFS) RemoveAll(name string) error {
-	return d.hidden(d.change("remove", name, func() error { return d.FS.RemoveAll(name) }))
+	return d.hidden(d.remove(name, func() error { return d.FS.RemoveAll(name) }))
 }
 
 func (d *diskFS) Rename(from, to string) error {

@@ -153,6 +153,9 @@ const probeSize = 256 << 10
 
 // probe tells whether the disk takes a synced write.
 func (s *Store) probe() error {
+	if err := makeDir(s.path); err != nil {
+		return err
+	}
 	fs := s.newFS()
 	name := filepath.Join(s.path, "store.probe")
 	err := writeSynced(fs, name, make([]byte, probeSize))

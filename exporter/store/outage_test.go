@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -249,5 +251,33 @@ func TestRemoveAcrossOutage(t *testing.T) {
 		equal(t, "spans", text, "1:2 1:3")
 		check(t, s.Close())
 		s = open(t, path, Options{})
+	}
+}
+
+// A directory that is removed under the store is an outage, not the end of the process.
+func TestRemovedDirectory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	s := open(t, path, Options{Config: Config{MaxSize: MinMaxSize}, ReopenInterval: 10 * time.Millisecond})
+	defer s.disposing.Wait()
+	var b Batch
+	record := make([]byte, 64<<10)
+	put := func(n int) error {
+		b.Reset()
+		b.Put(KindConnection, "p", fmt.Sprint(n), record)
+		return s.Commit(&b)
+	}
+	check(t, put(0))
+	check(t, os.RemoveAll(path))
+	// The log is deleted and still open: only the next one cannot be created.
+	n := 1
+	for ; put(n) == nil; n++ {
+		if n > 1000 {
+			t.Fatal("no commit fails")
+		}
+	}
+	waitWritable(t, s)
+	check(t, put(n))
+	if got := load(t, s); len(got) != 1 {
+		t.Errorf("%d records, want 1", len(got))
 	}
 }

@@ -153,6 +153,10 @@ func permanent(err error) bool {
 
 // start opens the database and makes it current.
 func (s *Store) start() error {
+	if s.lock != nil && !isLock(s.lock, s.path) { // the directory was removed
+		s.lock.Close()
+		s.lock = nil
+	}
 	if s.lock == nil {
 		if err := makeDir(s.path); err != nil {
 			return err
