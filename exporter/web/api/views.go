@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"smithproxy_exporter/exporter/activity"
 )
 
@@ -74,7 +76,7 @@ func (a *API) attention(o *Overview) []Attention {
 	}
 	if q := a.System.Queue(); !q.Oldest.IsZero() && o.At.Sub(q.Oldest) > pendingFor {
 		add(Critical, "spans_pending", "", q.Oldest, "SmithproxyExporterSpansPending",
-			"%d spans wait for the tracing backend, the oldest for %v.", q.Spans, round(o.At.Sub(q.Oldest)))
+			"%d spans wait for the tracing backend, the oldest for %v.", q.Spans, short(o.At.Sub(q.Oldest)))
 	}
 	if r := a.System.Reload(); r.Failed {
 		add(Warning, "reload_failed", "", r.Last, "SmithproxyExporterReloadFailed",
@@ -86,7 +88,7 @@ func (a *API) attention(o *Overview) []Attention {
 		case p.LastPing.IsZero():
 			add(Warning, "proxy_silent", p.Source, p.LastEvent, "SmithproxyNeverPinged", "Proxy %q sends events, but has never pinged.", p.Source)
 		default:
-			add(Critical, "proxy_silent", p.Source, p.LastPing, "SmithproxyDown", "Proxy %q has not pinged for %v.", p.Source, round(o.At.Sub(p.LastPing)))
+			add(Critical, "proxy_silent", p.Source, p.LastPing, "SmithproxyDown", "Proxy %q has not pinged for %v.", p.Source, short(o.At.Sub(p.LastPing)))
 		}
 	}
 	a.rejected(o.At, add)
@@ -126,12 +128,13 @@ var refusalRunbooks = map[string]string{
 
 func rank(s Severity) int { return slices.Index([]Severity{Critical, Warning}, s) }
 
-// round shortens a duration for people.
-func round(d time.Duration) time.Duration {
+// short shows a duration to people: 45s, 6m, 2h5m.
+func short(d time.Duration) string {
+	unit := time.Second
 	if d > time.Minute {
-		return d.Round(time.Minute)
+		unit = time.Minute
 	}
-	return d.Round(time.Second)
+	return model.Duration(d.Round(unit)).String()
 }
 
 // Top returns a table of the clients, servers, SNIs or applications with the most traffic. Errors are of type *InputError.
