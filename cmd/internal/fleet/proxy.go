@@ -176,7 +176,11 @@ func (p *proxy) fire(a timer, due time.Time) {
 		p.schedule.add(timer{at: due.Add(p.cfg.NeighborInterval), task: taskNeighbors})
 	case taskRestart:
 		p.restart(time.Now())
-		p.schedule.add(timer{at: time.Now().Add(p.nextRestart()), task: taskRestart})
+		booted := time.Now()
+		if p.suspended.After(booted) {
+			booted = p.suspended // no receiver could see a process that ends before it begins
+		}
+		p.schedule.add(timer{at: booted.Add(p.nextRestart()), task: taskRestart})
 	default:
 		p.perform(a.conn, a.op)
 		p.release(a.conn)
