@@ -88,7 +88,7 @@ func (s *Store) trim(in *instance) {
 		}
 		s.mu.Unlock()
 		b := in.db.NewBatch()
-		defer b.Close()
+		defer in.release(b)
 		b.DeleteRange([]byte{prefixSpan}, idKey(prefixSpan, end), nil)
 		b.DeleteRange([]byte{prefixIndex}, idKey(prefixIndex, end), nil)
 		return in.db.Apply(b, pebble.Sync)
@@ -145,7 +145,7 @@ func (s *Store) dropSpans(in *instance, bytes int64) {
 	}
 	err = s.do(in, func(in *instance) error {
 		b := in.db.NewBatch()
-		defer b.Close()
+		defer in.release(b)
 		b.DeleteRange([]byte{prefixSpan}, idKey(prefixSpan, end), nil)
 		b.DeleteRange([]byte{prefixIndex}, idKey(prefixIndex, end), nil)
 		if err := in.db.Apply(b, pebble.Sync); err != nil {

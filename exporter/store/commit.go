@@ -136,7 +136,7 @@ func (s *Store) signal(spans int) {
 
 func (in *instance) write(c *content, lo, hi uint32) error {
 	b := in.db.NewBatchWithSize(len(c.buf) + 64*(len(c.ops)+2*len(c.spans)+2*len(c.tombs)+2*len(c.done)) + 128)
-	defer b.Close()
+	defer in.release(b)
 	for _, op := range c.ops {
 		key := c.buf[op.start:op.key]
 		switch op.kind {

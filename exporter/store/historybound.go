@@ -74,7 +74,7 @@ func (s *Store) dropChunks(in *instance, n int) error {
 		next := s.history.chunks[n]
 		s.mu.Unlock()
 		b := in.db.NewBatch()
-		defer b.Close()
+		defer in.release(b)
 		b.DeleteRange(historyKey(next.first-1), []byte{prefixHistory + 1}, nil)
 		b.DeleteRange([]byte{prefixName}, binary.BigEndian.AppendUint32([]byte{prefixName}, next.index), nil)
 		b.DeleteRange([]byte{prefixChunk}, chunkKey(next.index), nil)
@@ -130,7 +130,7 @@ func (s *Store) expireHistory(in *instance, before int64) {
 			return err
 		}
 		b := in.db.NewBatch()
-		defer b.Close()
+		defer in.release(b)
 		if kept > oldest.first {
 			b.DeleteRange(historyKey(kept-1), []byte{prefixHistory + 1}, nil)
 		}
@@ -155,7 +155,7 @@ func (s *Store) clearHistory(in *instance) {
 	s.mu.Unlock()
 	err := s.do(in, func(in *instance) error {
 		b := in.db.NewBatch()
-		defer b.Close()
+		defer in.release(b)
 		for _, prefix := range []byte{prefixHistory, prefixName, prefixChunk} {
 			b.DeleteRange([]byte{prefix}, []byte{prefix + 1}, nil)
 		}

@@ -159,6 +159,15 @@ func (in *instance) die(err error) {
 	})
 }
 
+// release ends the use of a batch. One of a dead database is not used again, because goroutines of pebble may still read it.
+func (in *instance) release(b *pebble.Batch) {
+	select {
+	case <-in.dead:
+	default:
+		b.Close()
+	}
+}
+
 // dispose closes a dead database in the background, as far as that is still possible.
 func (in *instance) dispose() {
 	in.die(errDied)

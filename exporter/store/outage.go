@@ -273,7 +273,7 @@ func (s *Store) recover(in *instance) {
 // writeKept runs on the worker. A payload that was written before the outage is written again, unchanged.
 func (in *instance) writeKept(spans []memorySpan, tombs map[hash]memoryTombstone, removed []uint64, done *content) error {
 	b := in.db.NewBatch()
-	defer b.Close()
+	defer in.release(b)
 	for _, m := range spans {
 		putPayload(b, m.id, m.meta, m.data)
 	}

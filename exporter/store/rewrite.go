@@ -58,7 +58,7 @@ func (s *Store) EndRewrite() error {
 // setEpochs stores the epochs, and drops those from drop up to lo.
 func (in *instance) setEpochs(lo, hi, drop uint32) error {
 	b := in.db.NewBatch()
-	defer b.Close()
+	defer in.release(b)
 	value := binary.BigEndian.AppendUint32(nil, lo)
 	b.Set(epochsKey, binary.BigEndian.AppendUint32(value, hi), nil)
 	if drop < lo {

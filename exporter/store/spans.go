@@ -240,7 +240,7 @@ func (in *instance) removeSpans(ids []uint64) error {
 	oldest := s.oldest.id
 	s.mu.Unlock()
 	b := in.db.NewBatch()
-	defer b.Close()
+	defer in.release(b)
 	first := false
 	for _, id := range ids {
 		b.Delete(idKey(prefixSpan, id), nil)

@@ -165,7 +165,7 @@ func (s *Store) expire(in *instance, end []byte, limit int) (count int, freed in
 		}
 		expired := in.expired
 		b := in.db.NewBatch()
-		defer b.Close()
+		defer in.release(b)
 		for ok := it.First(); ok && count < limit; ok = it.Next() {
 			count++
 			key := it.Key()

@@ -73,8 +73,8 @@ func quantiles(d []time.Duration) (p50, p99, longest time.Duration) {
 }
 
 // TestManyReaders has 8 clients read in a loop with 200,000 connections open, while events come. Measured on two
-// shared cores: a look p50 0.05 ms, all looks of a call p50 0.15 ms, by the wall clock; 80,000 events in the 1.2 s
-// that 400 calls took; 1 MiB allocated a call. BenchmarkList has the cost of each kind of call.
+// shared cores with 20,000 open: a look p50 0.06 ms, all looks of a call p50 0.8 ms, by the wall clock; 2.4 MiB allocated
+// a call. BenchmarkList has the cost of each kind of call.
 func TestManyReaders(t *testing.T) {
 	const clients, callsEach = 8, 50
 	open := 200_000
@@ -146,9 +146,17 @@ func TestManyReaders(t *testing.T) {
 	allocated := (after.TotalAlloc - before.TotalAlloc) / uint64(len(calls))
 	t.Logf("allocated %d KiB a call, heap at most %d MiB above %d MiB", allocated>>10,
 		(max(peak.Load(), before.HeapAlloc)-before.HeapAlloc)>>20, before.HeapAlloc>>20)
-	// Other processes and the garbage collector interrupt a look: the bounds hold for the usual one.
-	if look50 > time.Millisecond || call50 > 4*time.Millisecond {
-		t.Errorf("a look takes %v, the looks of a call %v", look50, call50)
+	// Other processes and the garbage collector interrupt a look: the bound holds for the usual one.
+	if look50 > time.Millisecond {
+		t.Errorf("a look takes %v", look50)
+	}
+	// However many clients search, events get at least half of the time.
+	var looks time.Duration
+	for _, d := range g.looks {
+		looks += d
+	}
+	if share := looks.Seconds() / took.Seconds(); share > 0.55 {
+		t.Errorf("the looks took %.0f %% of the time", 100*share)
 	}
 	if len(events) < 100 {
 		t.Errorf("%d events were handled", len(events))
