@@ -10,20 +10,19 @@ import (
 
 // places counts stopped connections and their bytes by where the server is.
 type places struct {
-	connections, bytes *metric
-	bounds             *bounds
-	limit              *limit
-	locator            geo.Locator // nil if there is none, and no series
+	traffic
+	bounds  *bounds
+	limit   *limit
+	locator geo.Locator // nil if there is none, and no series
 }
 
 func newPlaces(d *definitions, b *bounds) *places {
-	return &places{
+	return &places{bounds: b, traffic: traffic{
 		connections: d.counter("smithproxy_geo_connections_total", "connections",
 			"Total number of stopped connections, by country and autonomous system of the server.", "source", "country", "as"),
 		bytes: d.counter("smithproxy_geo_bytes_total", "bytes",
 			"Total number of payload bytes of stopped connections, by country and autonomous system of the server.", "source", "country", "as", "direction"),
-		bounds: b,
-	}
+	}}
 }
 
 // UseLocator makes the metrics by place. It must be called before the first fact.
@@ -43,13 +42,6 @@ func placeOf(p geo.Place) place {
 	return place{label(p.Country), as}
 }
 
-// Indexes of the series of a place.
-const (
-	placeConnections = iota
-	placeUp
-	placeDown
-)
-
 type placeSeries struct {
 	perProxy
 	family *places
@@ -62,12 +54,7 @@ func (f *places) open(p *proxy, now time.Time) familySeries {
 		return m
 	}
 	m.places = limitLabel(&m.perProxy, f.bounds, f.limit, place{other, other}, now, func(p place, now time.Time) []*series {
-		country, as := pair("country", p.country), pair("as", p.as)
-		return []*series{
-			placeConnections: f.connections.with(now, m.source, country, as),
-			placeUp:          f.bytes.with(now, m.source, country, as, upLabel),
-			placeDown:        f.bytes.with(now, m.source, country, as, downLabel),
-		}
+		return f.series(now, m.source, pair("country", p.country), pair("as", p.as))
 	})
 	m.places.pin(m.places.overflow, now)
 	return m
@@ -82,8 +69,5 @@ func (m *placeSeries) take(f track.Fact, now time.Time) {
 	if addr, ok := stopped.C.Session().Server.Addr(); ok {
 		found = m.family.locator.Place(addr)
 	}
-	list := m.places.seriesFor(placeOf(found), now)
-	list[placeConnections].add(1)
-	list[placeUp].add(float64(stopped.C.Stop.BytesUp))
-	list[placeDown].add(float64(stopped.C.Stop.BytesDown))
+	countStop(m.places.seriesFor(placeOf(found), now), stopped.C.Stop)
 }

@@ -8,30 +8,22 @@ import (
 
 // serverNames counts connections and bytes by TLS server name.
 type serverNames struct {
-	connections, bytes *metric
-	registered         bool
-	bounds             *bounds
-	limit              *limit
+	traffic
+	registered bool
+	bounds     *bounds
+	limit      *limit
 }
 
 func newServerNames(d *definitions, b *bounds, grouping SNIGrouping) *serverNames {
-	f := &serverNames{
+	f := &serverNames{registered: grouping == SNIRegisteredDomain, bounds: b, traffic: traffic{
 		connections: d.counter("smithproxy_sni_connections_total", "connections",
 			"Total number of stopped connections, by TLS server name.", "source", "sni"),
 		bytes: d.counter("smithproxy_sni_bytes_total", "bytes",
 			"Total number of payload bytes of stopped connections, by TLS server name.", "source", "sni", "direction"),
-		registered: grouping == SNIRegisteredDomain, bounds: b,
-	}
+	}}
 	f.limit = b.limit(f.connections, b.config.MaxValues)
 	return f
 }
-
-// Indexes of the series of a name.
-const (
-	nameConnections = iota
-	nameUp
-	nameDown
-)
 
 type serverNameSeries struct {
 	perProxy
@@ -42,12 +34,7 @@ type serverNameSeries struct {
 func (f *serverNames) open(p *proxy, now time.Time) familySeries {
 	m := &serverNameSeries{perProxy: newPerProxy(p), family: f}
 	m.names = limitLabel(&m.perProxy, f.bounds, f.limit, other, now, func(name string, now time.Time) []*series {
-		sni := pair("sni", name)
-		return []*series{
-			nameConnections: f.connections.with(now, m.source, sni),
-			nameUp:          f.bytes.with(now, m.source, sni, upLabel),
-			nameDown:        f.bytes.with(now, m.source, sni, downLabel),
-		}
+		return f.series(now, m.source, pair("sni", name))
 	})
 	m.names.pin(other, now)
 	m.names.pin(invalid, now)
@@ -64,8 +51,5 @@ func (m *serverNameSeries) take(f track.Fact, now time.Time) {
 	if m.family.registered {
 		name = registeredDomain(name)
 	}
-	list := m.names.seriesFor(name, now)
-	list[nameConnections].add(1)
-	list[nameUp].add(float64(stop.BytesUp))
-	list[nameDown].add(float64(stop.BytesDown))
+	countStop(m.names.seriesFor(name, now), stop)
 }
