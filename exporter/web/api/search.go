@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"math"
 	"runtime"
 	"time"
@@ -190,26 +191,39 @@ func (a *API) committed(ctx context.Context) error {
 func (a *API) searchFinished(ctx context.Context, q search.Query, r results, began time.Time) (results, error) {
 	without := r
 	without.more, without.incomplete = false, ErrNoHistory
+	with, err := fromHistory(ctx, a, func(ctx context.Context) (results, error) {
+		err := a.scanHistory(ctx, q, &r, began)
+		return r, err
+	})
+	if errors.Is(err, ErrNoHistory) {
+		return without, nil
+	}
+	return with, err
+}
+
+// fromHistory runs read, which may hang with the disk, one call at a time. It returns ErrNoHistory if that takes longer
+// than historyTimeout; read goes on then until the disk answers.
+func fromHistory[T any](ctx context.Context, a *API, read func(context.Context) (T, error)) (result T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
 	defer cancel()
 	if !acquire(ctx, a.finished) {
-		return without, nil
+		return result, ErrNoHistory
 	}
 	type outcome struct {
-		r   results
-		err error
+		result T
+		err    error
 	}
 	done := make(chan outcome, 1)
 	go func() {
 		defer func() { <-a.finished }()
-		err := a.scanHistory(ctx, q, &r, began)
-		done <- outcome{r, err}
+		result, err := read(ctx)
+		done <- outcome{result, err}
 	}()
 	select {
 	case o := <-done:
-		return o.r, o.err
+		return o.result, o.err
 	case <-ctx.Done():
-		return without, nil
+		return result, ErrNoHistory
 	}
 }
 
@@ -265,35 +279,18 @@ func (a *API) finishedConnection(ctx context.Context, source, name string) (Conn
 	if err := a.committed(ctx); err != nil {
 		return ConnectionDetail{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
-	defer cancel()
-	if !acquire(ctx, a.finished) {
-		return ConnectionDetail{}, ErrNoHistory
-	}
-	type outcome struct {
-		records []history.Record
-		err     error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		defer func() { <-a.finished }()
-		var o outcome
-		o.err = a.History.HistoryOf(source, name, func(entry []byte) {
+	records, err := fromHistory(ctx, a, func(context.Context) (records []history.Record, err error) {
+		err = a.History.HistoryOf(source, name, func(entry []byte) {
 			if r, err := a.Reader.Record(entry); err == nil && r.Source == source && r.Name() == name {
-				o.records = append(o.records, r)
+				records = append(records, r)
 			}
 		})
-		done <- o
-	}()
-	select {
-	case o := <-done:
-		if o.err != nil {
-			return ConnectionDetail{}, o.err
-		}
-		return a.detail(o.records)
-	case <-ctx.Done():
-		return ConnectionDetail{}, ErrNoHistory
+		return records, err
+	})
+	if err != nil {
+		return ConnectionDetail{}, err
 	}
+	return a.detail(records)
 }
 
 // detail merges the entries of a connection, the newest first.
