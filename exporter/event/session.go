@@ -69,6 +69,14 @@ type Session struct {
 // Complete reports whether both sides are known.
 func (s Session) Complete() bool { return s.Client.Known() && s.Server.Known() }
 
+// TransportOr returns the transport that is stated elsewhere, or else that of the label.
+func (s Session) TransportOr(stated Transport) Transport {
+	if stated != "" && stated != TransportUnknown {
+		return stated
+	}
+	return s.Transport()
+}
+
 // Transport returns the transport of the server side, or of the client side if the server is unknown.
 func (s Session) Transport() Transport {
 	switch {

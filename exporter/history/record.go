@@ -119,9 +119,5 @@ func (r *Record) SetSubject(s *search.Subject, needs search.Fields) {
 		session := event.ParseSession(r.Label)
 		s.Client, s.Server = session.Client, session.Server
 	}
-	for _, e := range []*event.Entropy{r.EntropyUp, r.EntropyDown} {
-		if e != nil {
-			s.Measured, s.Entropy = true, max(s.Entropy, e.Bits)
-		}
-	}
+	s.SetEntropy(r.EntropyUp, r.EntropyDown)
 }

@@ -76,10 +76,7 @@ type Subject struct {
 
 // transport returns the transport in the start, or else in the session label.
 func (s *Subject) transport() event.Transport {
-	if s.Transport != "" && s.Transport != event.TransportUnknown {
-		return s.Transport
-	}
-	return event.Session{Client: s.Client, Server: s.Server}.Transport()
+	return event.Session{Client: s.Client, Server: s.Server}.TransportOr(s.Transport)
 }
 
 // SetConnection fills in the fields of a connection.
@@ -100,17 +97,22 @@ func (s *Subject) SetConnection(c *track.Connection, needs Fields) {
 		s.DryRunRule = c.Decision.DryRunRule
 	}
 	if c.Statistics != nil {
-		for _, e := range []*event.Entropy{c.Statistics.Up, c.Statistics.Down} {
-			if e != nil {
-				s.Measured, s.Entropy = true, max(s.Entropy, e.Bits)
-			}
-		}
+		s.SetEntropy(c.Statistics.Up, c.Statistics.Down)
 	}
 	start, _ := c.Start()
 	s.Start = start.UnixNano()
 	if s.State.isOver() {
 		end, _ := c.End()
 		s.End = end.UnixNano()
+	}
+}
+
+// SetEntropy sets Measured and Entropy; a direction is nil if it was not measured.
+func (s *Subject) SetEntropy(up, down *event.Entropy) {
+	for _, e := range []*event.Entropy{up, down} {
+		if e != nil {
+			s.Measured, s.Entropy = true, max(s.Entropy, e.Bits)
+		}
 	}
 }
 

@@ -9,14 +9,6 @@ import (
 	"smithproxy_exporter/exporter/traceid"
 )
 
-// transportOf returns the transport in the start, or else in the session label.
-func transportOf(r *history.Record, s event.Session) event.Transport {
-	if r.Transport != "" && r.Transport != event.TransportUnknown {
-		return r.Transport
-	}
-	return s.Transport()
-}
-
 func (a *API) show(r *history.Record) Connection { return show(r, a.TraceURL) }
 
 func show(r *history.Record, traceURL string) Connection {
@@ -38,7 +30,7 @@ func show(r *history.Record, traceURL string) Connection {
 		seconds := r.End.Sub(r.Start).Seconds()
 		v.Seconds = &seconds
 	}
-	if t := transportOf(r, session); t != event.TransportUnknown {
+	if t := session.TransportOr(r.Transport); t != event.TransportUnknown {
 		v.Transport = string(t)
 	}
 	if r.Policy != event.PolicyUnknown {
