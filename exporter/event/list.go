@@ -7,7 +7,7 @@ import (
 )
 
 // list is an array of strings that can be long: a ping lists up to 100,000 connections. The strings share one
-// allocation, so that a list costs little more memory than its text. Whoever keeps one of them for long must clone it.
+// allocation, so that a list costs little more memory than its text. Clone a string that you keep: it would keep the whole list in memory.
 type list struct {
 	present bool // also if the value is null
 	invalid bool // the value is not an array of strings; it is only an error if the message needs it

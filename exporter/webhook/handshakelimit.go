@@ -60,7 +60,7 @@ func (h *handshakeLimit) begin(c *conn) error {
 	return t.wait(h.timeout)
 }
 
-// handshakeDone ends the turn of the connection's handshake for good.
+// handshakeDone ends the turn of the connection's handshake. No other one follows.
 func (c *conn) handshakeDone() {
 	if t := c.turn.Swap(nil); t != nil {
 		t.end()

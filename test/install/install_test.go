@@ -53,7 +53,7 @@ func TestInstall(t *testing.T) {
 	step := func(name string, run func(*testing.T)) {
 		t.Helper()
 		if !t.Run(name, run) {
-			t.FailNow() // what comes after would only fail for the same reason
+			t.FailNow() // the next steps would fail for the same reason
 		}
 	}
 	step("install", func(t *testing.T) { s.install(t, backend, older) })

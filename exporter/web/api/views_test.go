@@ -378,7 +378,7 @@ func TestCSV(t *testing.T) {
 	}
 }
 
-// What comes after a connection was finished is in its detail, and not a connection of its own.
+// Events after the end of a connection appear in its detail, and not as another connection.
 func TestLateContent(t *testing.T) {
 	f := newFixture(t)
 	f.apply(event.Event{Action: event.ActionInfo, Source: "proxy-b", ID: "b2", Payload: event.Info{
